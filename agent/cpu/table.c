@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which kernel does which kind of operation, and the preparing of a program's
+ * operations for it. A kind without an entry is refused by name.
+ *
+ * No state of its own.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cpu/kernel.h"
+
+static const struct cpu_kernel *const kernels[PROG_KINDS] = {
+};
+
+const struct cpu_kernel *cpu_kernel_of(enum prog_kind kind)
+{
+	return kind < PROG_KINDS ? kernels[kind] : NULL;
+}
+
+int cpu_refuse(const struct prog_op *op, char *why, size_t len, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (!why || !len)
+		return -EOPNOTSUPP;
+	n = snprintf(why, len, "%s node '%s': ", op->op_type ? op->op_type : "?",
+		     op->node ? op->node : "");
+	if (n < 0 || (size_t)n >= len)
+		return -EOPNOTSUPP;
+	va_start(ap, fmt);
+	vsnprintf(why + n, len - n, fmt, ap);
+	va_end(ap);
+	return -EOPNOTSUPP;
+}
+
+static int check_op(const struct program *p, const struct prog_op *op, char *why, size_t len)
+{
+	const struct cpu_kernel *k = cpu_kernel_of(op->kind);
+
+	if (!k)
+		return cpu_refuse(op, why, len, "the cpu backend has no %s kernel",
+				  prog_kind_name(op->kind));
+	return k->check ? k->check(p, op, why, len) : 0;
+}
+
+int cpu_ops_check(const struct program *p, char *why, size_t len)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < p->n_ops && !err; i++)
+		err = check_op(p, &p->ops[i], why, len);
+	return err;
+}
+
+void cpu_ops_release(struct cpu_op *ops, uint32_t n_ops)
+{
+	if (!ops)
+		return;
+	for (uint32_t i = 0; i < n_ops; i++)
+		if (ops[i].kernel && ops[i].kernel->release)
+			ops[i].kernel->release(&ops[i]);
+	free(ops);
+}
+
+int cpu_ops_prepare(const struct program *p, struct cpu_op **out, size_t *scratch,
+		    char *why, size_t len)
+{
+	struct cpu_op *ops;
+	size_t most = 0;
+	int err;
+
+	err = cpu_ops_check(p, why, len);
+	if (err)
+		return err;
+	ops = calloc(p->n_ops ? p->n_ops : 1, sizeof(*ops));
+	if (!ops)
+		goto nomem;
+	for (uint32_t i = 0; i < p->n_ops; i++) {
+		struct cpu_op *co = &ops[i];
+		const struct cpu_kernel *k = cpu_kernel_of(p->ops[i].kind);
+
+		co->prog = p;
+		co->op = &p->ops[i];
+		err = k->prepare ? k->prepare(co) : 0;
+		if (err)
+			goto nomem;
+		co->kernel = k;
+		if (co->scratch > CPU_SCRATCH_MAX) {
+			err = cpu_refuse(co->op, why, len,
+					 "needs %zu bytes of scratch, %u are the limit",
+					 co->scratch, CPU_SCRATCH_MAX);
+			goto fail;
+		}
+		if (co->scratch > most)
+			most = co->scratch;
+	}
+	*scratch = most;
+	*out = ops;
+	return 0;
+nomem:
+	err = -ENOMEM;
+	if (why && len)
+		snprintf(why, len, "out of memory while operations are prepared");
+fail:
+	cpu_ops_release(ops, p->n_ops);
+	return err;
+}
