@@ -176,7 +176,7 @@ export BUILD := $(O)
 PROVE ?= prove
 PROVE_JOBS ?= $(shell nproc)
 run_tests = $(PROVE) --timer -j$(PROVE_JOBS) -e ''
-TESTS ?= $(sort $(patsubst %,$(O)/tests/%,$(tests)) $(wildcard tests/*.t))
+TESTS ?= $(sort $(patsubst %,$(O)/tests/%,$(tests)) $(wildcard tests/*.t tests/*/*.t))
 san_tests := $(patsubst %,$(O)-asan/tests/%,$(sort $(filter $(tests),$(sanitize-tests))))
 
 check: all
