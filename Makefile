@@ -184,6 +184,7 @@ check: all
 
 # The sanitizers' tree is a second make: flags and objects are its own.
 sanitized:
+	$(if $(filter-out $(tests),$(sanitize-tests)),$(error sanitize-tests names no test: $(filter-out $(tests),$(sanitize-tests))))
 	@$(MAKE) --no-print-directory SANITIZE=1 O=$(O)-asan $(or $(san_tests),sanitized-none)
 .PHONY: sanitized-none
 sanitized-none:
