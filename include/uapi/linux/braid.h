@@ -304,7 +304,7 @@ struct braid_model_get {
 /**
  * struct braid_buf_alloc - BRAID_BUF_ALLOC: memory that the agent can reach
  * @size: sizeof(struct braid_buf_alloc)
- * @flags: must be zero
+ * @flags: BRAID_BUF_ADOPT, or zero
  * @length: in: bytes wanted; out: rounded up to BRAID_BUF_ALIGN
  * @id: out
  * @fd: out, to be mapped MAP_SHARED and closed by the caller; over the socket
@@ -314,6 +314,11 @@ struct braid_model_get {
  * Zeroed. The contents are volatile to the agent: rewriting inputs of a
  * request in flight makes that request's outputs wrong, nothing else.
  * EINVAL: length 0. EDQUOT: the owner's byte quota.
+ *
+ * With BRAID_BUF_ADOPT (socket only, on the device EOPNOTSUPP) the command
+ * carries one descriptor: a buffer from before the queue's process was
+ * restarted, with its contents. EINVAL: not a memfd on tmpfs, not sealed as
+ * the queue seals its own (shrink, grow, seal), or not @length long.
  */
 struct braid_buf_alloc {
 	__u32 size;
@@ -323,6 +328,8 @@ struct braid_buf_alloc {
 	__s32 fd;
 	__u32 reserved;
 };
+
+#define BRAID_BUF_ADOPT		(1U << 0)
 
 /**
  * struct braid_buf_free - BRAID_BUF_FREE: retire a buffer
