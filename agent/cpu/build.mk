@@ -11,3 +11,7 @@ isa_avx512-cflags := -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma
 	-mprefer-vector-width=512 -fno-math-errno -fno-trapping-math
 endif
 isa_base-cflags := -O3 -fno-math-errno -fno-trapping-math
+
+# Plain loops, cloned by clones.h where it pays.
+cpu-loops := -O3 -fno-math-errno -fno-trapping-math
+vmath-cflags := $(cpu-loops)

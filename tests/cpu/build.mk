@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+#
+# Every test_*.c here is one test program.
+
+cpu-tests := $(sort $(basename $(notdir $(wildcard tests/cpu/test_*.c))))
+tests += $(cpu-tests)
+sanitize-tests += $(cpu-tests)
+
+define cpu_test
+$(1)-src := tests/cpu/$(1).c
+$(1)-libs := cpu program
+$(1)-ldlibs := -lm
+endef
+$(foreach t,$(cpu-tests),$(eval $(call cpu_test,$(t))))
