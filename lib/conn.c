@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The connection: sending commands, the reader's loop, noticing that the
+ * queue went away.
+ *
+ * Everything here runs with struct braid.lock held; conn_pump() drops it
+ * while it sleeps. Only the reader (see conn.h) receives or closes.
+ */
+#include "lib/conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FIRST_BACKOFF_MS	5u
+#define LAST_BACKOFF_MS		250u
+
+uint64_t conn_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+void conn_lock(struct braid *b)
+{
+	pthread_mutex_lock(&b->lock);
+}
+
+/*
+ * A completion may have been received by a call that was not after one: then
+ * braid_fd() must tell whoever polls it. The descriptor is touched only when
+ * that changes, so waiting in a loop costs nothing.
+ */
+void conn_unlock(struct braid *b)
+{
+	bool want = b->n_ready || b->dead;
+	uint64_t v = 1;
+	ssize_t n;
+
+	if (want != b->event_set) {
+		n = want ? write(b->event, &v, sizeof(v)) : read(b->event, &v, sizeof(v));
+		(void)n;	/* a non-blocking counter of 0 or 1: can't fail */
+		b->event_set = want;
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void watch(struct braid *b, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	epoll_ctl(b->epoll, EPOLL_CTL_ADD, fd, &ev);
+}
+
+static void arm_timer(struct braid *b, uint64_t at)
+{
+	struct itimerspec its = { .it_value = { at / 1000000000ull, at % 1000000000ull } };
+
+	timerfd_settime(b->timer, TFD_TIMER_ABSTIME, &its, NULL);
+}
+
+int conn_open(struct braid *b)
+{
+	struct braid_get_info info;
+	int ret;
+
+	b->sock = b->epoll = b->event = b->timer = -1;
+	b->epoll = epoll_create1(EPOLL_CLOEXEC);
+	b->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (b->epoll < 0 || b->event < 0 || b->timer < 0)
+		return braid_fail(-errno, "descriptors: %s", strerror(errno));
+	watch(b, b->event);
+	watch(b, b->timer);
+	ret = sync_connect(b, &info);
+	if (ret)
+		return ret;
+	b->max_message = info.max_message < WIRE_MAX_BYTES ? info.max_message : WIRE_MAX_BYTES;
+	watch(b, b->sock);
+	return 0;
+}
+
+void conn_shut(struct braid *b)
+{
+	int *fds[] = { &b->sock, &b->timer, &b->event, &b->epoll };
+
+	for (unsigned int i = 0; i < 4; i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+/* The reader saw the end of the connection. */
+static void conn_lost(struct braid *b)
+{
+	close(b->sock);		/* leaves the epoll set by itself */
+	b->sock = -1;
+	b->broken = false;
+	b->down_since = conn_now();
+	b->next_try = b->down_since;
+	b->backoff_ms = FIRST_BACKOFF_MS;
+	arm_timer(b, b->next_try + 1);
+	for (struct call *c = b->calls; c; c = c->next)
+		c->lost = true;
+	b->calls = NULL;
+}
+
+static void try_again(struct braid *b)
+{
+	struct braid_get_info info;
+	int ret;
+
+	ret = sync_connect(b, &info);
+	if (!ret)
+		ret = sync_restore(b);
+	if (!ret) {
+		arm_timer(b, 0);
+		watch(b, b->sock);
+		return;
+	}
+	if (b->sock >= 0)
+		close(b->sock);
+	b->sock = -1;
+	if (conn_now() - b->down_since >= b->patience_ms * 1000000ull) {
+		b->dead = true;
+		arm_timer(b, 0);
+		request_fail_all(b, -ECONNRESET);
+		return;
+	}
+	b->next_try = conn_now() + b->backoff_ms * 1000000ull;
+	b->backoff_ms = b->backoff_ms * 2 < LAST_BACKOFF_MS ? b->backoff_ms * 2 : LAST_BACKOFF_MS;
+	arm_timer(b, b->next_try);
+}
+
+static void take_completions(struct braid *b, const uint8_t *p, size_t bytes)
+{
+	while (bytes >= sizeof(uint32_t)) {
+		struct braid_completion c = { 0 };
+		uint32_t size;
+
+		memcpy(&size, p, sizeof(size));
+		if (size < sizeof(c) || size > bytes)
+			return;
+		memcpy(&c, p, sizeof(c));
+		request_completed(b, &c);
+		p += size;
+		bytes -= size;
+	}
+}
+
+static void take_reply(struct braid *b, const struct braid_msg *head, size_t bytes, int fd)
+{
+	struct call **at = &b->calls, *c;
+
+	while (*at && (*at)->seq != head->seq)
+		at = &(*at)->next;
+	c = *at;
+	if (!c) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	*at = c->next;
+	c->ret = wire_decode_reply(c->cmd, b->in, bytes, c->arg);
+	if (c->fd)
+		*c->fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	c->done = true;
+}
+
+/* One message; 1: took one, 0: nothing there, negative: the queue is gone. */
+static int take_message(struct braid *b)
+{
+	char ctl[CMSG_SPACE(sizeof(int) * 4)];
+	struct iovec iov = { b->in, sizeof(b->in) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
+			     .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct braid_msg head;
+	int fd = -1;
+	ssize_t n;
+
+	n = recvmsg(b->sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	for (struct cmsghdr *cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
+		if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS)
+			memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
+	if (n < (ssize_t)sizeof(head)) {
+		if (fd >= 0)
+			close(fd);
+		return -ECONNRESET;
+	}
+	memcpy(&head, b->in, sizeof(head));
+	if (head.type == BRAID_MSG_COMPLETIONS)
+		take_completions(b, b->in + sizeof(head), n - sizeof(head));
+	else
+		take_reply(b, &head, n, fd);
+	return 1;
+}
+
+static int remaining_ms(uint64_t deadline, uint64_t limit)
+{
+	uint64_t now = conn_now(), until = deadline < limit ? deadline : limit;
+
+	if (until == UINT64_MAX)
+		return -1;
+	if (until <= now)
+		return 0;
+	until = (until - now + 999999) / 1000000;
+	return until > 3600000 ? 3600000 : (int)until;
+}
+
+/* What the reader does once: take what is there, else sleep without the lock. */
+static void read_once(struct braid *b, uint64_t deadline)
+{
+	int n, ms;
+
+	if (b->sock < 0) {
+		ms = remaining_ms(deadline, b->next_try);
+		if (ms) {
+			pthread_mutex_unlock(&b->lock);
+			poll(NULL, 0, ms);
+			pthread_mutex_lock(&b->lock);
+		}
+		if (conn_now() >= b->next_try)
+			try_again(b);
+		return;
+	}
+	while ((n = take_message(b)) > 0)
+		;
+	if (n < 0)
+		conn_lost(b);
+}
+
+/* Sleep until there may be a message; false where sleeping makes no sense. */
+static bool slept(struct braid *b, uint64_t deadline)
+{
+	struct pollfd pfd = { .fd = b->sock, .events = POLLIN };
+	int ms = remaining_ms(deadline, UINT64_MAX);
+
+	if (b->sock < 0 || !ms)
+		return false;
+	pthread_mutex_unlock(&b->lock);
+	poll(&pfd, 1, ms);
+	pthread_mutex_lock(&b->lock);
+	return true;
+}
+
+int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
+	      uint64_t deadline)
+{
+	bool last = false;
+
+	while (!until(arg)) {
+		if (b->dead)
+			return braid_fail(-ECONNRESET, "%s: the queue went away and did not return",
+					  b->path);
+		if (last)
+			return -ETIMEDOUT;
+		if (b->reading) {
+			struct timespec ts = { deadline / 1000000000ull, deadline % 1000000000ull };
+
+			b->waiters++;
+			if (deadline == UINT64_MAX)
+				pthread_cond_wait(&b->cond, &b->lock);
+			else
+				pthread_cond_timedwait(&b->cond, &b->lock, &ts);
+			b->waiters--;
+		} else {
+			b->reading = true;
+			read_once(b, deadline);
+			if (!until(arg) && !b->dead && slept(b, deadline))
+				read_once(b, deadline);
+			b->reading = false;
+			if (b->waiters)
+				pthread_cond_broadcast(&b->cond);
+		}
+		last = conn_now() >= deadline;
+	}
+	return 0;
+}
+
+void conn_forget(struct braid *b, struct call *call)
+{
+	for (struct call **at = &b->calls; *at; at = &(*at)->next) {
+		if (*at == call) {
+			*at = call->next;
+			return;
+		}
+	}
+}
+
+/*
+ * Send a command; its reply comes through conn_pump(). A queue that is gone
+ * is no error here: the call is marked lost.
+ */
+int conn_send(struct braid *b, struct call *call, uint32_t nr, void *arg, int fd_in)
+{
+	char ctl[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { .iov_base = b->out };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	call->cmd = wire_cmd(nr);
+	call->arg = arg;
+	call->done = call->lost = false;
+	call->seq = ++b->seq;
+	if (b->sock < 0 || b->broken) {
+		call->lost = true;
+		return 0;
+	}
+	n = wire_encode_command(call->cmd, arg, call->seq, b->seen - b->seen_base, b->out,
+				b->max_message);
+	if (n < 0)
+		return braid_fail(n, "command %u does not fit a message", nr);
+	iov.iov_len = n;
+	if (fd_in >= 0) {
+		struct cmsghdr *cm = (struct cmsghdr *)ctl;
+
+		memset(ctl, 0, sizeof(ctl));
+		mh.msg_control = ctl;
+		mh.msg_controllen = sizeof(ctl);
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cm), &fd_in, sizeof(int));
+	}
+	call->next = b->calls;
+	b->calls = call;
+	/*
+	 * Blocking, with the lock held: the queue never waits for us, so it
+	 * takes the message as soon as it runs.
+	 */
+	do {
+		n = sendmsg(b->sock, &mh, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		conn_forget(b, call);
+		call->lost = true;
+		b->broken = true;
+		shutdown(b->sock, SHUT_RDWR);	/* wakes the reader, who closes */
+	}
+	return 0;
+}
+
+static bool call_over(const void *arg)
+{
+	const struct call *c = arg;
+
+	return c->done || c->lost;
+}
+
+static bool is_up(const void *arg)
+{
+	const struct braid *b = arg;
+
+	return b->sock >= 0 && !b->broken;
+}
+
+int conn_wait_up(struct braid *b)
+{
+	return conn_pump(b, is_up, b, UINT64_MAX);
+}
+
+/* Send and wait. -ECONNRESET with the connection up or coming: try again. */
+int conn_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out)
+{
+	struct call call = { .fd = fd_out };
+	int ret;
+
+	if (fd_out)
+		*fd_out = -1;
+	ret = conn_send(b, &call, nr, arg, fd_in);
+	if (!ret && !call.lost)
+		ret = conn_pump(b, call_over, &call, UINT64_MAX);
+	if (ret) {
+		conn_forget(b, &call);
+		return ret;
+	}
+	return call.lost ? -ECONNRESET : call.ret;
+}

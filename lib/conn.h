@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside libbraid: the connection, its lock and who reads from the socket.
+ *
+ * One mutex (struct braid.lock) protects every field below. At most one
+ * thread at a time is the reader: it alone polls, receives, closes the socket
+ * and connects again, and drops the lock only while it sleeps. The others
+ * that wait for a reply or a completion sleep on the condition variable and
+ * are woken when the reader has taken something in, or gives its place up.
+ */
+#ifndef BRAID_LIB_CONN_H
+#define BRAID_LIB_CONN_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <braid.h>
+
+#include "lib/wire.h"
+
+struct braid_model {
+	struct braid_model *next;
+	uint64_t id;			/* changes with the queue's process */
+	bool gone;			/* did not come back */
+	unsigned int users;		/* handles given out */
+	char name[BRAID_NAME_MAX];
+	uint8_t digest[BRAID_DIGEST_BYTES];
+	uint32_t n_inputs, n_outputs;
+	struct braid_tensor tensors[];
+};
+
+struct braid_buf {
+	struct braid_buf *next;
+	uint64_t id;			/* changes with the queue's process */
+	int fd;				/* kept: it is what a new queue adopts */
+	bool staging;			/* braid_infer() copies through it */
+	bool busy;			/* staging: in use now */
+	size_t bytes;
+	void *addr;
+};
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_SENT,		/* the queue has it, or will have it again */
+	SLOT_READY,		/* completed, nobody took it yet */
+};
+
+/* A request from submit until its completion is taken. */
+struct slot {
+	enum slot_state state;
+	bool sync;			/* braid_infer() waits for it itself */
+	uint32_t gen;
+	uint64_t order;			/* of submission, for sending again */
+	uint64_t id;			/* the queue's, 0 until it answered */
+	struct braid_job_desc desc;	/* io points to at */
+	struct braid_at *at;
+	uint32_t at_cap;
+	struct braid_completion done;
+};
+
+/* A command that waits for its reply; lives on the caller's stack. */
+struct call {
+	struct call *next;
+	const struct wire_cmd *cmd;
+	void *arg;
+	uint64_t seq;
+	int *fd;
+	int ret;
+	bool done;
+	bool lost;			/* the connection went first */
+};
+
+struct braid {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;		/* CLOCK_MONOTONIC */
+	char path[108];
+	int sock;			/* -1 while down */
+	int epoll;			/* what braid_fd() returns */
+	int event;			/* readable while completions are untaken */
+	int timer;			/* next try while down */
+	bool event_set;
+	bool reading;			/* somebody is the reader */
+	bool dead;			/* patience is over */
+	bool broken;			/* sending failed: the reader will notice */
+	unsigned int waiters;
+	unsigned int patience_ms;
+	uint64_t down_since, next_try;
+	unsigned int backoff_ms;
+	uint64_t seq;
+	uint64_t seen;			/* completion records given to the caller */
+	uint64_t seen_base;		/* records a dead queue had sent */
+	uint32_t max_message;
+
+	struct call *calls;
+	struct braid_model *models;
+	struct braid_buf *bufs;
+
+	struct slot *slots;
+	uint32_t n_slots;
+	uint32_t *free_slots;		/* stack */
+	uint32_t n_free;
+	uint32_t *ready;		/* ring of slot numbers */
+	uint32_t ready_head, n_ready;
+	uint32_t n_sent;
+	uint64_t order;
+
+	uint8_t out[WIRE_MAX_BYTES];	/* message being sent */
+	uint8_t in[WIRE_MAX_BYTES];	/* message being received; the reader's */
+};
+
+/* error.c */
+int braid_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* conn.c */
+uint64_t conn_now(void);
+void conn_lock(struct braid *b);
+void conn_unlock(struct braid *b);
+int conn_open(struct braid *b);
+void conn_shut(struct braid *b);
+int conn_send(struct braid *b, struct call *call, uint32_t nr, void *arg, int fd_in);
+int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
+	      uint64_t deadline);
+int conn_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out);
+int conn_wait_up(struct braid *b);
+void conn_forget(struct braid *b, struct call *call);
+
+/* sync.c: a fresh socket, before anybody else uses it */
+int sync_connect(struct braid *b, struct braid_get_info *info);
+int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out);
+int sync_restore(struct braid *b);
+
+/* request.c */
+void request_completed(struct braid *b, const struct braid_completion *c);
+void request_fail_all(struct braid *b, int err);
+int request_resubmit(struct braid *b);
+void request_free_all(struct braid *b);
+
+/* model.c */
+int model_restore(struct braid *b, struct braid_model *m);
+
+#endif

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Models as a tenant sees them. A handle stays the same while the queue's id
+ * for the model may change under it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/conn.h"
+
+#define API __attribute__((visibility("default")))
+
+/* A model with room for every tensor that there may be. */
+static struct braid_model *model_new(void)
+{
+	return calloc(1, sizeof(struct braid_model) +
+		      BRAID_MAX_TENSORS * sizeof(struct braid_tensor));
+}
+
+static void model_fill(struct braid_model *m, const struct braid_model_get *arg)
+{
+	m->id = arg->id;
+	memcpy(m->name, arg->name, sizeof(m->name));
+	m->name[sizeof(m->name) - 1] = 0;
+	memcpy(m->digest, arg->digest, sizeof(m->digest));
+	m->n_inputs = arg->n_inputs;
+	m->n_outputs = arg->n_outputs;
+}
+
+static struct braid_model_get model_arg(struct braid_model *m)
+{
+	return (struct braid_model_get){
+		.size = sizeof(struct braid_model_get),
+		.tensors = { sizeof(struct braid_tensor), BRAID_MAX_TENSORS,
+			     (uintptr_t)m->tensors },
+	};
+}
+
+static int model_get(struct braid *b, const char *name, uint32_t flags, uint64_t id,
+		     struct braid_model **out)
+{
+	struct braid_model *m = model_new(), *known;
+	struct braid_model_get arg;
+	int ret;
+
+	if (!m)
+		return braid_fail(-ENOMEM, "no memory");
+	conn_lock(b);
+	do {
+		arg = model_arg(m);
+		arg.flags = flags;
+		arg.id = id;
+		if (name)
+			strncpy(arg.name, name, sizeof(arg.name) - 1);
+		ret = conn_wait_up(b);
+		if (!ret)
+			ret = conn_call(b, BRAID_NR_MODEL_GET, &arg, -1, NULL);
+	} while (ret == -ECONNRESET && !b->dead);
+	if (!ret && arg.n_inputs + arg.n_outputs > BRAID_MAX_TENSORS)
+		ret = -EBADMSG;
+	if (ret) {
+		free(m);
+		goto out;
+	}
+	for (known = b->models; known; known = known->next)
+		if (known->id == arg.id && !known->gone)
+			break;
+	if (known) {
+		free(m);
+		m = known;
+	} else {
+		model_fill(m, &arg);
+		m->next = b->models;
+		b->models = m;
+	}
+	m->users++;
+	*out = m;
+out:
+	conn_unlock(b);
+	return ret;
+}
+
+API int braid_model_find(struct braid *b, const char *name, struct braid_model **out)
+{
+	int ret;
+
+	if (!*name || strlen(name) >= BRAID_NAME_MAX)
+		return braid_fail(-EINVAL, "model name '%s': 1 to %d characters", name,
+				  BRAID_NAME_MAX - 1);
+	ret = model_get(b, name, 0, 0, out);
+	return ret == -ENOENT ? braid_fail(ret, "no model '%s'", name) : ret;
+}
+
+API int braid_model_next(struct braid *b, const struct braid_model *prev,
+			 struct braid_model **out)
+{
+	int ret = model_get(b, NULL, BRAID_MODEL_GET_NEXT, prev ? prev->id : 0, out);
+
+	return ret == -ENOENT ? braid_fail(ret, "no further model") : ret;
+}
+
+API void braid_model_put(struct braid *b, struct braid_model *m)
+{
+	struct braid_model **at;
+
+	if (!m)
+		return;
+	conn_lock(b);
+	if (!--m->users) {
+		for (at = &b->models; *at != m; at = &(*at)->next)
+			;
+		*at = m->next;
+		free(m);
+	}
+	conn_unlock(b);
+}
+
+/* After a new queue came up: find it again, the same tensors required. */
+int model_restore(struct braid *b, struct braid_model *m)
+{
+	struct braid_model *now;
+	struct braid_model_get arg;
+	size_t tensors;
+	int ret;
+
+	if (m->gone)
+		return 0;
+	now = model_new();
+	if (!now)
+		return -ENOMEM;
+	arg = model_arg(now);
+	memcpy(arg.name, m->name, sizeof(arg.name));
+	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1, NULL);
+	tensors = (m->n_inputs + m->n_outputs) * sizeof(m->tensors[0]);
+	if (ret == -ENOENT) {
+		m->gone = true;
+		ret = 0;
+	} else if (!ret && (arg.n_inputs != m->n_inputs || arg.n_outputs != m->n_outputs ||
+			    memcmp(now->tensors, m->tensors, tensors))) {
+		m->gone = true;
+	} else if (!ret) {
+		m->id = arg.id;
+		memcpy(m->digest, arg.digest, sizeof(m->digest));
+	}
+	free(now);
+	return ret;
+}
+
+API const char *braid_model_name(const struct braid_model *m)
+{
+	return m->name;
+}
+
+API const uint8_t *braid_model_digest(const struct braid_model *m)
+{
+	return m->digest;
+}
+
+API unsigned int braid_model_inputs(const struct braid_model *m)
+{
+	return m->n_inputs;
+}
+
+API unsigned int braid_model_outputs(const struct braid_model *m)
+{
+	return m->n_outputs;
+}
+
+API const struct braid_tensor *braid_model_input(const struct braid_model *m, unsigned int i)
+{
+	return i < m->n_inputs ? &m->tensors[i] : NULL;
+}
+
+API const struct braid_tensor *braid_model_output(const struct braid_model *m, unsigned int i)
+{
+	return i < m->n_outputs ? &m->tensors[m->n_inputs + i] : NULL;
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Opening and closing a connection, and what concerns it as a whole.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/conn.h"
+
+#define DEFAULT_SOCKET		"/run/braid/braid.sock"
+#define DEFAULT_PATIENCE_MS	30000u
+
+#define API __attribute__((visibility("default")))
+
+API int braid_open(const char *path, struct braid **out)
+{
+	pthread_condattr_t attr;
+	struct braid *b;
+	int ret;
+
+	if (!path)
+		path = getenv("BRAID_SOCKET");
+	if (!path || !*path)
+		path = DEFAULT_SOCKET;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return braid_fail(-ENOMEM, "no memory");
+	if (strlen(path) >= sizeof(b->path)) {
+		free(b);
+		return braid_fail(-ENAMETOOLONG, "%s: longer than a socket's name may be", path);
+	}
+	strcpy(b->path, path);
+	b->patience_ms = DEFAULT_PATIENCE_MS;
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&b->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	ret = conn_open(b);
+	if (ret) {
+		braid_close(b);
+		return ret;
+	}
+	*out = b;
+	return 0;
+}
+
+API void braid_close(struct braid *b)
+{
+	if (!b)
+		return;
+	conn_shut(b);
+	request_free_all(b);
+	while (b->bufs) {
+		struct braid_buf *buf = b->bufs;
+
+		b->bufs = buf->next;
+		munmap(buf->addr, buf->bytes);
+		close(buf->fd);
+		free(buf);
+	}
+	while (b->models) {
+		struct braid_model *m = b->models;
+
+		b->models = m->next;
+		free(m);
+	}
+	pthread_cond_destroy(&b->cond);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}
+
+API int braid_fd(const struct braid *b)
+{
+	return b->epoll;
+}
+
+API void braid_set_patience(struct braid *b, unsigned int ms)
+{
+	conn_lock(b);
+	b->patience_ms = ms;
+	conn_unlock(b);
+}
+
+API int braid_info(struct braid *b, struct braid_get_info *info)
+{
+	int ret;
+
+	conn_lock(b);
+	do {
+		*info = (struct braid_get_info){ .size = sizeof(*info) };
+		ret = conn_wait_up(b);
+		if (!ret)
+			ret = conn_call(b, BRAID_NR_GET_INFO, info, -1, NULL);
+	} while (ret == -ECONNRESET && !b->dead);
+	conn_unlock(b);
+	return ret;
+}
