@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The runner's connection to the supervisor's queue: see link.h.
+ *
+ * Owns the socket and the message buffers. Answers to FETCH that come while
+ * link_call() waits for something else are kept until link_take(). A FETCH
+ * that is replaced may have been answered with jobs just before: its answer
+ * counts as much as the other's, so both are waited for, and no third is sent
+ * before.
+ */
+#include "agent/runner/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_FETCHES	2u
+
+struct link {
+	int fd;
+	uint64_t seq;
+	uint64_t fetch_seq;		/* of the newest FETCH */
+	unsigned int fetching;		/* how many are unanswered */
+	bool newest_open;		/* the newest is */
+	struct braid_fetch fetch;	/* as sent; all are of one shape */
+	uint64_t refused;
+	int stale;
+	unsigned int n_kept;
+	size_t kept[MAX_FETCHES];	/* bytes of early answers to FETCH */
+	uint8_t out[WIRE_MAX_BYTES];
+	uint8_t in[WIRE_MAX_BYTES];
+	uint8_t keep[MAX_FETCHES][WIRE_MAX_BYTES];
+};
+
+struct link *link_open(int fd)
+{
+	struct link *l = calloc(1, sizeof(*l));
+	int size = 4 * WIRE_MAX_BYTES;
+
+	if (!l)
+		return NULL;
+	l->fd = fd;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return l;
+}
+
+void link_close(struct link *l)
+{
+	if (!l)
+		return;
+	close(l->fd);
+	free(l);
+}
+
+int link_fd(const struct link *l)
+{
+	return l->fd;
+}
+
+bool link_fetching(const struct link *l)
+{
+	return l->newest_open;
+}
+
+uint64_t link_refused(const struct link *l)
+{
+	return l->refused;
+}
+
+static int post(struct link *l, uint32_t nr, const void *arg)
+{
+	ssize_t n = wire_encode_command(wire_cmd(nr), arg, ++l->seq, 0, l->out, sizeof(l->out));
+
+	if (n < 0)
+		return n;
+	while (send(l->fd, l->out, n, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -EPIPE;
+	return 0;
+}
+
+/* One message into l->in: its length, 0 if there is none, -EPIPE. */
+static ssize_t receive(struct link *l, int flags, int *fd_out)
+{
+	char ctl[CMSG_SPACE(sizeof(int) * 4)];
+	struct iovec iov = { l->in, sizeof(l->in) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
+			     .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	int fd = -1;
+	ssize_t n;
+
+	do {
+		n = recvmsg(l->fd, &mh, flags | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -EPIPE;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	if (fd_out)
+		*fd_out = fd;
+	else if (fd >= 0)
+		close(fd);
+	return n < (ssize_t)sizeof(struct braid_msg) ? -EPIPE : n;
+}
+
+static void commit_answered(struct link *l, const struct braid_msg *head, size_t bytes)
+{
+	struct braid_result results[BRAID_MAX_BATCH];
+	struct braid_commit arg = {
+		.size = sizeof(arg),
+		.results = { sizeof(results[0]), BRAID_MAX_BATCH, (uintptr_t)results },
+	};
+	int ret = wire_decode_reply(wire_cmd(BRAID_NR_COMMIT), l->in, bytes, &arg);
+
+	if (ret == -ESTALE)
+		l->stale = 1;
+	for (uint32_t i = 0; i < arg.results.count && i < BRAID_MAX_BATCH && !ret; i++)
+		if (results[i].result)
+			l->refused++;
+}
+
+/* Sort a message that is not the one a caller waits for. */
+static void other_message(struct link *l, const struct braid_msg *head, size_t bytes)
+{
+	if (head->cmd == BRAID_NR_COMMIT)
+		commit_answered(l, head, bytes);
+	else if (head->cmd == BRAID_NR_FETCH && l->n_kept < MAX_FETCHES) {
+		memcpy(l->keep[l->n_kept], l->in, bytes);
+		l->kept[l->n_kept++] = bytes;
+	}
+}
+
+int link_call(struct link *l, uint32_t nr, void *arg, int *fd_out)
+{
+	struct braid_msg head;
+	uint64_t seq;
+	ssize_t n;
+	int ret;
+
+	ret = post(l, nr, arg);
+	if (ret)
+		return ret;
+	seq = l->seq;
+	for (;;) {
+		n = receive(l, 0, fd_out);
+		if (n < 0)
+			return n;
+		if (!n)
+			continue;
+		memcpy(&head, l->in, sizeof(head));
+		if (head.seq == seq)
+			return wire_decode_reply(wire_cmd(nr), l->in, n, arg);
+		other_message(l, &head, n);
+	}
+}
+
+int link_commit(struct link *l, uint64_t generation, const struct braid_result *results,
+		uint32_t n)
+{
+	struct braid_commit arg = {
+		.size = sizeof(arg),
+		.generation = generation,
+		.results = { sizeof(results[0]), n, (uintptr_t)results },
+	};
+
+	return post(l, BRAID_NR_COMMIT, &arg);
+}
+
+int link_fetch(struct link *l, const struct braid_want *wants, uint32_t n)
+{
+	int ret;
+
+	if (l->fetching == MAX_FETCHES)
+		return -EBUSY;
+	l->fetch = (struct braid_fetch){
+		.size = sizeof(l->fetch),
+		.wants = { sizeof(wants[0]), n, (uintptr_t)wants },
+		.jobs = { sizeof(struct braid_job), BRAID_MAX_BATCH, 0 },
+		.slices = { sizeof(struct braid_slice), LINK_MAX_SLICES, 0 },
+		.events = { sizeof(struct braid_event), LINK_MAX_EVENTS, 0 },
+	};
+	ret = post(l, BRAID_NR_FETCH, &l->fetch);
+	if (!ret) {
+		l->fetch_seq = l->seq;
+		l->newest_open = true;
+		l->fetching++;
+	}
+	return ret;
+}
+
+static int decode_window(struct link *l, const uint8_t *msg, size_t bytes,
+			 struct link_window *w)
+{
+	struct braid_msg head;
+	int ret;
+
+	memcpy(&head, msg, sizeof(head));
+	l->fetching--;
+	if (head.seq == l->fetch_seq)
+		l->newest_open = false;
+	w->arg = l->fetch;
+	w->arg.jobs.ptr = (uintptr_t)w->jobs;
+	w->arg.slices.ptr = (uintptr_t)w->slices;
+	w->arg.events.ptr = (uintptr_t)w->events;
+	ret = wire_decode_reply(wire_cmd(BRAID_NR_FETCH), msg, bytes, &w->arg);
+	if (ret)
+		return ret;
+	if (w->arg.jobs.count > BRAID_MAX_BATCH || w->arg.slices.count > LINK_MAX_SLICES ||
+	    w->arg.events.count > LINK_MAX_EVENTS)
+		return -EBADMSG;
+	return 1;
+}
+
+int link_take(struct link *l, struct link_window *window)
+{
+	struct braid_msg head;
+	ssize_t n;
+	int ret;
+
+	while (l->n_kept) {
+		ret = decode_window(l, l->keep[0], l->kept[0], window);
+		l->kept[0] = l->kept[1];
+		if (--l->n_kept)
+			memcpy(l->keep[0], l->keep[1], l->kept[0]);
+		if (ret != -ECANCELED)
+			return ret;
+	}
+	while ((n = receive(l, MSG_DONTWAIT, NULL)) > 0) {
+		memcpy(&head, l->in, sizeof(head));
+		if (head.cmd != BRAID_NR_FETCH) {
+			other_message(l, &head, n);
+			continue;
+		}
+		ret = decode_window(l, l->in, n, window);
+		if (ret != -ECANCELED)
+			return ret;
+	}
+	if (l->stale)
+		return -ESTALE;
+	return n;
+}
