@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+
+libs += zoo
+zoo-src := $(addprefix tools/zoo/,graph.c calibrate.c layers.c models.c resnet.c \
+	mobilenet.c squeezenet.c efficientnet.c bert.c tiny.c recurrent.c)
+
+# Model files are reproducible to the bit, also where the machine has fused
+# multiply-add: these compute what is written into them.
+calibrate-cflags := -O3 -ffp-contract=off
+layers-cflags := -ffp-contract=off
+
+progs += braid-zoo
+braid-zoo-src := tools/zoo/main.c
+braid-zoo-libs := zoo onnxpb
+braid-zoo-ldlibs := -lprotobuf-c -lm
