@@ -5,10 +5,14 @@
  *
  * Owns the command line only.
  */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/demo/golden.h"
+#include "tools/demo/live.h"
+#include "tools/demo/load.h"
 #include "tools/demo/record.h"
 #include "tools/demo/replay.h"
 #include "tools/demo/scene.h"
@@ -38,29 +42,105 @@ static int do_record(int argc, char **argv)
 	return err ? 1 : 0;
 }
 
+/* What most commands need: the scene, and what the reference found in it. */
+struct stage {
+	struct scene scene;
+	struct golden_set set;
+	struct replay replay;
+	struct findings expected;
+};
+
+static void stage_close(struct stage *st)
+{
+	replay_free(&st->replay);
+	golden_free(&st->set);
+	scene_close(&st->scene);
+}
+
+/* From the arguments DATA MODELS. */
+static int stage_open(struct stage *st, char **argv)
+{
+	char path[PATH_MAX];
+	int err;
+
+	memset(st, 0, sizeof(*st));
+	err = scene_open(&st->scene, argv[0], argv[1]);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "%s/goldens.gz", argv[0]);
+	err = golden_read(&st->set, path);
+	if (!err) {
+		replay_init(&st->replay, &st->set);
+		err = scene_run(&st->scene, &st->replay.infer, &st->expected);
+	}
+	if (err)
+		stage_close(st);
+	return err;
+}
+
 static int do_expected(int argc, char **argv)
 {
-	struct golden_set set = { 0 };
+	struct stage st;
+
+	if (argc != 2)
+		return -1;
+	if (stage_open(&st, argv))
+		return 1;
+	findings_print(&st.scene, &st.expected);
+	stage_close(&st);
+	return 0;
+}
+
+static int do_read(int argc, char **argv)
+{
 	struct findings found;
-	struct replay replay;
-	struct scene scene;
+	struct stage st;
+	struct live live;
 	int err;
 
 	if (argc != 3)
 		return -1;
-	if (scene_open(&scene, argv[0], argv[1]))
+	if (stage_open(&st, argv))
 		return 1;
-	err = golden_read(&set, argv[2]);
+	err = live_open(&live, argv[2], &st.set);
 	if (!err) {
-		replay_init(&replay, &set);
-		err = scene_run(&scene, &replay.infer, &found);
-		if (!err)
-			findings_print(&scene, &found);
-		replay_free(&replay);
+		err = scene_run(&st.scene, &live.infer, &found);
+		if (!err) {
+			findings_print(&st.scene, &found);
+			printf("\n%d requests, %d compared with ONNX Runtime, %d wrong, largest distance %.1e (relative L2)\n",
+			       live.requests, live.compared, live.wrong, live.worst);
+			err = findings_differ(&found, &st.expected) || live.wrong ||
+			      !live.compared;
+		}
+		live_close(&live);
 	}
-	golden_free(&set);
-	scene_close(&scene);
+	stage_close(&st);
 	return err ? 1 : 0;
+}
+
+static int do_load(int argc, char **argv)
+{
+	struct load load;
+	struct stage st;
+	int err;
+
+	if (argc != 5 && argc != 6)
+		return -1;
+	load = (struct load){
+		.socket = argv[2],
+		.seconds = atoi(argv[3]),
+		.label = argv[4],
+		.header = argc == 6,
+	};
+	if (load.seconds < 1 || load.seconds > 3600 || (argc == 6 && strcmp(argv[5], "header"))) {
+		fprintf(stderr, "load: SECONDS must be 1 to 3600, the last word \"header\"\n");
+		return -1;
+	}
+	if (stage_open(&st, argv))
+		return 1;
+	err = load_run(&load, &st.replay);
+	stage_close(&st);
+	return err;
 }
 
 static const struct command {
@@ -70,7 +150,10 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "config", "MODELS", "print braidd's config sections of the models", do_config },
-	{ "expected", "DATA MODELS GOLDENS", "print what the reference found", do_expected },
+	{ "expected", "DATA MODELS", "print what the reference found", do_expected },
+	{ "read", "DATA MODELS SOCKET", "run once through Braid, compare, print", do_read },
+	{ "load", "DATA MODELS SOCKET SECONDS LABEL [header]",
+	  "run all tenants at once, print a table", do_load },
 	{ "record", "DATA MODELS", "run against a reference on stdin and stdout", do_record },
 };
 

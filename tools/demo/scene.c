@@ -28,8 +28,9 @@ int scene_open(struct scene *scene, const char *data, const char *models)
 		snprintf(path, sizeof(path), "%s/%s.wav", data, sound_keys[i]);
 		err = sound_read(&scene->sounds[i], path);
 	}
-	if (!err) {
+	if (!err)
 		image_turn(&scene->pages[1]);
+	if (!err && models) {
 		snprintf(path, sizeof(path), "%s/%s", models, demo_models[MODEL_REC_LONG].file);
 		/* One class is the blank. */
 		err = dict_read(&scene->dict, path, REC_CLASSES - 1);

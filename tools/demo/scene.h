@@ -32,7 +32,8 @@ struct findings {
  * scene_open() - read pictures, recordings and the dictionary
  * @scene: filled on success; scene_close() it
  * @data: folder of the pictures and recordings
- * @models: folder of the ONNX files
+ * @models: folder of the ONNX files, NULL to do without a dictionary: then every
+ *	letter is "?"
  *
  * Return: 0 or a negative errno, said on stderr.
  */
