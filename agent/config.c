@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reading the configuration: see config.h. Keeps nothing.
+ */
+#include "agent/config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct reader {
+	struct config *c;
+	const char *path;
+	char *why;
+	size_t len;
+	bool failed;
+};
+
+void config_defaults(struct config *c)
+{
+	*c = (struct config){
+		.socket = "/run/braid/braid.sock",
+		.control = "/run/braid/control.sock",
+		.group = "braid",
+		.model_dir = "/etc/braid/models",
+		.backend = "cpu",
+		.max_degree = 8,
+		.watchdog_ms = 30000,
+		.drain_ms = 10000,
+		.max_tenants = 10000,
+		.byte_quota = 1ull << 30,
+		.request_quota = 4096,
+		.log_level = 6,
+	};
+}
+
+static int number(const char *value, uint64_t low, uint64_t high, uint64_t *out)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(value, &end, 10);
+	if (errno || end == value || *end || *value == '-' || v < low || v > high)
+		return -EINVAL;
+	*out = v;
+	return 0;
+}
+
+static int set_uint(unsigned int *to, const char *value, unsigned int low, unsigned int high)
+{
+	uint64_t v;
+
+	if (number(value, low, high, &v))
+		return -EINVAL;
+	*to = v;
+	return 0;
+}
+
+static int set_string(char *to, size_t size, const char *value)
+{
+	if (strlen(value) >= size)
+		return -EINVAL;
+	strcpy(to, value);
+	return 0;
+}
+
+static int set_level(int *to, const char *value)
+{
+	static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
+
+	for (int i = 0; i < 5; i++) {
+		if (!strcmp(value, names[i])) {
+			*to = 3 + i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* MODEL:VALUE */
+static int set_kill(struct config *c, const char *value, bool hang)
+{
+	const char *colon = strrchr(value, ':');
+	char *end;
+
+	if (!colon || colon - value >= BRAID_NAME_MAX || colon == value)
+		return -EINVAL;
+	memcpy(c->kill_model, value, colon - value);
+	c->kill_model[colon - value] = 0;
+	c->kill_value = strtof(colon + 1, &end);
+	c->kill_hang = hang;
+	return end == colon + 1 || *end ? -EINVAL : 0;
+}
+
+static int set_knob(struct config *c, const char *name, const char *value)
+{
+	struct config_knob *k = &c->knobs[c->n_knobs];
+
+	if (c->n_knobs == CONFIG_KNOBS || strlen(name) >= sizeof(k->name) ||
+	    strlen(value) >= sizeof(k->value))
+		return -EINVAL;
+	strcpy(k->name, name);
+	strcpy(k->value, value);
+	c->n_knobs++;
+	return 0;
+}
+
+/* 1: no such key. */
+static int set_braidd(struct config *c, const char *name, const char *value)
+{
+	uint64_t v;
+
+	if (!strcmp(name, "socket"))
+		return set_string(c->socket, sizeof(c->socket), value);
+	if (!strcmp(name, "control"))
+		return set_string(c->control, sizeof(c->control), value);
+	if (!strcmp(name, "group"))
+		return set_string(c->group, sizeof(c->group), value);
+	if (!strcmp(name, "model_dir"))
+		return set_string(c->model_dir, sizeof(c->model_dir), value);
+	if (!strcmp(name, "log_level"))
+		return set_level(&c->log_level, value);
+	if (!strcmp(name, "drain_ms"))
+		return set_uint(&c->drain_ms, value, 0, 3600000);
+	if (!strcmp(name, "max_tenants"))
+		return set_uint(&c->max_tenants, value, 1, 1000000);
+	if (!strcmp(name, "request_quota"))
+		return set_uint(&c->request_quota, value, 1, 1u << 24);
+	if (!strcmp(name, "byte_quota")) {
+		if (number(value, 4096, 1ull << 50, &v))
+			return -EINVAL;
+		c->byte_quota = v;
+		return 0;
+	}
+	return 1;
+}
+
+static int set_runner(struct config *c, const char *name, const char *value)
+{
+	if (!strcmp(name, "backend"))
+		return set_string(c->backend, sizeof(c->backend), value);
+	if (!strcmp(name, "threads"))
+		return set_uint(&c->threads, value, 0, 1024);
+	if (!strcmp(name, "lanes"))
+		return set_uint(&c->lanes, value, 0, 64);
+	if (!strcmp(name, "max_degree"))
+		return set_uint(&c->max_degree, value, 1, BRAID_MAX_BATCH);
+	if (!strcmp(name, "watchdog_ms"))
+		return set_uint(&c->watchdog_ms, value, 0, 3600000);
+	return 1;
+}
+
+static int set_debug(struct config *c, const char *name, const char *value)
+{
+	if (!strcmp(name, "kill_runner_on"))
+		return set_kill(c, value, false);
+	if (!strcmp(name, "hang_runner_on"))
+		return set_kill(c, value, true);
+	return 1;
+}
+
+static int handle(void *user, const char *section, const char *name, const char *value, int line)
+{
+	struct reader *r = user;
+	int ret;
+
+	if (r->failed)
+		return 1;
+	if (!name)		/* a section by itself */
+		return 1;
+	if (!strcmp(section, "braidd"))
+		ret = set_braidd(r->c, name, value);
+	else if (!strcmp(section, "runner"))
+		ret = set_runner(r->c, name, value);
+	else if (!strcmp(section, "queue"))
+		ret = set_knob(r->c, name, value);
+	else if (!strcmp(section, "debug"))
+		ret = set_debug(r->c, name, value);
+	else
+		ret = 2;
+	if (!ret)
+		return 1;
+	r->failed = true;
+	if (ret == 2)
+		snprintf(r->why, r->len, "%s:%d: unknown section [%s]", r->path, line, section);
+	else if (ret == 1)
+		snprintf(r->why, r->len, "%s:%d: unknown key '%s' in [%s]", r->path, line, name,
+			 section);
+	else
+		snprintf(r->why, r->len, "%s:%d: '%s' can't be %s", r->path, line, value, name);
+	return 0;
+}
+
+/*
+ * Debian's inih hands no line to its callback, so lines are counted here:
+ * inih reads through this, one line a call.
+ */
+struct line_source {
+	FILE *f;
+	int line;
+	struct reader r;
+};
+
+static char *next_line(char *buf, int size, void *stream)
+{
+	struct line_source *s = stream;
+
+	s->line++;
+	return fgets(buf, size, s->f);
+}
+
+static int handle_line(void *user, const char *section, const char *name, const char *value)
+{
+	struct line_source *s = user;
+
+	return handle(&s->r, section, name, value, s->line);
+}
+
+int config_read(struct config *c, const char *path, char *why, size_t len)
+{
+	struct line_source s = { .r = { c, path, why, len, false } };
+	int ret;
+
+	config_defaults(c);
+	s.f = fopen(path, "re");
+	if (!s.f) {
+		ret = -errno;
+		snprintf(why, len, "%s: %s", path, strerror(errno));
+		return ret;
+	}
+	ret = ini_parse_stream(next_line, &s, handle_line, &s);
+	if (ferror(s.f) && !s.r.failed) {
+		snprintf(why, len, "%s: %s", path, strerror(EIO));
+		ret = -EIO;
+	} else if (s.r.failed) {
+		ret = -EINVAL;
+	} else if (ret > 0) {
+		snprintf(why, len, "%s:%d: neither [section] nor key = value", path, ret);
+		ret = -EINVAL;
+	}
+	fclose(s.f);
+	return ret < 0 ? -EINVAL : ret;
+}

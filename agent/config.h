@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration file (INI, read with inih) and the model directory.
+ *
+ * Read by the supervisor and, again, by the runner, each for itself. A file
+ * with an unknown section, an unknown key or a value out of range is refused
+ * whole, with file and line.
+ */
+#ifndef BRAID_AGENT_CONFIG_H
+#define BRAID_AGENT_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/program/load.h"
+
+#define CONFIG_KNOBS	16
+
+/* A queue knob that the file sets; by name, see queue knobs in operating.md. */
+struct config_knob {
+	char name[32];
+	char value[32];
+};
+
+struct config {
+	char socket[108];
+	char control[108];
+	char group[64];			/* "": no chown */
+	char model_dir[PATH_MAX];
+	char backend[16];
+	unsigned int threads;		/* 0: one a core */
+	unsigned int lanes;		/* 0: the backend's default */
+	unsigned int max_degree;
+	unsigned int watchdog_ms;	/* longest launch, 0: no limit */
+	unsigned int drain_ms;		/* SIGTERM: longest wait */
+	unsigned int max_tenants;
+	uint64_t byte_quota;		/* by owner, unless set by hand */
+	unsigned int request_quota;
+	int log_level;			/* syslog's: 3 error to 7 debug */
+	struct config_knob knobs[CONFIG_KNOBS];
+	unsigned int n_knobs;
+	char kill_model[BRAID_NAME_MAX];	/* fault injection, see [debug] */
+	float kill_value;
+	bool kill_hang;
+};
+
+/**
+ * config_defaults() - what holds without a file
+ */
+void config_defaults(struct config *c);
+
+/**
+ * config_read() - read a file over the defaults
+ * @c: filled in
+ * @path: the file
+ * @why: words on failure, with file and line
+ * @len: size of @why
+ *
+ * Return: 0, -ENOENT, -EACCES, -EINVAL.
+ */
+int config_read(struct config *c, const char *path, char *why, size_t len);
+
+/**
+ * struct model_config - a model of the model directory
+ * @name: what tenants ask for
+ * @path: ONNX file
+ * @max_degree: 0: the configuration's
+ * @load: binding; points into this structure's own memory
+ */
+struct model_config {
+	char name[BRAID_NAME_MAX];
+	char path[PATH_MAX];
+	unsigned int max_degree;
+	struct load_config load;
+	struct load_shape shapes[16];
+	struct load_const consts[16];
+	char names[32][BRAID_TENSOR_NAME_MAX];
+	char kinds[32];			/* 's' or 'c': what names[i] is an input of */
+	unsigned int n_names;
+};
+
+/**
+ * models_scan() - what the model directory holds
+ * @dir: the directory
+ * @out: array, one allocation, free() it; sorted by name
+ * @n: how many
+ * @bad: called for each file that is refused, with words; may be NULL
+ *
+ * Every NAME.ini names a model: section [model], keys file (default
+ * NAME.onnx), shape.INPUT = 1x3x224x224, const.INPUT = 16000, batch,
+ * max_degree. Every NAME.onnx that no .ini names is a model of its own.
+ *
+ * Return: 0, or a negative errno from reading the directory.
+ */
+int models_scan(const char *dir, struct model_config **out, unsigned int *n,
+		void (*bad)(const char *path, const char *why));
+
+#endif

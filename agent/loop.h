@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A small event loop over epoll: descriptors with a function each, and
+ * something to do after each round. One thread.
+ */
+#ifndef BRAID_AGENT_LOOP_H
+#define BRAID_AGENT_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * struct loop_watch - a descriptor that is watched; the owner's memory
+ * @fd: the descriptor; the owner's
+ * @events: EPOLLIN and so on; change with loop_change()
+ * @ready: called with the events that are there
+ * @gone: the loop's
+ */
+struct loop_watch {
+	int fd;
+	uint32_t events;
+	void (*ready)(struct loop_watch *w, uint32_t events);
+	bool gone;
+};
+
+struct loop;
+
+/** loop_new() - NULL without memory or descriptors */
+struct loop *loop_new(void);
+
+/** loop_free() - NULL is fine */
+void loop_free(struct loop *l);
+
+/** loop_add() - watch w->fd for w->events; 0 or a negative errno */
+int loop_add(struct loop *l, struct loop_watch *w);
+
+/** loop_change() - watch for other events */
+void loop_change(struct loop *l, struct loop_watch *w, uint32_t events);
+
+/**
+ * loop_del() - watch no more
+ *
+ * @ready is not called again, not even for what this round has found. The
+ * memory of @w must stay until the round is over: free it in @after.
+ */
+void loop_del(struct loop *l, struct loop_watch *w);
+
+/**
+ * loop_run() - serve until loop_stop()
+ * @l: the loop
+ * @after: called after each round of ready descriptors, may be NULL
+ * @arg: for @after
+ *
+ * Return: 0, or a negative errno when epoll fails.
+ */
+int loop_run(struct loop *l, void (*after)(void *arg), void *arg);
+
+/** loop_stop() - loop_run() returns after this round */
+void loop_stop(struct loop *l);
+
+#endif

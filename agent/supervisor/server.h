@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor: the queue (core/) behind a socket, and whoever is connected
+ * to it. One thread, one loop, no lock; core's rule that one lock is held
+ * around its calls is met by there being nobody else.
+ *
+ * Messages are handled as they come; what follows from them (completions to
+ * send, a FETCH to answer, the timer, dead nodes to free) is done once after
+ * each round of the loop, in settle().
+ *
+ * The supervisor opens no GPU and parses no model: that is the runner's.
+ */
+#ifndef BRAID_AGENT_SUPERVISOR_SERVER_H
+#define BRAID_AGENT_SUPERVISOR_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/config.h"
+#include "agent/loop.h"
+#include "core/queue.h"
+#include "lib/wire.h"
+
+struct server;
+
+/* A tenant's connection. The connection ends first, the tenant's node later. */
+struct client {
+	struct loop_watch watch;
+	struct bq_tenant tenant;
+	struct server *srv;
+	struct client *next;		/* of all, or of those to be freed */
+	pid_t pid;
+	uid_t uid;
+	bool closed;			/* socket gone, waits for the end of the round */
+	bool reaped;			/* core gave the tenant's node back */
+	bool hang_up;			/* close as soon as @out is sent */
+	size_t out_bytes;		/* a reply that did not fit the socket */
+	int out_fd;
+	uint8_t *out;
+};
+
+/* The runner's connection. */
+struct agent {
+	struct loop_watch watch;
+	struct server *srv;
+	bool connected;
+	bool fetching;			/* a FETCH waits for its answer */
+	struct wire_call fetch;
+	struct braid_want wants[4096];
+	uint32_t n_wants;
+	struct braid_job jobs[BRAID_MAX_BATCH];
+	struct braid_slice slices[BRAID_MAX_BATCH * 16];
+	struct braid_event events[128];
+};
+
+/* The runner's process: runner_proc.c. */
+struct runner_proc {
+	struct loop_watch watch;	/* pidfd */
+	struct loop_watch control;	/* private channel */
+	struct loop_watch timer;	/* of the next start */
+	struct server *srv;
+	pid_t pid;
+	unsigned int starts;
+	unsigned int backoff_ms;
+	uint64_t started_ns;
+	bool stopping;
+};
+
+struct control_client;
+
+struct server {
+	struct config cfg;
+	const char *config_path;	/* NULL: defaults */
+	struct bq q;
+	struct loop *loop;
+	struct loop_watch listener;
+	struct loop_watch control_listener;
+	struct loop_watch timer;	/* bq_next_event() and bq_look.when */
+	struct loop_watch signals;
+	uint64_t timer_at;
+	struct client *clients;
+	struct client *dead;
+	unsigned int n_clients;
+	bool accepting;
+	struct agent agent;
+	struct runner_proc runner;
+	struct control_client *controls;
+	uint64_t control_seq;
+	bool draining;
+	bool announced;			/* sd_notify READY=1 was sent */
+	uint64_t drain_until;
+	uint64_t started_ns;
+	uint8_t in[WIRE_MAX_BYTES];
+	uint8_t out[WIRE_MAX_BYTES];
+};
+
+/* server.c */
+uint64_t server_now(void);
+void server_settle(void *arg);
+int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len);
+
+/* client.c: tenants */
+void client_accept(struct loop_watch *w, uint32_t events);
+void client_close(struct client *c, const char *why);
+void client_completions(struct client *c);
+void client_free_dead(struct server *s);
+
+/* tenant_cmd.c: what tenants may ask */
+int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct wire_reply *r,
+		   size_t *bytes);
+int cmd_get_info(struct server *s, struct bq_tenant *t, struct wire_call *call);
+size_t cmd_model_get(struct server *s, struct wire_call *call, struct wire_reply *r,
+		     size_t cap);
+
+/* agent_conn.c: the runner's commands */
+int agent_connect(struct server *s, int fd);
+void agent_disconnect(struct server *s);
+void agent_answer_fetch(struct server *s, uint64_t *when);
+
+/* node.c: memory of the queue's nodes */
+struct bq_request *node_request(unsigned int n_slots);
+struct bq_buffer *node_buffer(int fd);
+int node_buffer_fd(const struct bq_buffer *b);
+struct bq_model *node_model(unsigned int n_tensors);
+struct braid_tensor *node_model_tensors(struct bq_model *m);
+void node_free_request(struct bq_request *r);
+void node_free_buffer(struct bq_buffer *b);
+void node_free_model(struct bq_model *m);
+void node_reap(struct server *s);
+
+/* memfd.c: buffers */
+int memfd_new(uint64_t bytes);
+int memfd_check(int fd, uint64_t bytes);
+
+/* owner.c */
+struct bq_owner *owner_of(struct server *s, pid_t pid, uid_t uid);
+
+/* knob.c: knobs by name */
+int knob_set(struct server *s, const char *name, const char *value, char *why, size_t len);
+const char *knob_name(enum bq_knob knob);
+const char *knob_words(enum bq_knob knob, uint32_t value, char *buf, size_t len);
+
+/* runner_proc.c */
+int runner_start(struct server *s);
+void runner_stop(struct server *s);
+void runner_ready(struct server *s);
+int runner_send(struct server *s, const char *json, size_t len);
+void runner_timer(struct loop_watch *w, uint32_t events);
+
+/* control.c */
+void control_accept(struct loop_watch *w, uint32_t events);
+void control_runner_said(struct server *s, const char *json, size_t len);
+void control_free_dead(struct server *s);
+void control_close_all(struct server *s);
+
+#endif
