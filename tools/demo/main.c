@@ -17,12 +17,9 @@
 #include "tools/demo/replay.h"
 #include "tools/demo/scene.h"
 
-static int do_config(int argc, char **argv)
+static int do_models(int argc, char **argv)
 {
-	if (argc != 1)
-		return -1;
-	models_config(stdout, argv[0]);
-	return fflush(stdout) ? 1 : 0;
+	return argc != 2 ? -1 : models_dir(argv[1], argv[0]) ? 1 : 0;
 }
 
 static int do_record(int argc, char **argv)
@@ -149,7 +146,7 @@ static const struct command {
 	const char *help;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "config", "MODELS", "print braidd's config sections of the models", do_config },
+	{ "models", "MODELS DIRECTORY", "fill a model directory for braidd", do_models },
 	{ "expected", "DATA MODELS", "print what the reference found", do_expected },
 	{ "read", "DATA MODELS SOCKET", "run once through Braid, compare, print", do_read },
 	{ "load", "DATA MODELS SOCKET SECONDS LABEL [header]",

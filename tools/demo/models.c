@@ -7,7 +7,11 @@
  */
 #include "tools/demo/models.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/demo/ocr_det.h"
 #include "tools/demo/ocr_line.h"
@@ -69,17 +73,41 @@ const struct demo_model *model_find(const char *name)
 	return NULL;
 }
 
-void models_config(FILE *f, const char *dir)
+static int write_ini(const struct demo_model *m, const char *path)
 {
-	for (int i = 0; i < MODEL_COUNT; i++) {
+	FILE *f = fopen(path, "w");
+
+	if (!f)
+		return -errno;
+	fprintf(f, "[model]\nfile = %s\n", m->file);
+	for (int i = 0; i < m->n_in; i++) {
+		fprintf(f, "shape.%s = ", m->in[i].name);
+		for (int j = 0; j < m->in[i].rank; j++)
+			fprintf(f, "%s%d", j ? "x" : "", m->in[i].dims[j]);
+		fputc('\n', f);
+	}
+	return fclose(f) ? -errno : 0;
+}
+
+int models_dir(const char *dir, const char *from)
+{
+	char path[PATH_MAX], file[PATH_MAX];
+	int err = 0;
+
+	for (int i = 0; i < MODEL_COUNT && !err; i++) {
 		const struct demo_model *m = &demo_models[i];
 
-		fprintf(f, "\n[model %s]\nfile = %s/%s\n", m->name, dir, m->file);
-		for (int j = 0; j < m->n_in; j++) {
-			fprintf(f, "shape.%s = ", m->in[j].name);
-			for (int k = 0; k < m->in[j].rank; k++)
-				fprintf(f, "%s%d", k ? "x" : "", m->in[j].dims[k]);
-			fputc('\n', f);
+		/* Two bindings share a file: its link may be there already. */
+		snprintf(path, sizeof(path), "%s/%s", dir, m->file);
+		snprintf(file, sizeof(file), "%s/%s", from, m->file);
+		if (symlink(file, path) && errno != EEXIST)
+			err = -errno;
+		if (!err) {
+			snprintf(path, sizeof(path), "%s/%s.ini", dir, m->name);
+			err = write_ini(m, path);
 		}
 	}
+	if (err)
+		fprintf(stderr, "%s: %s\n", path, strerror(-err));
+	return err;
 }

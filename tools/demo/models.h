@@ -5,8 +5,6 @@
 #ifndef BRAID_DEMO_MODELS_H
 #define BRAID_DEMO_MODELS_H
 
-#include <stdio.h>
-
 #define MODEL_MAX_TENSORS 2
 
 /**
@@ -56,7 +54,13 @@ int tensor_elems(const struct model_tensor *t);
 /** model_find() - by name; NULL for none */
 const struct demo_model *model_find(const char *name);
 
-/** models_config() - write braidd's model sections for files in @dir */
-void models_config(FILE *f, const char *dir);
+/**
+ * models_dir() - fill a model directory for braidd
+ * @dir: the directory, which is there
+ * @from: absolute path of the folder of the ONNX files, which are linked to
+ *
+ * Return: 0 or a negative errno, said on stderr.
+ */
+int models_dir(const char *dir, const char *from);
 
 #endif
