@@ -48,7 +48,8 @@ enum build_from {
  * struct build_tensor - a tensor of a program that is being written
  * @type: element type
  * @rank: number of dimensions
- * @dims: extents, all >= 1
+ * @dims: extents, all >= 1; 0 only in constants, which no operation may read
+ *        then (an absent roi, the shape of a scalar)
  * @elems: their product
  * @from: who makes it
  * @input: BUILD_FROM_INPUT: number of the model's input
@@ -83,6 +84,8 @@ struct build_chunk;
  * @op_type: likewise
  * @const_bytes: bytes of constants owned
  * @max_bytes: bound on constants and on the arena
+ * @fold_work: what constant folding has cost so far
+ * @nowhere: what build_op() returns without memory
  * @err: first failure, negative errno, or 0
  * @why: its words
  */
@@ -93,7 +96,8 @@ struct build {
 	uint32_t n_tensors, n_ops, n_inputs, n_outputs;
 	uint32_t cap_tensors, cap_ops;
 	const char *node, *op_type;
-	uint64_t const_bytes, max_bytes;
+	uint64_t const_bytes, max_bytes, fold_work;
+	struct prog_op nowhere;
 	int err;
 	char why[512];
 	struct build_chunk *chunks;
@@ -137,6 +141,10 @@ uint32_t build_const_ref(struct build *b, enum braid_type type, uint32_t rank,
 
 /** build_scalar() - a constant of rank 0 of any type, converted from @v */
 uint32_t build_scalar(struct build *b, enum braid_type type, double v);
+
+/** build_fill() - a constant with all elements @v */
+uint32_t build_fill(struct build *b, enum braid_type type, uint32_t rank,
+		    const int64_t *dims, double v);
 
 /** build_i64s() - an int64 constant of rank 1 */
 uint32_t build_i64s(struct build *b, uint32_t n, const int64_t *v);

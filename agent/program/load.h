@@ -38,6 +38,7 @@ struct load_const {
  * @shapes: bindings of free dimensions
  * @consts: inputs fixed to a value
  * @batch: extent given to a free first dimension that @shapes does not name, 0: none
+ * @max_bytes: bound on constants and on the arena of one request, 0: 16 GiB
  * @passes: false switches the optimising passes off (tests compare the two)
  */
 struct load_config {
@@ -46,6 +47,7 @@ struct load_config {
 	const struct load_const *consts;
 	uint32_t n_consts;
 	int64_t batch;
+	uint64_t max_bytes;
 	bool passes;
 };
 
