@@ -84,7 +84,8 @@ int bq_model_put(struct bq *q, struct bq_model *m, struct bq_model **out);
  * @now: CLOCK_MONOTONIC ns
  *
  * Returns 0. -ENODEV: no agent attached. -ENOENT: no such model. The event
- * MODEL_DRAINED comes when nothing of it is left, in both cases.
+ * MODEL_DRAINED comes when nothing of it is left, in both cases, if this agent
+ * published the model.
  */
 int bq_model_del(struct bq *q, u64 id, bool end_queued, u64 now);
 

@@ -153,8 +153,9 @@ struct bq_owner *bq_owner_find(const struct bq *q, u64 key);
  * @o: caller's node, overwritten
  * @key: uid or cgroup id; not there yet
  *
- * Add its first tenant or set its limits at once: an owner that has neither,
- * nor buffers or requests with the agent, goes to the reap list.
+ * From then on it lives while it has tenants, buffers, requests with the agent
+ * or limits set by hand, then goes to the reap list. An owner that never had
+ * any of these goes by bq_owner_set() with NULL.
  */
 void bq_owner_add(struct bq *q, struct bq_owner *o, u64 key);
 
