@@ -65,7 +65,8 @@ struct cpu_op {
  *         before prepare(); all that depends on types and parameters is here.
  *         Shapes have been proved by program_verify().
  * @prepare: optional. Once, at load, on any thread: pack, choose, reserve.
- *           0, or -ENOMEM having freed what it took
+ *           0, or -ENOMEM having freed what it took. May set co->kernel to a
+ *           special one
  * @release: optional, undoes prepare()
  * @tiles: number of tiles at this degree, >= 1. Must not depend on the number
  *         of threads. A tile should be worth some 20 to 200 us

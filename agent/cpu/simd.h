@@ -47,8 +47,8 @@ struct cpu_dw_args;
  * @dw: simd_dw.h: depthwise convolution
  * @unary: y[i] = fn(x[i]); y may be x. Every enum prog_fn on floats for which
  *         unary_has() is true
- * @epilogue: y[i] = fn(y[i] + bias[i] + residual[i]) or fn(..) + residual[i];
- *            bias and residual may be NULL
+ * @epilogue: y[i] = fn(y[i] + residual[i]) or fn(y[i]) + residual[i]; the
+ *            residual may be NULL
  * @max: largest of n >= 1 floats; a NaN gives NaN
  * @sum: sum of n floats
  * @exp_sum: y[i] = exp(x[i] - shift); returns the sum
@@ -62,8 +62,7 @@ struct cpu_simd {
 	void (*dw)(const struct cpu_dw_args *a);
 	void (*unary)(float *y, const float *x, int64_t n, enum prog_fn fn,
 		      float alpha, float beta);
-	void (*epilogue)(float *y, int64_t n, const struct cpu_epi *e,
-			 const float *bias, const float *residual);
+	void (*epilogue)(float *y, int64_t n, const struct cpu_epi *e, const float *residual);
 	float (*max)(const float *x, int64_t n);
 	float (*sum)(const float *x, int64_t n);
 	float (*exp_sum)(float *y, const float *x, int64_t n, float shift);

@@ -14,6 +14,9 @@
 #include "agent/cpu/kernel.h"
 
 static const struct cpu_kernel *const kernels[PROG_KINDS] = {
+	[PROG_CONV] = &cpu_k_conv,
+	[PROG_CONV_TRANSPOSE] = &cpu_k_conv_transpose,
+	[PROG_GEMM] = &cpu_k_gemm,
 };
 
 const struct cpu_kernel *cpu_kernel_of(enum prog_kind kind)
@@ -86,10 +89,12 @@ int cpu_ops_prepare(const struct program *p, struct cpu_op **out, size_t *scratc
 
 		co->prog = p;
 		co->op = &p->ops[i];
-		err = k->prepare ? k->prepare(co) : 0;
-		if (err)
-			goto nomem;
 		co->kernel = k;
+		err = k->prepare ? k->prepare(co) : 0;
+		if (err) {
+			co->kernel = NULL;
+			goto nomem;
+		}
 		if (co->scratch > CPU_SCRATCH_MAX) {
 			err = cpu_refuse(co->op, why, len,
 					 "needs %zu bytes of scratch, %u are the limit",

@@ -7,7 +7,7 @@ tests += $(cpu-tests)
 sanitize-tests += $(cpu-tests)
 
 define cpu_test
-$(1)-src := tests/cpu/$(1).c
+$(1)-src := tests/cpu/$(1).c tests/cpu/one.c
 $(1)-libs := cpu program
 $(1)-ldlibs := -lm
 endef

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ways of doing a convolution, for k_conv.c to choose from. The prepare
+ * functions set co->kernel to what runs the choice.
+ */
+#ifndef BRAID_AGENT_CPU_CONV_H
+#define BRAID_AGENT_CPU_CONV_H
+
+#include "agent/cpu/kernel.h"
+
+bool dwconv_fits(const struct cpu_op *co);
+int dwconv_prepare(struct cpu_op *co);
+
+bool rowconv_fits(const struct cpu_op *co);
+int rowconv_prepare(struct cpu_op *co);
+
+#endif
