@@ -137,10 +137,15 @@ static uint32_t copy_of(struct fold *f, uint32_t t)
 
 static void copy_op(struct fold *f, const struct prog_op *op)
 {
+	uint32_t *in = build_alloc(f->sub, op->n_in * sizeof(*in));
 	struct prog_op *q;
-	uint32_t *in, *out;
+	uint32_t *out;
 
-	q = build_op(f->sub, op->kind, op->n_in, op->in, op->n_out);
+	if (!in)
+		return;
+	for (uint32_t i = 0; i < op->n_in; i++)
+		in[i] = copy_of(f, op->in[i]);
+	q = build_op(f->sub, op->kind, op->n_in, in, op->n_out);
 	if (f->sub->err)
 		return;
 	in = q->in;
@@ -148,8 +153,6 @@ static void copy_op(struct fold *f, const struct prog_op *op)
 	*q = *op;
 	q->in = in;
 	q->out = out;
-	for (uint32_t i = 0; i < op->n_in; i++)
-		in[i] = copy_of(f, op->in[i]);
 	for (uint32_t i = 0; i < op->n_out; i++) {
 		out[i] = copy_of(f, op->out[i]);
 		if (out[i] != PROG_NONE && !f->sub->err) {
