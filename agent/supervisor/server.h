@@ -87,6 +87,7 @@ struct server {
 	struct runner_proc runner;
 	struct control_client *controls;
 	uint64_t control_seq;
+	bool again;			/* a tenant went while we settled */
 	bool draining;
 	bool announced;			/* sd_notify READY=1 was sent */
 	uint64_t drain_until;

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Tenants' connections: accept, receive, reply, completions, and the end.
+ *
+ * Nothing here ever waits for a tenant. One that does not read its replies is
+ * not read from until it does; one that does not read completions fills its
+ * own socket, then its own places in tenant_depth.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/supervisor/server.h"
+
+#define MESSAGES_A_ROUND	16	/* then it is another tenant's turn */
+#define COMPLETIONS_A_MESSAGE	64
+
+static void client_ready(struct loop_watch *w, uint32_t events);
+
+static void watch_for(struct client *c)
+{
+	uint32_t ev = 0;
+	struct braid_completion done;
+
+	if (c->closed)
+		return;
+	if (!c->out_bytes && !c->hang_up && !c->srv->draining)
+		ev |= EPOLLIN;
+	if (c->out_bytes || bq_completion_peek(&c->tenant, &done))
+		ev |= EPOLLOUT;
+	loop_change(c->srv->loop, &c->watch, ev);
+}
+
+void client_accept(struct loop_watch *w, uint32_t events)
+{
+	struct server *s = bq_entry(w, struct server, listener);
+	int size = 4 * WIRE_MAX_BYTES, fd;
+	socklen_t len = sizeof(struct ucred);
+	struct bq_owner *owner;
+	struct ucred cred;
+	struct client *c;
+
+	fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE) {
+			/* Until somebody leaves there is nothing to be done. */
+			loop_change(s->loop, w, 0);
+			s->accepting = false;
+			log_line(LOG_WARNING, "out of descriptors", "tenants=%u", s->n_clients);
+		}
+		return;
+	}
+	if (s->n_clients >= s->cfg.max_tenants ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len)) {
+		log_line(LOG_WARNING, "tenant refused", "tenants=%u max_tenants=%u",
+			 s->n_clients, s->cfg.max_tenants);
+		close(fd);
+		return;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	c = calloc(1, sizeof(*c));
+	owner = c ? owner_of(s, cred.pid, cred.uid) : NULL;
+	if (!owner) {
+		free(c);
+		close(fd);
+		return;
+	}
+	c->srv = s;
+	c->pid = cred.pid;
+	c->uid = cred.uid;
+	c->out_fd = -1;
+	c->watch = (struct loop_watch){ .fd = fd, .events = EPOLLIN, .ready = client_ready };
+	bq_tenant_add(&s->q, &c->tenant, owner);
+	c->next = s->clients;
+	s->clients = c;
+	s->n_clients++;
+	if (loop_add(s->loop, &c->watch)) {
+		client_close(c, "no memory to watch it");
+		return;
+	}
+	log_line(LOG_DEBUG, "tenant came", "tenant=%llu pid=%d uid=%u",
+		 (unsigned long long)c->tenant.id, c->pid, c->uid);
+}
+
+void client_close(struct client *c, const char *why)
+{
+	struct server *s = c->srv;
+	struct client **at;
+
+	if (c->closed)
+		return;
+	c->closed = true;
+	log_line(LOG_DEBUG, "tenant went", "tenant=%llu pid=%d why=\"%s\" outstanding=%u",
+		 (unsigned long long)c->tenant.id, c->pid, why, c->tenant.outstanding);
+	loop_del(s->loop, &c->watch);
+	close(c->watch.fd);
+	for (at = &s->clients; *at != c; at = &(*at)->next)
+		;
+	*at = c->next;
+	s->n_clients--;
+	c->next = s->dead;
+	s->dead = c;
+	bq_tenant_gone(&s->q, &c->tenant);
+	s->again = true;
+	if (!s->accepting && !s->draining) {
+		s->accepting = true;
+		loop_change(s->loop, &s->listener, EPOLLIN);
+	}
+}
+
+/* The round is over: no event of it can name them any more. */
+void client_free_dead(struct server *s)
+{
+	struct client **at = &s->dead;
+
+	while (*at) {
+		struct client *c = *at;
+
+		if (!c->reaped) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		if (c->out_fd >= 0)
+			close(c->out_fd);
+		free(c->out);
+		free(c);
+	}
+}
+
+/* 0: sent; -EAGAIN: no room; else the tenant is gone. */
+static int send_message(int sock, const void *msg, size_t bytes, int fd)
+{
+	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { (void *)msg, bytes };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fd >= 0) {
+		struct cmsghdr *cm = (struct cmsghdr *)ctl;
+
+		mh.msg_control = ctl;
+		mh.msg_controllen = sizeof(ctl);
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cm), &fd, sizeof(int));
+	}
+	do {
+		n = sendmsg(sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return 0;
+	return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS ? -EAGAIN : -errno;
+}
+
+/* Keep what does not fit; reading goes on when it has been sent. */
+static int reply(struct client *c, const void *msg, size_t bytes, int fd)
+{
+	int ret = send_message(c->watch.fd, msg, bytes, fd);
+
+	if (ret != -EAGAIN)
+		return ret;
+	c->out = malloc(bytes);
+	if (!c->out)
+		return -ENOMEM;
+	memcpy(c->out, msg, bytes);
+	c->out_bytes = bytes;
+	c->out_fd = fd >= 0 ? dup(fd) : -1;
+	return 0;
+}
+
+static int flush_reply(struct client *c)
+{
+	int ret;
+
+	if (!c->out_bytes)
+		return 0;
+	ret = send_message(c->watch.fd, c->out, c->out_bytes, c->out_fd);
+	if (ret)
+		return ret;
+	if (c->out_fd >= 0)
+		close(c->out_fd);
+	c->out_fd = -1;
+	free(c->out);
+	c->out = NULL;
+	c->out_bytes = 0;
+	return 0;
+}
+
+/* Send what has completed; the places stay taken until the tenant has seen it. */
+void client_completions(struct client *c)
+{
+	struct {
+		struct braid_msg head;
+		struct braid_completion done[COMPLETIONS_A_MESSAGE];
+	} m;
+	struct bq_tenant look;
+	unsigned int n;
+	int ret;
+
+	while (!c->closed && !c->out_bytes) {
+		uint64_t before = c->tenant.sent;
+
+		/* Peek and advance; wind back if the socket has no room. */
+		look = c->tenant;
+		for (n = 0; n < COMPLETIONS_A_MESSAGE; n++) {
+			if (!bq_completion_peek(&c->tenant, &m.done[n]))
+				break;
+			bq_completion_sent(&c->tenant);
+		}
+		if (!n)
+			break;
+		m.head = (struct braid_msg){
+			.size = sizeof(m.head) + n * sizeof(m.done[0]),
+			.abi = BRAID_ABI,
+			.type = BRAID_MSG_COMPLETIONS,
+			.seq = before,
+		};
+		ret = send_message(c->watch.fd, &m, m.head.size, -1);
+		if (ret == -EAGAIN) {
+			c->tenant.unsent = look.unsent;
+			c->tenant.sent = look.sent;
+			break;
+		}
+		if (ret)
+			client_close(c, "completions can't be sent");
+	}
+	watch_for(c);
+}
+
+/* The first descriptor of a message; others are closed. */
+static int take_fd(struct msghdr *mh)
+{
+	int fd = -1;
+
+	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
+		unsigned int n;
+
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (unsigned int i = 0; i < n; i++) {
+			int got;
+
+			memcpy(&got, CMSG_DATA(cm) + i * sizeof(int), sizeof(got));
+			if (fd < 0)
+				fd = got;
+			else
+				close(got);
+		}
+	}
+	return fd;
+}
+
+static void handle(struct client *c, size_t bytes, int fd_in)
+{
+	struct server *s = c->srv;
+	struct wire_reply r = { .buf = s->out };
+	struct wire_call call;
+	uint32_t nr = 0;
+	size_t n;
+	int ret;
+
+	ret = wire_parse_command(s->in, bytes, false, &call);
+	if (ret) {
+		if (bytes >= sizeof(struct braid_msg))
+			nr = ((struct braid_msg *)s->in)->cmd;
+		n = wire_reply_error(nr, call.seq, ret, s->out);
+		if (ret != -EBADMSG && ret != -EPROTONOSUPPORT)
+			ret = 0;
+	} else {
+		ret = tenant_command(c, &call, fd_in, &r, &n);
+	}
+	if (reply(c, s->out, n, call.fd)) {
+		client_close(c, "reply can't be sent");
+		return;
+	}
+	if (ret) {
+		c->hang_up = true;
+		log_line(LOG_NOTICE, "malformed message", "tenant=%llu pid=%d uid=%u error=%d",
+			 (unsigned long long)c->tenant.id, c->pid, c->uid, ret);
+	}
+}
+
+/* 1: a message was handled; 0: none there; negative: the connection is over. */
+static int receive(struct client *c)
+{
+	char ctl[CMSG_SPACE(sizeof(int) * 8)];
+	struct server *s = c->srv;
+	struct iovec iov = { s->in, sizeof(s->in) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
+			     .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	ssize_t n;
+	int fd;
+
+	n = recvmsg(c->watch.fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	fd = take_fd(&mh);
+	if (!n) {
+		if (fd >= 0)
+			close(fd);
+		return -ECONNRESET;
+	}
+	/* A message that was cut is not what its head says: EBADMSG. */
+	handle(c, n, fd);
+	if (fd >= 0)
+		close(fd);
+	return 1;
+}
+
+static void client_ready(struct loop_watch *w, uint32_t events)
+{
+	struct client *c = bq_entry(w, struct client, watch);
+	int ret;
+
+	if (events & EPOLLOUT) {
+		ret = flush_reply(c);
+		if (ret && ret != -EAGAIN) {
+			client_close(c, "reply can't be sent");
+			return;
+		}
+		client_completions(c);
+	}
+	if (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN)) {
+		client_close(c, "hung up");
+		return;
+	}
+	for (int i = 0; i < MESSAGES_A_ROUND && (events & EPOLLIN); i++) {
+		if (c->closed || c->out_bytes || c->hang_up)
+			break;
+		ret = receive(c);
+		if (ret < 0) {
+			client_close(c, "hung up");
+			return;
+		}
+		if (!ret)
+			break;
+	}
+	if (c->hang_up && !c->out_bytes)
+		client_close(c, "malformed message");
+	else
+		watch_for(c);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Buffers as memfds. The queue makes them and seals their size before anybody
+ * else has them, so a tenant can't truncate one under the agent, which would
+ * be a SIGBUS there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "agent/supervisor/server.h"
+
+#define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* A sealed memfd with all its pages there, or a negative errno. */
+int memfd_new(uint64_t bytes)
+{
+	int fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret;
+
+	if (fd < 0)
+		return -errno;
+	/* Now, so that lack of memory is an error here and no fault later. */
+	ret = posix_fallocate(fd, 0, bytes);
+	if (ret) {
+		close(fd);
+		return ret == ENOSPC ? -ENOMEM : -ret;
+	}
+	if (fcntl(fd, F_ADD_SEALS, SEALS)) {
+		ret = -errno;
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+/* Could this descriptor be one of memfd_new()'s? 0 or -EINVAL. */
+int memfd_check(int fd, uint64_t bytes)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < 0 ||
+	    (uint64_t)st.st_size != bytes)
+		return -EINVAL;
+	/* Huge pages can run out on a fault; these can't. */
+	if (fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC)
+		return -EINVAL;
+	if (fcntl(fd, F_GET_SEALS) != SEALS)
+		return -EINVAL;
+	/* Holes that a tenant punched are filled again, or refused. */
+	return posix_fallocate(fd, 0, bytes) ? -EINVAL : 0;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Who a connection's share and quota belong to.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/supervisor/server.h"
+
+/*
+ * The id of a process's cgroup is the inode number of its directory. The
+ * process may have died and its number be another's by now; then the
+ * connection is about to close anyway. 0 where there are no cgroups.
+ */
+static uint64_t cgroup_of(pid_t pid)
+{
+	char path[64], line[512], dir[600];
+	uint64_t id = 0;
+	struct stat st;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "0::", 3))
+			continue;
+		line[strcspn(line, "\n")] = 0;
+		snprintf(dir, sizeof(dir), "/sys/fs/cgroup%s", line + 3);
+		if (!stat(dir, &st))
+			id = st.st_ino;
+	}
+	fclose(f);
+	return id;
+}
+
+/* Find or make the owner; NULL without memory. */
+struct bq_owner *owner_of(struct server *s, pid_t pid, uid_t uid)
+{
+	uint64_t key = uid;
+	struct bq_owner *o;
+
+	if (s->q.knobs[BQ_SHARE_BY] == BQ_SHARE_CGROUP)
+		key = cgroup_of(pid);
+	o = bq_owner_find(&s->q, key);
+	if (o)
+		return o;
+	o = malloc(sizeof(*o));
+	if (o)
+		bq_owner_add(&s->q, o, key);
+	return o;
+}

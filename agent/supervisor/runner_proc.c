@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The runner's process: start it, notice its end, start the next one.
+ *
+ * It gets two descriptors: 3, the queue, and 4, a private channel for what is
+ * no business of tenants (reload, explain, profile). One that dies soon after
+ * it was started is started again later and later.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/supervisor/server.h"
+
+#define FIRST_BACKOFF_MS	20u
+#define LAST_BACKOFF_MS		5000u
+#define STABLE_NS		2000000000ull
+
+static int open_pidfd(pid_t pid)
+{
+	return syscall(SYS_pidfd_open, pid, 0);
+}
+
+static void start_later(struct server *s)
+{
+	struct runner_proc *r = &s->runner;
+	struct itimerspec its = { .it_value = { r->backoff_ms / 1000,
+						r->backoff_ms % 1000 * 1000000l + 1 } };
+
+	log_line(LOG_INFO, "runner starts again", "in_ms=%u", r->backoff_ms);
+	timerfd_settime(r->timer.fd, 0, &its, NULL);
+	r->backoff_ms = r->backoff_ms * 2 < LAST_BACKOFF_MS ? r->backoff_ms * 2 : LAST_BACKOFF_MS;
+}
+
+static void close_control(struct server *s)
+{
+	struct runner_proc *r = &s->runner;
+
+	if (r->control.fd < 0)
+		return;
+	loop_del(s->loop, &r->control);
+	close(r->control.fd);
+	r->control.fd = -1;
+}
+
+static void died(struct loop_watch *w, uint32_t events)
+{
+	struct runner_proc *r = bq_entry(w, struct runner_proc, watch);
+	struct server *s = r->srv;
+	int status = 0;
+
+	waitpid(r->pid, &status, 0);
+	loop_del(s->loop, w);
+	close(w->fd);
+	w->fd = -1;
+	r->pid = 0;
+	/* What it sent before its death is still in the socket and counts. */
+	if (s->agent.connected)
+		s->agent.watch.ready(&s->agent.watch, EPOLLIN);
+	agent_disconnect(s);
+	close_control(s);
+	if (WIFSIGNALED(status))
+		log_line(LOG_WARNING, "runner died", "signal=%d starts=%u", WTERMSIG(status),
+			 r->starts);
+	else
+		log_line(r->stopping ? LOG_INFO : LOG_WARNING, "runner ended", "status=%d starts=%u",
+			 WEXITSTATUS(status), r->starts);
+	if (r->stopping) {
+		loop_stop(s->loop);
+		return;
+	}
+	if (server_now() - r->started_ns > STABLE_NS)
+		r->backoff_ms = FIRST_BACKOFF_MS;
+	start_later(s);
+}
+
+static void control_ready(struct loop_watch *w, uint32_t events)
+{
+	struct runner_proc *r = bq_entry(w, struct runner_proc, control);
+	struct server *s = r->srv;
+	ssize_t n;
+
+	for (;;) {
+		n = recv(w->fd, s->in, sizeof(s->in), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0)
+			break;
+		control_runner_said(s, (char *)s->in, n);
+	}
+	close_control(s);
+}
+
+/* In the child: descriptors in place, the rest closed by their O_CLOEXEC. */
+static void __attribute__((noreturn)) become_runner(struct server *s, int queue, int control,
+						    pid_t parent)
+{
+	const char *argv[] = { "braid-runner", "--runner", "--config", s->config_path, NULL };
+	sigset_t none;
+
+	if (!s->config_path)
+		argv[2] = NULL;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Clear of 3 and 4 first, so that neither overwrites the other. */
+	queue = fcntl(queue, F_DUPFD, 10);
+	control = fcntl(control, F_DUPFD, 10);
+	if (queue < 0 || control < 0 || dup2(queue, 3) < 0 || dup2(control, 4) < 0)
+		_exit(127);
+	close(queue);
+	close(control);
+	/* A supervisor that is killed takes its runner along. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	execv("/proc/self/exe", (char **)argv);
+	_exit(127);
+}
+
+int runner_start(struct server *s)
+{
+	struct runner_proc *r = &s->runner;
+	int queue[2], control[2], ret;
+	pid_t parent = getpid();
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, queue))
+		return -errno;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control)) {
+		ret = -errno;
+		goto err_queue;
+	}
+	ret = agent_connect(s, queue[0]);
+	if (ret)
+		goto err_control;
+	r->pid = fork();
+	if (r->pid < 0) {
+		ret = -errno;
+		r->pid = 0;
+		agent_disconnect(s);
+		queue[0] = -1;
+		goto err_control;
+	}
+	if (!r->pid)
+		become_runner(s, queue[1], control[1], parent);
+	close(queue[1]);
+	close(control[1]);
+	r->srv = s;
+	r->starts++;
+	r->started_ns = server_now();
+	if (!r->backoff_ms)
+		r->backoff_ms = FIRST_BACKOFF_MS;
+	r->watch = (struct loop_watch){ .fd = open_pidfd(r->pid), .events = EPOLLIN,
+					.ready = died };
+	r->control = (struct loop_watch){ .fd = control[0], .events = EPOLLIN,
+					  .ready = control_ready };
+	loop_add(s->loop, &r->control);
+	ret = r->watch.fd < 0 ? -errno : loop_add(s->loop, &r->watch);
+	log_line(LOG_INFO, "runner started", "pid=%d starts=%u", r->pid, r->starts);
+	return ret;
+
+err_control:
+	close(control[0]);
+	close(control[1]);
+err_queue:
+	if (queue[0] >= 0)
+		close(queue[0]);
+	close(queue[1]);
+	return ret;
+}
+
+void runner_timer(struct loop_watch *w, uint32_t events)
+{
+	struct runner_proc *r = bq_entry(w, struct runner_proc, timer);
+	uint64_t v;
+	int ret;
+
+	if (read(w->fd, &v, sizeof(v)) < 0 || r->pid || r->stopping)
+		return;
+	ret = runner_start(r->srv);
+	if (ret && !r->pid) {
+		log_line(LOG_ERR, "runner can't be started", "error=\"%s\"", strerror(-ret));
+		start_later(r->srv);
+	}
+}
+
+/* It has loaded its models. */
+void runner_ready(struct server *s)
+{
+	log_line(LOG_INFO, "agent ready", "generation=%llu models=%u after_ms=%llu",
+		 (unsigned long long)s->q.generation, s->q.n_models,
+		 (unsigned long long)(server_now() - s->runner.started_ns) / 1000000);
+	sd_notifyf(0, "READY=1\nSTATUS=serving %u models", s->q.n_models);
+	s->announced = true;
+}
+
+/* Ask it to end; died() then ends the loop. */
+void runner_stop(struct server *s)
+{
+	s->runner.stopping = true;
+	if (s->runner.pid)
+		kill(s->runner.pid, SIGTERM);
+	else
+		loop_stop(s->loop);
+}
+
+int runner_send(struct server *s, const char *json, size_t len)
+{
+	if (s->runner.control.fd < 0 || !s->runner.pid)
+		return -ENODEV;
+	return send(s->runner.control.fd, json, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The supervisor's life: sockets, signals, the timer, and what is done after
+ * each round of the loop.
+ */
+#include "agent/supervisor/server.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/supervisor/supervisor.h"
+
+uint64_t server_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static void set_timer(struct server *s, uint64_t at)
+{
+	struct itimerspec its = { 0 };
+
+	if (at == s->timer_at)
+		return;
+	s->timer_at = at;
+	if (at != BQ_NEVER) {
+		if (!at)
+			at = 1;		/* zero would disarm it */
+		its.it_value.tv_sec = at / 1000000000ull;
+		its.it_value.tv_nsec = at % 1000000000ull;
+	}
+	timerfd_settime(s->timer.fd, TFD_TIMER_ABSTIME, &its, NULL);
+}
+
+/* Everything has ended and everybody has been told? */
+static bool drained(struct server *s)
+{
+	struct braid_completion c;
+
+	if (s->q.queued || s->q.fetched || s->q.suspects)
+		return false;
+	for (struct client *cl = s->clients; cl; cl = cl->next)
+		if (bq_completion_peek(&cl->tenant, &c))
+			return false;
+	return true;
+}
+
+/* After each round: what follows from what came in. */
+void server_settle(void *arg)
+{
+	struct server *s = arg;
+	struct bq_tenant *t;
+	uint64_t when = BQ_NEVER, next;
+
+	do {
+		s->again = false;
+		bq_expire(&s->q, server_now());
+		agent_answer_fetch(s, &when);
+		while ((t = bq_next_woken(&s->q)))
+			client_completions(bq_entry(t, struct client, tenant));
+	} while (s->again);
+	node_reap(s);
+	client_free_dead(s);
+	control_free_dead(s);
+	next = bq_next_event(&s->q);
+	if (next < when)
+		when = next;
+	if (s->draining && !s->runner.stopping) {
+		if (drained(s) || server_now() >= s->drain_until) {
+			log_line(LOG_INFO, "drained", "left=%u", s->q.queued + s->q.fetched);
+			runner_stop(s);
+		} else if (s->drain_until < when) {
+			when = s->drain_until;
+		}
+	}
+	set_timer(s, when);
+}
+
+static void timer_ready(struct loop_watch *w, uint32_t events)
+{
+	struct server *s = bq_entry(w, struct server, timer);
+	uint64_t v;
+
+	if (read(w->fd, &v, sizeof(v)) == sizeof(v))
+		s->timer_at = BQ_NEVER;	/* settle() looks what is due */
+}
+
+static void drain(struct server *s)
+{
+	if (s->draining) {
+		log_line(LOG_WARNING, "asked twice to stop: not waiting", "%s", "");
+		s->drain_until = 0;
+		return;
+	}
+	log_line(LOG_INFO, "draining", "queued=%u fetched=%u limit_ms=%u", s->q.queued,
+		 s->q.fetched, s->cfg.drain_ms);
+	sd_notify(0, "STOPPING=1");
+	s->draining = true;
+	s->drain_until = server_now() + s->cfg.drain_ms * 1000000ull;
+	loop_change(s->loop, &s->listener, 0);
+	/* What tenants send from now on stays in their sockets: their library
+	 * sends it again to whoever comes next.
+	 */
+	for (struct client *c = s->clients; c; c = c->next)
+		client_completions(c);
+}
+
+static void signal_ready(struct loop_watch *w, uint32_t events)
+{
+	static const char reload[] = "{\"op\":\"reload\",\"id\":0}";
+	struct server *s = bq_entry(w, struct server, signals);
+	struct signalfd_siginfo si;
+
+	while (read(w->fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGHUP) {
+			log_line(LOG_INFO, "reloading models", "%s", "");
+			if (runner_send(s, reload, sizeof(reload) - 1))
+				log_line(LOG_WARNING, "no runner to reload", "%s", "");
+		} else {
+			drain(s);
+		}
+	}
+}
+
+/*
+ * Bind a socket. One that nobody listens on is a leftover and is replaced; one
+ * that somebody listens on is not.
+ */
+int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd, ret, probe;
+	struct group *gr;
+
+	memcpy(sa.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		goto err;
+	probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ret = connect(probe, (struct sockaddr *)&sa, sizeof(sa));
+	close(probe);
+	if (!ret) {
+		snprintf(why, len, "%s: another braidd serves there", path);
+		close(fd);
+		return -EADDRINUSE;
+	}
+	unlink(path);
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || chmod(path, mode))
+		goto err;
+	if (*group) {
+		gr = getgrnam(group);
+		if (!gr)
+			log_line(LOG_WARNING, "no such group: only root may connect",
+				 "group=%s socket=%s", group, path);
+		else if (chown(path, -1, gr->gr_gid))
+			goto err;
+	}
+	if (listen(fd, 1024))
+		goto err;
+	return fd;
+
+err:
+	ret = -errno;
+	snprintf(why, len, "%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static void more_descriptors(const struct config *cfg)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl))
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &rl);
+	if (rl.rlim_cur < cfg->max_tenants)
+		log_line(LOG_NOTICE, "fewer descriptors than tenants and buffers may need",
+			 "limit=%llu max_tenants=%u", (unsigned long long)rl.rlim_cur,
+			 cfg->max_tenants);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int set_up_queue(struct server *s, char *why, size_t len)
+{
+	int ret;
+
+	bq_init(&s->q);
+	/* What the CPU backend can run. */
+	s->q.fusion_mask = 1u << BRAID_FUSION_NONE | 1u << BRAID_FUSION_MERGE |
+			   1u << BRAID_FUSION_FUSE | 1u << BRAID_FUSION_MERGE_FUSE;
+	s->q.defaults.byte_quota = s->cfg.byte_quota;
+	s->q.defaults.request_quota = s->cfg.request_quota;
+	ret = bq_knob_set(&s->q, BQ_FUSION_POLICY, BRAID_FUSION_MERGE_FUSE);
+	for (unsigned int i = 0; i < s->cfg.n_knobs && !ret; i++)
+		ret = knob_set(s, s->cfg.knobs[i].name, s->cfg.knobs[i].value, why, len);
+	return ret;
+}
+
+static int watch(struct server *s, struct loop_watch *w, int fd,
+		 void (*ready)(struct loop_watch *w, uint32_t events))
+{
+	*w = (struct loop_watch){ .fd = fd, .events = EPOLLIN, .ready = ready };
+	return fd < 0 ? fd : loop_add(s->loop, w);
+}
+
+static int set_up_loop(struct server *s, char *why, size_t len)
+{
+	int ret;
+
+	s->loop = loop_new();
+	if (!s->loop)
+		return -ENOMEM;
+	s->runner.srv = s;
+	s->runner.control.fd = -1;
+	s->timer_at = BQ_NEVER;
+	ret = watch(s, &s->timer, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+		    timer_ready);
+	if (!ret)
+		ret = watch(s, &s->runner.timer,
+			    timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+			    runner_timer);
+	if (!ret)
+		ret = watch(s, &s->signals, open_signals(), signal_ready);
+	if (ret)
+		return ret;
+	ret = server_listen(s->cfg.control, 0600, "", why, len);
+	if (ret >= 0)
+		ret = watch(s, &s->control_listener, ret, control_accept);
+	if (ret < 0)
+		return ret;
+	ret = server_listen(s->cfg.socket, 0660, s->cfg.group, why, len);
+	if (ret >= 0)
+		ret = watch(s, &s->listener, ret, client_accept);
+	s->accepting = true;
+	return ret;
+}
+
+static void tear_down(struct server *s)
+{
+	while (s->clients)
+		client_close(s->clients, "braidd ends");
+	agent_disconnect(s);
+	control_close_all(s);
+	node_reap(s);
+	client_free_dead(s);
+	/*
+	 * The sockets' names stay: a successor replaces them, and one that has
+	 * done so already must not lose them.
+	 */
+	loop_free(s->loop);
+	free(s);
+}
+
+int supervisor_main(const struct config *cfg, const char *config_path)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	char why[256] = "";
+	int ret;
+
+	if (!s)
+		return 1;
+	s->cfg = *cfg;
+	s->config_path = config_path;
+	s->started_ns = server_now();
+	more_descriptors(cfg);
+	ret = set_up_queue(s, why, sizeof(why));
+	if (!ret)
+		ret = set_up_loop(s, why, sizeof(why));
+	if (!ret)
+		ret = runner_start(s);
+	if (ret) {
+		log_line(LOG_ERR, "braidd can't start", "error=\"%s\"",
+			 *why ? why : strerror(-ret));
+		return 1;
+	}
+	log_line(LOG_INFO, "braidd serves", "socket=%s control=%s backend=%s", cfg->socket,
+		 cfg->control, cfg->backend);
+	ret = loop_run(s->loop, server_settle, s);
+	if (ret)
+		log_line(LOG_ERR, "event loop failed", "error=\"%s\"", strerror(-ret));
+	tear_down(s);
+	log_line(LOG_INFO, "braidd ended", "%s", "");
+	return ret ? 1 : 0;
+}
