@@ -14,4 +14,7 @@ isa_base-cflags := -O3 -fno-math-errno -fno-trapping-math
 
 # Plain loops, cloned by clones.h where it pays.
 cpu-loops := -O3 -fno-math-errno -fno-trapping-math
-vmath-cflags := $(cpu-loops)
+$(foreach f,vmath move convert k_binary k_unary k_where k_reduce k_lrn k_argreduce,$(eval $(f)-cflags := $(cpu-loops)))
+k_pool-cflags := $(cpu-loops)
+k_reduce-cflags := $(cpu-loops)
+k_resize-cflags := $(cpu-loops)

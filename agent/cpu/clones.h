@@ -18,6 +18,7 @@
 
 /* Before a loop whose iterations do not depend on each other: in place is fine. */
 #if defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed"	/* it is a hint, not an order */
 #define CLONES_LOOP _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define CLONES_LOOP _Pragma("GCC ivdep")
