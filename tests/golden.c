@@ -17,7 +17,6 @@
 #include "tools/zoo/prng.h"
 
 #define MAX_ELEMS	(1u << 28)
-#define PATCH		16
 
 __attribute__((format(printf, 2, 3)))
 static int bad(const char *path, const char *fmt, ...)
@@ -32,22 +31,15 @@ static int bad(const char *path, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static const char *const kinds[] = {
-	[GOLDEN_NORMAL] = "normal",
-	[GOLDEN_IMAGE] = "image",
-	[GOLDEN_BELOW] = "below",
-	[GOLDEN_MASK] = "mask",
-};
-
 static int parse_kind(struct golden_tensor *t, char **save)
 {
 	const char *word = strtok_r(NULL, " ", save);
 
-	for (int k = 0; word && k < 4; k++) {
-		if (strcmp(word, kinds[k]))
+	for (int k = 0; word && k < DRAW_KINDS; k++) {
+		if (strcmp(word, draw_kind_names[k]))
 			continue;
 		t->kind = k;
-		if (k != GOLDEN_BELOW)
+		if (k != DRAW_BELOW)
 			return 0;
 		word = strtok_r(NULL, " ", save);
 		t->bound = word ? strtoul(word, NULL, 10) : 0;
@@ -187,51 +179,18 @@ void golden_free(struct golden *g)
 	g->values = NULL;
 }
 
-static float image_at(const struct golden_tensor *t, uint64_t noise, uint64_t patch, size_t i)
-{
-	const size_t w = t->dims[t->rank - 1], h = t->rank > 1 ? t->dims[t->rank - 2] : 1;
-	const size_t across = (w + PATCH - 1) / PATCH, down = (h + PATCH - 1) / PATCH;
-	const size_t plane = i / (h * w), y = i / w % h, x = i % w;
-	const size_t cell = (plane * down + y / PATCH) * across + x / PATCH;
-	const int v = 3 * prng_normal_int(prng_at(noise, i)) +
-		      4 * prng_normal_int(prng_at(patch, cell));
-
-	return v * (0.2 / PRNG_NORMAL_SIGMA);
-}
-
 void golden_input(const struct golden_tensor *t, uint64_t seed, void *to)
 {
-	const uint64_t s = prng_stream(seed, t->name);
-	const uint64_t noise = prng_stream(s, "noise"), patch = prng_stream(s, "patch");
-	const size_t row = t->rank ? t->dims[t->rank - 1] : 1;
-	float *f = to;
-	int64_t *n = to;
+	const struct draw d = {
+		.name = t->name,
+		.type = t->int64 ? BRAID_TYPE_I64 : BRAID_TYPE_F32,
+		.rank = t->rank,
+		.dims = t->dims,
+		.kind = t->kind,
+		.bound = t->bound,
+	};
 
-	for (size_t i = 0; i < t->elems; i++) {
-		const uint64_t x = prng_at(s, i);
-		int64_t whole = 0;
-		float real = 0;
-
-		switch (t->kind) {
-		case GOLDEN_NORMAL:
-			real = prng_normal(x, 1);
-			break;
-		case GOLDEN_IMAGE:
-			real = image_at(t, noise, patch, i);
-			break;
-		case GOLDEN_BELOW:
-			whole = prng_below(x, t->bound);
-			break;
-		case GOLDEN_MASK:
-			whole = i % row < row / 2 + prng_below(prng_at(s, i / row),
-							       row - row / 2 + 1);
-			break;
-		}
-		if (t->int64)
-			n[i] = whole;
-		else
-			f[i] = t->kind <= GOLDEN_IMAGE ? real : (float)whole;
-	}
+	draw_tensor(&d, seed, to);
 }
 
 static const float *kept(const struct golden *g, int request, int output)

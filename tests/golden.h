@@ -18,14 +18,8 @@
  * 4e-6 relative L2). Where KEPT is less than the output's size, value i is the
  * element prng_below(prng_at(prng_stream(0, NAME), i), size).
  *
- * An input is a function of the request's seed and the input's name alone:
- * element i comes from x = prng_at(s, i), s = prng_stream(SEED, NAME), by KIND:
- *
- *   normal     prng_normal(x, 1)
- *   image      3/5 noise and 4/5 flat patches of 16 x 16 pixels
- *   below N    prng_below(x, N)
- *   mask       ones, then zeros: row r of length t has
- *              t / 2 + prng_below(prng_at(s, r), t - t / 2 + 1) ones
+ * An input is drawn from the request's seed and its own name, see
+ * tools/zoo/draw.h; KIND is one of: normal, image, below N, mask.
  *
  * Files are written by tools/goldens/record.py.
  */
@@ -36,12 +30,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tools/zoo/draw.h"
+
 #define GOLDEN_MAX_TENSORS	8
 #define GOLDEN_MAX_REQUESTS	64
 #define GOLDEN_MAX_RANK		8
 #define GOLDEN_NAME		64
-
-enum golden_kind { GOLDEN_NORMAL, GOLDEN_IMAGE, GOLDEN_BELOW, GOLDEN_MASK };
 
 /**
  * struct golden_tensor - an input or output of the model
@@ -62,7 +56,7 @@ struct golden_tensor {
 	int rank;
 	int64_t dims[GOLDEN_MAX_RANK];
 	size_t elems, bytes;
-	enum golden_kind kind;
+	enum draw_kind kind;
 	uint32_t bound;
 	size_t kept, first;
 };

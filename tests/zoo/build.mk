@@ -7,4 +7,5 @@ test_zoo-ldlibs := -lprotobuf-c -lm
 
 tests += test_golden_file
 test_golden_file-src := tests/zoo/golden_file.c tests/golden.c
+test_golden_file-libs := draw
 test_golden_file-ldlibs := -lm

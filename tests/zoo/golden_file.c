@@ -45,25 +45,25 @@ static void test_file(const char *name)
 static void test_inputs(void)
 {
 	struct golden_tensor t = { .name = "input", .rank = 4, .dims = { 1, 3, 40, 24 },
-				   .elems = 2880, .kind = GOLDEN_IMAGE };
+				   .elems = 2880, .kind = DRAW_IMAGE };
 	static float image[2880];
 	int64_t ids[32];
 
 	golden_input(&t, 1, image);
 	ok(image[0] == 0.771224618f && image[1000] == 2.04630208f && image[2879] == 0.595286727f,
 	   "an image is drawn as recorded: %.9g %.9g %.9g", image[0], image[1000], image[2879]);
-	t.kind = GOLDEN_NORMAL;
+	t.kind = DRAW_NORMAL;
 	golden_input(&t, 2, image);
 	ok(image[0] == 0.516343355f && image[2879] == 0.89866519f,
 	   "a normal tensor is drawn as recorded: %.9g %.9g", image[0], image[2879]);
 
 	t = (struct golden_tensor){ .name = "input_ids", .int64 = true, .rank = 2,
-				    .dims = { 2, 16 }, .elems = 32, .kind = GOLDEN_BELOW,
+				    .dims = { 2, 16 }, .elems = 32, .kind = DRAW_BELOW,
 				    .bound = 30522 };
 	golden_input(&t, 3, ids);
 	ok(ids[0] == 12992 && ids[31] == 8095, "ids are drawn as recorded: %lld %lld",
 	   (long long)ids[0], (long long)ids[31]);
-	t.kind = GOLDEN_MASK;
+	t.kind = DRAW_MASK;
 	golden_input(&t, 3, ids);
 	for (int r = 0; r < 2; r++) {
 		int ones = 0, first = 0;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Seeded tensors: the Python side of tools/zoo/prng.h and tests/golden.c.
+"""Seeded tensors: the Python side of tools/zoo/prng.h and tools/zoo/draw.c.
 
 Every element is a function of (seed, index) alone, so what takes a loop in C
 is one vector expression here. The bits are the same.
@@ -44,7 +44,7 @@ def below(x, bound):
 
 
 def tensor(seed, name, shape, kind):
-    """Input `name` of the request `seed`; the kinds are told in tests/golden.h."""
+    """Input `name` of the request `seed`; the kinds are told in tools/zoo/draw.h."""
     s = stream(seed, name)
     i = np.arange(int(np.prod(shape)), dtype=np.uint64)
     what, *rest = kind.split()
