@@ -44,7 +44,7 @@ static int prepare(struct cpu_op *co)
 	}
 	s->grain = s->n < TILE_ELEMS ? TILE_ELEMS / s->n : 1;
 	if (s->inner > 1)
-		co->scratch = (size_t)s->n * sizeof(float);
+		co->scratch = 2 * (size_t)s->n * sizeof(float);
 	co->priv = s;
 	return 0;
 }
@@ -61,6 +61,7 @@ static uint32_t tiles(const struct cpu_op *co, uint32_t degree)
 	return cpu_pieces(degree, s->outer * s->inner, s->grain);
 }
 
+/* x and y are apart: the logarithm reads x after y held the exponentials. */
 static void row(enum prog_softmax_kind kind, float *y, const float *x, int64_t n)
 {
 	const struct cpu_simd *v = cpu_simd();
@@ -108,9 +109,9 @@ static void run_softmax(const struct cpu_run *run, const struct cpu_op *co, uint
 			}
 			for (int64_t k = 0; k < s->n; k++)
 				t[k] = x[at + k * s->inner];
-			row(kind, t, t, s->n);
+			row(kind, t + s->n, t, s->n);
 			for (int64_t k = 0; k < s->n; k++)
-				y[at + k * s->inner] = t[k];
+				y[at + k * s->inner] = t[s->n + k];
 		}
 	}
 }

@@ -57,9 +57,9 @@ static void find_opset(struct import *im)
 		}
 		im->opset = o->version;
 	}
-	if (!im->opset)
+	if (!m->n_opset_import)
 		build_fail(im->b, -EINVAL, "the model imports no operator set");
-	else if (im->opset < 1)
+	else if (im->opset < 0)
 		build_fail(im->b, -EINVAL, "opset %lld", (long long)im->opset);
 	else if (im->opset > EMIT_OPSET_MAX)
 		build_fail(im->b, -EOPNOTSUPP, "opset %lld is newer than %d", (long long)im->opset,
@@ -133,7 +133,11 @@ static int64_t bind_dim(struct import *im, const char *name, size_t axis,
 	if (d && d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
 	    d->dim_value > 0)
 		fixed = d->dim_value;	/* 0 and -1 stand for free in many files */
-	if (bind && bind->dims[axis] < 1)
+	if (bind && !bind->dims[axis])
+		build_fail(im->b, -EOPNOTSUPP,
+			   "input '%s': dimension %zu is bound to 0: empty tensors are not supported",
+			   name, axis);
+	else if (bind && bind->dims[axis] < 1)
 		build_fail(im->b, -EINVAL, "input '%s': dimension %zu is bound to %lld", name, axis,
 			   (long long)bind->dims[axis]);
 	else if (bind && fixed && bind->dims[axis] != fixed)
@@ -376,6 +380,10 @@ static void run_emit(struct import *im, struct emit *e)
 	uint32_t first = b->n_ops;
 	bool known = false;
 
+	if (!im->opset) {
+		build_fail(b, -EINVAL, "the model does not import the operator set that it is from");
+		return;
+	}
 	op = emit_find(n->op_type, im->opset, &known);
 	if (!op) {
 		build_fail(b, -EOPNOTSUPP, known ? "the operator is not supported at this opset" :

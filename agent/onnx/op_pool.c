@@ -11,14 +11,17 @@
 static void pool(struct emit *e, const struct prog_pool *p, const int64_t *spatial)
 {
 	const struct build_tensor *x = emit_x(e, 0);
-	uint32_t in = build_channels_last(e->b, emit_in(e, 0)), y;
+	/* Every 8-bit integer is a float: the largest of them can be found as one. */
+	bool byte = x->type == BRAID_TYPE_U8 || x->type == BRAID_TYPE_I8;
+	enum braid_type type = byte && p->kind == PROG_POOL_MAX ? BRAID_TYPE_F32 : x->type;
+	uint32_t in = build_channels_last(e->b, build_cast(e->b, emit_in(e, 0), type)), y;
 	int64_t dims[5] = { x->dims[0], spatial[0], spatial[1], spatial[2], x->dims[1] };
 	bool indices = p->kind == PROG_POOL_MAX && emit_wants(e, 1);
 	struct prog_op *op;
 
 	op = build_op(e->b, PROG_POOL, 1, &in, indices ? 2 : 1);
 	op->params.pool = *p;
-	y = build_set_out(e->b, op, 0, x->type, 5, dims);
+	y = build_cast(e->b, build_set_out(e->b, op, 0, type, 5, dims), x->type);
 	emit_out(e, 0, build_channels_first(e->b, y, x->rank));
 	if (indices) {
 		y = build_set_out(e->b, op, 1, BRAID_TYPE_I64, 5, dims);

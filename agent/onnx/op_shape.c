@@ -31,7 +31,7 @@ static void emit_dropout(struct emit *e)
 			train = !emit_attr_int(e, "is_test", 0);
 		ratio = 1.0;
 	} else {
-		train = emit_int_in(e, 2, "training_mode", 0) != 0;
+		train = emit_float_in(e, 2, "training_mode", 0.0) != 0.0;
 		if (train)
 			ratio = emit_float_in(e, 1, "ratio", 0.5);
 	}

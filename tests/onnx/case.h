@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One case of ONNX's backend tests: a model, inputs, and what they must give.
+ */
+#ifndef BRAID_TESTS_ONNX_CASE_H
+#define BRAID_TESTS_ONNX_CASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The tolerance of ONNX's own test runner (onnx/backend/test/runner). */
+#define CASE_RTOL	1e-3
+#define CASE_ATOL	1e-7
+
+#define CASE_MAX_OPS	64
+
+enum case_verdict {
+	CASE_PASSED,
+	CASE_REFUSED,	/* with words that name the operator or the input */
+	CASE_FAILED,	/* anything else: wrong answer, crash, nameless refusal */
+};
+
+/**
+ * struct case_result - what became of a case
+ * @verdict: see there
+ * @opset: version of the default domain's operators
+ * @bound: names of inputs that were fixed at load, since shapes hang on them
+ * @ops: names of the operators in it, sorted, each once, blanks between
+ * @why: reason, where it did not pass
+ * @secs: not used by the verdict; how long it took
+ *
+ * Plain memory: it goes through a pipe from the process that runs the case.
+ */
+struct case_result {
+	enum case_verdict verdict;
+	int opset;
+	char bound[128];
+	char ops[512];
+	char why[640];
+};
+
+/**
+ * case_run() - run a case in a child process
+ * @dir: its folder: model.onnx and test_data_set_*
+ * @r: set here; a child that dies or hangs is a failure of the case
+ *
+ * Runs with the optimising passes and without; both must pass, or both refuse.
+ */
+void case_run(const char *dir, struct case_result *r);
+
+#endif
