@@ -80,6 +80,11 @@ static void take_back(struct bq *q, u64 now)
 			bq_suspect_end_later(q, r, -ECANCELED);
 		else if (r->kills >= q->knobs[BQ_MAX_ATTEMPTS])
 			bq_suspect_end_later(q, r, -EIO);
+		else
+			continue;
+		/* The list was empty before: READY had lifted the last hold. */
+		bq_list_del(&r->link);
+		bq_list_add_head(&q->ending, &r->link);
 	}
 }
 

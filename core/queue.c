@@ -35,6 +35,20 @@ void bq_init(struct bq *q)
 	bq_list_init(&q->woken);
 }
 
+void bq_exit(struct bq *q)
+{
+	struct bq_rb_node *n;
+	struct bq_model *m;
+
+	while ((n = bq_rb_first(&q->models))) {
+		m = bq_entry(n, struct bq_model, by_id);
+		m->deleting = true;
+		bq_model_settle(q, m);
+	}
+	while ((n = bq_rb_first(&q->owners)))
+		bq_owner_forget(q, bq_entry(n, struct bq_owner, by_key));
+}
+
 int bq_knob_set(struct bq *q, enum bq_knob knob, u32 value)
 {
 	u32 min = 1, max;

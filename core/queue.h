@@ -193,6 +193,14 @@ struct bq {
 void bq_init(struct bq *q);
 
 /**
+ * bq_exit - hand all that is left back by the reap list
+ * @q: queue without an agent and without tenants
+ *
+ * Models, and owners that linger or were set by hand.
+ */
+void bq_exit(struct bq *q);
+
+/**
  * bq_knob_set - change a knob
  * @q: queue
  * @knob: which
