@@ -171,8 +171,8 @@ $(notes)/%: ;
 all: $(patsubst %,$(O)/%,$(progs)) $(patsubst %,$(O)/tests/%,$(tests)) $(extra)
 
 # Tests are found under the names below, or only those of TESTS=. Scripts learn
-# the tree to test from $BUILD. prove's summary is the last thing printed.
-export BUILD := $(O)
+# the tree to test from $O. prove's summary is the last thing printed.
+export O
 PROVE ?= prove
 PROVE_JOBS ?= $(shell nproc)
 run_tests = $(PROVE) --timer -j$(PROVE_JOBS) -e ''
