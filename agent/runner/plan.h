@@ -32,7 +32,7 @@ enum plan_fuse_why {
 
 /**
  * struct plan_job - what planning needs to know of a job
- * @model: number of its model, below BRAID_PLAN_MODELS
+ * @model: number of its model; the same number is the same model
  * @max_degree: largest degree of that model, at least 1
  * @alone: BRAID_JOB_ALONE
  */

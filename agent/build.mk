@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+libs += agent
+agent-src := agent/config.c agent/log.c agent/loop.c agent/models_dir.c \
+	agent/runner/explain.c agent/runner/link.c agent/runner/load.c agent/runner/plan.c \
+	agent/runner/run_buf.c agent/runner/run_control.c agent/runner/run_model.c \
+	agent/runner/runner.c agent/runner/window.c \
+	agent/supervisor/agent_conn.c agent/supervisor/client.c agent/supervisor/control.c \
+	agent/supervisor/knob.c agent/supervisor/memfd.c agent/supervisor/node.c \
+	agent/supervisor/owner.c agent/supervisor/runner_proc.c agent/supervisor/server.c \
+	agent/supervisor/tenant_cmd.c
+
+progs += braidd
+braidd-src := agent/main.c
+braidd-libs := agent wire core program cpu onnxpb
+braidd-ldlibs := -linih -ljansson -lsystemd -lprotobuf-c -lopenblas -lm

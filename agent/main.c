@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/*
+ * braidd: the supervisor, or, started by it, the runner.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/config.h"
+#include "agent/log.h"
+#include "agent/runner/runner.h"
+#include "agent/supervisor/supervisor.h"
+
+#define DEFAULT_CONFIG	"/etc/braid/braidd.conf"
+
+struct args {
+	const char *config;
+	bool given;
+	bool runner;
+	bool check;
+};
+
+static const struct argp_option options[] = {
+	{ "config", 'c', "FILE", 0, "configuration (" DEFAULT_CONFIG ", if it is there)", 0 },
+	{ "check", 'n', NULL, 0, "read the configuration and the model directory, then exit", 0 },
+	{ "runner", 'R', NULL, OPTION_HIDDEN, "run models; braidd starts this itself", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct args *a = state->input;
+
+	switch (key) {
+	case 'c':
+		a->config = arg;
+		a->given = true;
+		return 0;
+	case 'n':
+		a->check = true;
+		return 0;
+	case 'R':
+		a->runner = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	options, parse, NULL,
+	"Serve many processes' inference through one context of the device.", NULL, NULL, NULL
+};
+
+static void bad_file(const char *path, const char *why)
+{
+	fprintf(stderr, "braidd: %s: %s\n", path, why);
+}
+
+static int check(const struct config *cfg)
+{
+	struct model_config *list;
+	unsigned int n;
+	int ret = models_scan(cfg->model_dir, &list, &n, bad_file);
+
+	if (ret) {
+		fprintf(stderr, "braidd: %s: %s\n", cfg->model_dir, strerror(-ret));
+		return 1;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		printf("%s\t%s\n", list[i].name, list[i].path);
+	free(list);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct args a = { .config = DEFAULT_CONFIG };
+	struct config cfg;
+	char why[PATH_MAX + 256], real[PATH_MAX];
+	int ret;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	ret = config_read(&cfg, a.config, why, sizeof(why));
+	if (ret == -ENOENT && !a.given) {
+		a.config = NULL;
+		ret = 0;
+	}
+	if (ret) {
+		fprintf(stderr, "braidd: %s\n", why);
+		return 2;
+	}
+	if (a.check)
+		return check(&cfg);
+	log_open(a.runner ? "runner" : "braidd", cfg.log_level);
+	if (a.runner)
+		return runner_main(&cfg);
+	return supervisor_main(&cfg, a.config ? realpath(a.config, real) : NULL);
+}

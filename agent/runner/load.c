@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The loading thread: see load.h. The mutex protects both lists and the flag;
+ * a job that is being loaded is on neither and is the thread's alone.
+ */
+#include "agent/runner/load.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct loader {
+	const struct backend_ops *ops;
+	struct backend *be;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	struct load_job *todo, **todo_end;
+	struct load_job *done, **done_end;
+	bool stop;
+	int event;
+};
+
+static void load(struct loader *l, struct load_job *job)
+{
+	/* The arrays of the binding moved with the structure. */
+	job->conf.load.shapes = job->conf.shapes;
+	job->conf.load.consts = job->conf.consts;
+	for (unsigned int i = 0, s = 0, c = 0; i < job->conf.n_names; i++) {
+		if (job->conf.kinds[i] == 's')
+			job->conf.shapes[s++].input = job->conf.names[i];
+		else
+			job->conf.consts[c++].input = job->conf.names[i];
+	}
+	job->err = program_load(job->conf.path, &job->conf.load, &job->prog, job->why,
+				sizeof(job->why));
+	if (job->err) {
+		job->prog = NULL;
+		return;
+	}
+	job->err = l->ops->supports(job->prog, job->why, sizeof(job->why));
+	if (!job->err)
+		job->err = l->ops->model_load(l->be, job->prog, &job->bm, job->why,
+					      sizeof(job->why));
+	if (job->err) {
+		program_free(job->prog);
+		job->prog = NULL;
+		job->bm = NULL;
+	}
+}
+
+static void *run(void *arg)
+{
+	struct loader *l = arg;
+	uint64_t one = 1;
+	ssize_t n;
+
+	pthread_mutex_lock(&l->lock);
+	for (;;) {
+		struct load_job *job = l->todo;
+
+		if (l->stop)
+			break;
+		if (!job) {
+			pthread_cond_wait(&l->cond, &l->lock);
+			continue;
+		}
+		l->todo = job->next;
+		if (!l->todo)
+			l->todo_end = &l->todo;
+		pthread_mutex_unlock(&l->lock);
+		load(l, job);
+		pthread_mutex_lock(&l->lock);
+		job->next = NULL;
+		*l->done_end = job;
+		l->done_end = &job->next;
+		n = write(l->event, &one, sizeof(one));
+		(void)n;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+struct loader *loader_new(const struct backend_ops *ops, struct backend *be)
+{
+	struct loader *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->ops = ops;
+	l->be = be;
+	l->todo_end = &l->todo;
+	l->done_end = &l->done;
+	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->cond, NULL);
+	if (l->event < 0 || pthread_create(&l->thread, NULL, run, l)) {
+		if (l->event >= 0)
+			close(l->event);
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+static void drop(struct loader *l, struct load_job *job)
+{
+	while (job) {
+		struct load_job *next = job->next;
+
+		if (job->bm)
+			l->ops->model_unload(l->be, job->bm);
+		program_free(job->prog);
+		free(job);
+		job = next;
+	}
+}
+
+void loader_free(struct loader *l)
+{
+	if (!l)
+		return;
+	pthread_mutex_lock(&l->lock);
+	l->stop = true;
+	pthread_cond_signal(&l->cond);
+	pthread_mutex_unlock(&l->lock);
+	pthread_join(l->thread, NULL);
+	drop(l, l->todo);
+	drop(l, l->done);
+	pthread_cond_destroy(&l->cond);
+	pthread_mutex_destroy(&l->lock);
+	close(l->event);
+	free(l);
+}
+
+int loader_fd(const struct loader *l)
+{
+	return l->event;
+}
+
+void loader_put(struct loader *l, struct load_job *job)
+{
+	job->next = NULL;
+	pthread_mutex_lock(&l->lock);
+	*l->todo_end = job;
+	l->todo_end = &job->next;
+	pthread_cond_signal(&l->cond);
+	pthread_mutex_unlock(&l->lock);
+}
+
+struct load_job *loader_get(struct loader *l)
+{
+	struct load_job *job;
+	uint64_t n;
+
+	pthread_mutex_lock(&l->lock);
+	job = l->done;
+	if (job) {
+		l->done = job->next;
+		if (!l->done)
+			l->done_end = &l->done;
+	} else if (read(l->event, &n, sizeof(n)) < 0) {
+		job = NULL;	/* nothing to clear: spurious */
+	}
+	pthread_mutex_unlock(&l->lock);
+	return job;
+}

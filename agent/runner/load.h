@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread that loads models, so that serving goes on meanwhile.
+ */
+#ifndef BRAID_AGENT_RUNNER_LOAD_H
+#define BRAID_AGENT_RUNNER_LOAD_H
+
+#include "agent/backend/backend.h"
+#include "agent/config.h"
+
+struct loader;
+
+/**
+ * struct load_job - a model to load; from malloc(), the loader's until it is done
+ * @next: the loader's
+ * @conf: what to load
+ * @file_key: the caller's
+ * @prog: out, NULL on failure
+ * @bm: out
+ * @err: out, 0 or a negative errno
+ * @why: out, words
+ */
+struct load_job {
+	struct load_job *next;
+	struct model_config conf;
+	uint64_t file_key;
+	struct program *prog;
+	struct backend_model *bm;
+	int err;
+	char why[512];
+};
+
+/** loader_new() - start the thread; NULL without memory */
+struct loader *loader_new(const struct backend_ops *ops, struct backend *be);
+
+/** loader_free() - finish what is being loaded, drop the rest */
+void loader_free(struct loader *l);
+
+/** loader_fd() - readable when a job is done */
+int loader_fd(const struct loader *l);
+
+/** loader_put() - load; jobs are done in order */
+void loader_put(struct loader *l, struct load_job *job);
+
+/** loader_get() - a job that is done, NULL if there is none */
+struct load_job *loader_get(struct loader *l);
+
+#endif

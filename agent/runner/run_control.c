@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The private channel from the supervisor: one JSON object a message.
+ *
+ *	{"op":"reload","id":1}
+ *	{"op":"explain","id":2,"window":17}    or "tenant" and "request"
+ *	{"op":"runner","id":3}                 what the runner knows of itself
+ *
+ * The answer carries the id, and "result" or "error".
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/program/program.h"
+#include "agent/runner/explain.h"
+#include "agent/runner/runner.h"
+
+static json_t *about(struct runner *r)
+{
+	json_t *models = json_array();
+	struct rusage ru;
+
+	getrusage(RUSAGE_SELF, &ru);
+	for (struct run_model *m = r->models; m; m = m->next)
+		json_array_append_new(models,
+			json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:b}",
+				  "name", m->conf.name, "id", (json_int_t)m->id,
+				  "arena_bytes", (json_int_t)m->prog->arena_bytes,
+				  "const_bytes", (json_int_t)m->prog->const_bytes,
+				  "mean_device_ns", (json_int_t)m->mean_ns,
+				  "groups", (json_int_t)m->runs,
+				  "requests", (json_int_t)m->requests,
+				  "ops", (int)m->prog->n_ops,
+				  "max_degree", (int)m->conf.max_degree,
+				  "deleting", m->deleting));
+	return json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "pid", (int)getpid(),
+			 "backend", r->ops->name, "windows", (json_int_t)r->windows,
+			 "groups", (json_int_t)r->groups, "jobs", (json_int_t)r->jobs,
+			 "refused", (json_int_t)link_refused(r->link),
+			 "max_rss_kib", (json_int_t)ru.ru_maxrss, "models", models);
+}
+
+static uint64_t field(json_t *o, const char *name)
+{
+	return json_integer_value(json_object_get(o, name));
+}
+
+static void answer(int fd, uint64_t id, json_t *result, const char *error)
+{
+	json_t *o = error ? json_pack("{s:I,s:s}", "id", (json_int_t)id, "error", error) :
+			    json_pack("{s:I,s:o}", "id", (json_int_t)id, "result", result);
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	if (text && send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_line(LOG_WARNING, "answer to the supervisor lost", "error=\"%s\"",
+			 strerror(errno));
+	free(text);
+	json_decref(o);
+}
+
+void runner_control(struct loop_watch *w, uint32_t events)
+{
+	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, control_watch));
+	char text[4096];
+	const char *op;
+	json_t *req, *res;
+	ssize_t n;
+
+	n = recv(w->fd, text, sizeof(text), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		loop_del(r->loop, w);	/* the supervisor's end shows on the queue */
+		return;
+	}
+	req = json_loadb(text, n, 0, NULL);
+	op = json_string_value(json_object_get(req, "op"));
+	if (!op) {
+		answer(w->fd, field(req, "id"), NULL, "no \"op\"");
+	} else if (!strcmp(op, "reload")) {
+		models_reload(r);
+		answer(w->fd, field(req, "id"), json_object(), NULL);
+	} else if (!strcmp(op, "explain")) {
+		res = explain_query(r->explain, field(req, "window"), field(req, "tenant"),
+				    field(req, "request"));
+		answer(w->fd, field(req, "id"), res,
+		       res ? NULL : "not among the windows that this agent remembers");
+	} else if (!strcmp(op, "runner")) {
+		answer(w->fd, field(req, "id"), about(r), NULL);
+	} else {
+		answer(w->fd, field(req, "id"), NULL, "unknown \"op\"");
+	}
+	json_decref(req);
+}

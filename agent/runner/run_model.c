@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The models that are served: load what the model directory names, publish
+ * it, replace what has changed, withdraw what is gone.
+ *
+ * Owns the list of models. A replaced model serves its queue to the end; the
+ * queue says when that is (MODEL_DRAINED).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/log.h"
+#include "agent/runner/load.h"
+#include "agent/runner/runner.h"
+
+/* A first guess, till there is a measurement: a core does so much a second. */
+#define GUESS_MACS_PER_NS	10u
+#define GUESS_FIXED_NS		20000u
+
+struct run_model *model_by_id(struct runner *r, uint64_t id)
+{
+	struct run_model *m = r->models;
+
+	while (m && m->id != id)
+		m = m->next;
+	return m;
+}
+
+static uint64_t mix(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len--)
+		h = (h ^ *p++) * 0x100000001b3ull;	/* FNV-1a */
+	return h;
+}
+
+/* Changes when the file or its binding does. */
+static uint64_t key_of(const struct model_config *c)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+	struct stat st = { 0 };
+
+	if (!stat(c->path, &st)) {
+		h = mix(h, &st.st_mtim, sizeof(st.st_mtim));
+		h = mix(h, &st.st_size, sizeof(st.st_size));
+		h = mix(h, &st.st_ino, sizeof(st.st_ino));
+	}
+	h = mix(h, c->path, strlen(c->path));
+	h = mix(h, &c->load.batch, sizeof(c->load.batch));
+	h = mix(h, &c->max_degree, sizeof(c->max_degree));
+	for (unsigned int i = 0; i < c->n_names; i++)
+		h = mix(h, c->names[i], strlen(c->names[i]));
+	for (unsigned int i = 0; i < c->load.n_shapes; i++)
+		h = mix(h, c->shapes[i].dims, sizeof(c->shapes[i].dims));
+	for (unsigned int i = 0; i < c->load.n_consts; i++)
+		h = mix(h, &c->consts[i].value, sizeof(c->consts[i].value));
+	return h ? h : 1;
+}
+
+static void bad_file(const char *path, const char *why)
+{
+	log_line(LOG_ERR, "model refused", "file=%s why=\"%s\"", path, why);
+}
+
+static struct run_model *by_name(struct runner *r, const char *name)
+{
+	struct run_model *m = r->models;
+
+	while (m && (m->deleting || strcmp(m->conf.name, name)))
+		m = m->next;
+	return m;
+}
+
+static void withdraw(struct runner *r, struct run_model *m)
+{
+	struct braid_model_del arg = { .size = sizeof(arg), .id = m->id };
+	int ret;
+
+	m->deleting = true;
+	ret = link_call(r->link, BRAID_NR_MODEL_DEL, &arg, NULL);
+	log_line(ret ? LOG_ERR : LOG_INFO, "model withdrawn", "model=%s id=%llu error=%d",
+		 m->conf.name, (unsigned long long)m->id, ret);
+}
+
+/* Ask for everything that is new or changed. Return: how many, or an error. */
+static int scan(struct runner *r)
+{
+	struct model_config *list;
+	unsigned int n, asked = 0;
+	int ret;
+
+	ret = models_scan(r->cfg.model_dir, &list, &n, bad_file);
+	if (ret) {
+		log_line(LOG_ERR, "model directory can't be read", "dir=%s error=\"%s\"",
+			 r->cfg.model_dir, strerror(-ret));
+		return ret;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct run_model *have = by_name(r, list[i].name);
+		uint64_t key = key_of(&list[i]);
+		struct load_job *job;
+
+		if (have && have->file_key == key)
+			continue;
+		job = calloc(1, sizeof(*job));
+		if (!job)
+			continue;
+		job->conf = list[i];
+		job->file_key = key;
+		loader_put(r->loader, job);
+		asked++;
+	}
+	for (struct run_model *m = r->models; m; m = m->next) {
+		bool there = false;
+
+		for (unsigned int i = 0; i < n; i++)
+			there |= !strcmp(list[i].name, m->conf.name);
+		if (!there && !m->deleting)
+			withdraw(r, m);
+	}
+	free(list);
+	r->loading += asked;
+	return asked;
+}
+
+static int become_ready(struct runner *r)
+{
+	struct braid_ready arg = { .size = sizeof(arg) };
+	int ret = link_call(r->link, BRAID_NR_READY, &arg, NULL);
+
+	if (ret)
+		return ret;
+	r->generation = arg.generation;
+	r->ready = true;
+	runner_want(r);
+	return 0;
+}
+
+int models_start(struct runner *r)
+{
+	scan(r);
+	return r->loading ? 0 : become_ready(r);
+}
+
+void models_reload(struct runner *r)
+{
+	int n = scan(r);
+
+	if (n >= 0)
+		log_line(LOG_INFO, "reload", "changed=%d", n);
+}
+
+static int publish(struct runner *r, struct run_model *m)
+{
+	struct braid_tensor tensors[BRAID_MAX_TENSORS];
+	const struct program *p = m->prog;
+	struct braid_model_put arg = {
+		.size = sizeof(arg),
+		.device_ns = m->est_ns,
+		.n_inputs = p->n_inputs,
+		.n_outputs = p->n_outputs,
+		.tensors = { sizeof(tensors[0]), p->n_inputs + p->n_outputs,
+			     (uintptr_t)tensors },
+	};
+	int ret;
+
+	if (p->n_inputs + p->n_outputs > BRAID_MAX_TENSORS)
+		return -EMSGSIZE;
+	memcpy(arg.name, m->conf.name, sizeof(arg.name));
+	memcpy(arg.digest, p->digest, sizeof(arg.digest));
+	memset(tensors, 0, sizeof(tensors));
+	for (uint32_t i = 0; i < p->n_inputs + p->n_outputs; i++) {
+		const struct prog_io *io = i < p->n_inputs ? &p->inputs[i] :
+							     &p->outputs[i - p->n_inputs];
+		const struct prog_tensor *t = &p->tensors[io->tensor];
+
+		snprintf(tensors[i].name, sizeof(tensors[i].name), "%s", io->name);
+		tensors[i].type = t->type;
+		tensors[i].rank = t->rank;
+		for (uint32_t k = 0; k < t->rank; k++)
+			tensors[i].dims[k] = t->dims[k];
+		tensors[i].bytes = t->elems * prog_type_size(t->type);
+	}
+	ret = link_call(r->link, BRAID_NR_MODEL_PUT, &arg, NULL);
+	if (!ret)
+		m->id = arg.id;
+	return ret;
+}
+
+static void unload(struct runner *r, struct run_model *m)
+{
+	struct run_model **at = &r->models;
+
+	while (*at && *at != m)
+		at = &(*at)->next;
+	if (*at) {
+		*at = m->next;
+		r->n_models--;
+	}
+	r->ops->model_unload(r->be, m->bm);
+	program_free(m->prog);
+	free(m);
+}
+
+/* A model came from the loader: publish it, then withdraw what it replaces. */
+static void serve(struct runner *r, struct load_job *job)
+{
+	struct run_model *old = by_name(r, job->conf.name), *m;
+	int ret;
+
+	if (job->err) {
+		log_line(LOG_ERR, "model refused", "model=%s why=\"%s\"", job->conf.name, job->why);
+		return;
+	}
+	if (old && !memcmp(old->prog->digest, job->prog->digest, BRAID_DIGEST_BYTES)) {
+		/* Touched, not changed. */
+		old->file_key = job->file_key;
+		r->ops->model_unload(r->be, job->bm);
+		program_free(job->prog);
+		return;
+	}
+	m = calloc(1, sizeof(*m));
+	if (!m || r->n_models == RUNNER_MODELS) {
+		log_line(LOG_ERR, "model refused", "model=%s why=\"%s\"", job->conf.name,
+			 m ? "too many models" : "no memory");
+		free(m);
+		r->ops->model_unload(r->be, job->bm);
+		program_free(job->prog);
+		return;
+	}
+	m->conf = job->conf;
+	m->file_key = job->file_key;
+	m->prog = job->prog;
+	m->bm = job->bm;
+	m->number = ++r->last_number;
+	m->est_ns = m->prog->macs / GUESS_MACS_PER_NS + GUESS_FIXED_NS;
+	if (!m->conf.max_degree || m->conf.max_degree > r->cfg.max_degree)
+		m->conf.max_degree = r->cfg.max_degree;
+	ret = publish(r, m);
+	m->next = r->models;
+	r->models = m;
+	r->n_models++;
+	if (ret) {
+		log_line(LOG_ERR, "model not published", "model=%s error=\"%s\"", m->conf.name,
+			 strerror(-ret));
+		unload(r, m);
+		return;
+	}
+	log_line(LOG_INFO, "model loaded", "model=%s id=%llu ops=%u arena_kib=%llu weights_kib=%llu",
+		 m->conf.name, (unsigned long long)m->id, m->prog->n_ops,
+		 (unsigned long long)m->prog->arena_bytes >> 10,
+		 (unsigned long long)m->prog->const_bytes >> 10);
+	if (old)
+		withdraw(r, old);
+}
+
+void models_loaded(struct loop_watch *w, uint32_t events)
+{
+	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, loader_watch));
+	struct load_job *job;
+	int ret;
+
+	while ((job = loader_get(r->loader))) {
+		serve(r, job);
+		free(job);
+		r->loading--;
+	}
+	if (!r->ready && !r->loading) {
+		ret = become_ready(r);
+		if (ret)
+			runner_fail(r, "READY", ret);
+	}
+}
+
+void model_drained(struct runner *r, uint64_t id)
+{
+	struct run_model *m = model_by_id(r, id);
+
+	if (!m || !m->deleting)
+		return;
+	log_line(LOG_INFO, "model unloaded", "model=%s id=%llu", m->conf.name,
+		 (unsigned long long)id);
+	unload(r, m);
+}
+
+/* A group of this model has run. */
+void model_ran(struct run_model *m, uint32_t degree, uint64_t device_ns)
+{
+	uint64_t each = device_ns / degree;
+
+	m->runs++;
+	m->requests += degree;
+	m->mean_ns = m->mean_ns ? (m->mean_ns * 15 + each) / 16 : each;
+}
+
+/* Tell the queue of estimates that are off by a fifth; not on the hot path. */
+void models_estimates(struct runner *r)
+{
+	for (struct run_model *m = r->models; m; m = m->next) {
+		uint64_t est = m->est_ns;
+
+		if (m->deleting || !m->mean_ns ||
+		    (m->mean_ns <= est + est / 5 && m->mean_ns + m->mean_ns / 5 >= est))
+			continue;
+		m->est_ns = m->mean_ns;
+		if (publish(r, m))
+			m->est_ns = est;
+	}
+}
+
+void models_free(struct runner *r)
+{
+	while (r->models)
+		unload(r, r->models);
+}

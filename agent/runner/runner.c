@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The runner's life: its loop, when it asks for work, and its end.
+ */
+#include "agent/runner/runner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/runner/load.h"
+
+#define QUEUE_FD	3
+#define CONTROL_FD	4
+#define TICK_MS		100
+
+uint64_t runner_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+void runner_fail(struct runner *r, const char *what, int err)
+{
+	if (!r->failed)
+		log_line(LOG_ERR, "runner gives up", "what=%s error=\"%s\"", what, strerror(-err));
+	r->failed = true;
+	loop_stop(r->loop);
+}
+
+/*
+ * Tell the queue what could be launched now. Asked again only when the
+ * answer would be another one.
+ */
+void runner_want(struct runner *r)
+{
+	struct braid_want wants[LINK_MAX_WANTS];
+	uint32_t n = 0;
+	int ret;
+
+	if (!r->ready || r->failed)
+		return;
+	for (struct run_model *m = r->models; m && r->n_free && n < LINK_MAX_WANTS; m = m->next) {
+		uint32_t credits = r->ops->credits(r->be, m->bm);
+
+		if (credits)
+			wants[n++] = (struct braid_want){ .model = m->id, .count = credits };
+	}
+	if (link_fetching(r->link) && n == r->n_wants &&
+	    !memcmp(wants, r->wants, n * sizeof(wants[0])))
+		return;
+	ret = link_fetch(r->link, wants, n);
+	if (ret == -EBUSY)
+		return;		/* after the next answer */
+	if (ret) {
+		runner_fail(r, "FETCH", ret);
+		return;
+	}
+	memcpy(r->wants, wants, n * sizeof(wants[0]));
+	r->n_wants = n;
+}
+
+static void link_ready(struct loop_watch *w, uint32_t events)
+{
+	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, link_watch));
+	int ret;
+
+	while ((ret = link_take(r->link, r->in)) == 1 && !r->failed)
+		window_take(r, r->in);
+	if (ret == -EPIPE) {
+		log_line(LOG_INFO, "the supervisor is gone", "%s", "");
+		r->failed = true;
+		loop_stop(r->loop);
+	} else if (ret < 0) {
+		runner_fail(r, "queue", ret);
+	}
+}
+
+static void signal_ready(struct loop_watch *w, uint32_t events)
+{
+	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, signal_watch));
+
+	loop_stop(r->loop);
+}
+
+static void tick(struct loop_watch *w, uint32_t events)
+{
+	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, tick_watch));
+	uint64_t n;
+
+	if (read(w->fd, &n, sizeof(n)) != sizeof(n))
+		return;
+	windows_watch(r);
+	if (r->ready)
+		models_estimates(r);
+}
+
+/* After each round: launches that ended at once, and what could be taken now. */
+static void after(void *arg)
+{
+	struct runner *r = arg;
+
+	windows_reap(&r->backend_watch, 0);
+	/* An answer that a call met on its way is not announced by the socket. */
+	link_ready(&r->link_watch, 0);
+	if (!r->failed)
+		runner_want(r);
+}
+
+static int watch(struct runner *r, struct loop_watch *w, int fd,
+		 void (*ready)(struct loop_watch *w, uint32_t events))
+{
+	*w = (struct loop_watch){ .fd = fd, .events = EPOLLIN, .ready = ready };
+	return fd < 0 ? -EBADF : loop_add(r->loop, w);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGINT, SIG_IGN);	/* the supervisor says when */
+	signal(SIGHUP, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int open_tick(void)
+{
+	struct itimerspec its = {
+		.it_value.tv_nsec = TICK_MS * 1000000l,
+		.it_interval.tv_nsec = TICK_MS * 1000000l,
+	};
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd >= 0)
+		timerfd_settime(fd, 0, &its, NULL);
+	return fd;
+}
+
+static int set_up(struct runner *r, char *why, size_t len)
+{
+	struct backend_config bc = {
+		.threads = r->cfg.threads,
+		.lanes = r->cfg.lanes,
+		.max_degree = r->cfg.max_degree,
+	};
+	int ret;
+
+	if (strcmp(r->cfg.backend, cpu_backend_ops.name)) {
+		snprintf(why, len, "no backend '%s'; there is: cpu", r->cfg.backend);
+		return -ENODEV;
+	}
+	r->ops = &cpu_backend_ops;
+	fcntl(QUEUE_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
+	r->link = link_open(QUEUE_FD);
+	r->loop = loop_new();
+	r->bufs = bufs_new();
+	r->explain = explain_new();
+	if (!r->link || !r->loop || !r->bufs || !r->explain || windows_new(r))
+		return -ENOMEM;
+	ret = watch(r, &r->signal_watch, open_signals(), signal_ready);
+	if (!ret)
+		ret = r->ops->open(&bc, &r->be, why, len);
+	if (ret)
+		return ret;
+	r->loader = loader_new(r->ops, r->be);
+	if (!r->loader)
+		return -ENOMEM;
+	ret = watch(r, &r->link_watch, link_fd(r->link), link_ready);
+	if (!ret)
+		ret = watch(r, &r->control_watch, CONTROL_FD, runner_control);
+	if (!ret)
+		ret = watch(r, &r->backend_watch, r->ops->event_fd(r->be), windows_reap);
+	if (!ret)
+		ret = watch(r, &r->loader_watch, loader_fd(r->loader), models_loaded);
+	if (!ret)
+		ret = watch(r, &r->tick_watch, open_tick(), tick);
+	return ret ? ret : models_start(r);
+}
+
+static void tear_down(struct runner *r)
+{
+	/*
+	 * What is still running writes into tenants' buffers: the backend is
+	 * closed, which waits for it, before anything is unmapped.
+	 */
+	loader_free(r->loader);
+	while (r->be && r->busy && !r->failed) {
+		struct timespec ts = { .tv_nsec = 1000000 };
+
+		windows_reap(&r->backend_watch, 0);
+		if (r->busy)
+			nanosleep(&ts, NULL);
+	}
+	if (r->be && !r->busy) {
+		models_free(r);
+		bufs_free(r);
+		r->ops->close(r->be);
+		windows_free(r);
+	}
+	explain_free(r->explain);
+	link_close(r->link);
+	loop_free(r->loop);
+}
+
+int runner_main(const struct config *cfg)
+{
+	struct runner *r = calloc(1, sizeof(*r));
+	char why[512] = "";
+	int ret;
+
+	if (!r)
+		return 1;
+	r->cfg = *cfg;
+	ret = set_up(r, why, sizeof(why));
+	if (ret) {
+		log_line(LOG_ERR, "runner can't start", "error=\"%s\"",
+			 *why ? why : strerror(-ret));
+		return 1;
+	}
+	after(r);
+	if (!r->failed)
+		ret = loop_run(r->loop, after, r);
+	ret = ret || r->failed;
+	tear_down(r);
+	free(r);
+	return ret ? 1 : 0;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runner: loads models, takes windows, runs them on a backend, commits.
+ *
+ * One thread serves; a second one loads models and touches nothing else than
+ * its own list of work (load.c, which has the only lock). Windows come from a
+ * pool that is made at the start, so that serving allocates nothing.
+ */
+#ifndef BRAID_AGENT_RUNNER_RUNNER_H
+#define BRAID_AGENT_RUNNER_RUNNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/backend/backend.h"
+#include "agent/config.h"
+#include "agent/loop.h"
+#include "agent/runner/link.h"
+#include "agent/runner/plan.h"
+
+#define RUNNER_WINDOWS	8u	/* in flight at once */
+#define RUNNER_MODELS	256u
+
+struct loader;
+struct explain;
+struct buf_table;
+
+/* A model that was loaded. */
+struct run_model {
+	struct run_model *next;
+	struct model_config conf;
+	struct program *prog;
+	struct backend_model *bm;
+	uint64_t id;			/* the queue's, 0 before MODEL_PUT */
+	uint64_t file_key;		/* tells whether the file has changed */
+	uint64_t est_ns;		/* as published */
+	uint64_t mean_ns;		/* as measured, a moving average */
+	uint64_t runs, requests;
+	uint32_t inflight;		/* groups */
+	uint32_t number;		/* for the planner; never used twice */
+	bool deleting;
+};
+
+/* A buffer of a tenant, mapped. */
+struct run_buf {
+	struct run_buf *next;
+	uint64_t id;
+	uint64_t bytes;
+	struct backend_buf *bb;
+	const void *look;		/* our own mapping, only with fault injection */
+};
+
+struct window;
+
+/* What a backend group belongs to. */
+struct run_group {
+	struct window *w;
+	uint32_t number;
+	struct run_model *model;
+};
+
+/* A window in flight. */
+struct window {
+	struct window *next;
+	uint64_t id;
+	uint64_t start_ns;
+	uint32_t groups_left;
+	uint32_t n_jobs;
+	struct braid_job jobs[BRAID_MAX_BATCH];
+	struct run_model *models[BRAID_MAX_BATCH];
+	struct plan plan;
+	struct run_group run[BRAID_MAX_BATCH];
+	struct backend_group groups[BRAID_MAX_BATCH];
+	struct backend_launch launches[BRAID_MAX_BATCH];
+	struct backend_io io[LINK_MAX_SLICES];
+};
+
+struct runner {
+	struct config cfg;
+	const struct backend_ops *ops;
+	struct backend *be;
+	struct link *link;
+	struct loop *loop;
+	struct loop_watch link_watch, control_watch, backend_watch, loader_watch;
+	struct loop_watch signal_watch, tick_watch;
+	uint64_t generation;
+	bool ready;
+	bool failed;
+
+	struct loader *loader;
+	struct run_model *models;
+	unsigned int n_models;
+	uint32_t last_number;
+	unsigned int loading;		/* asked for, not answered */
+	struct buf_table *bufs;
+	struct explain *explain;
+
+	struct window *free_windows;
+	struct window *busy;		/* newest first */
+	unsigned int n_free;
+	struct link_window *in;
+	struct braid_want wants[LINK_MAX_WANTS];
+	uint32_t n_wants;
+	uint64_t windows, groups, jobs;
+};
+
+/**
+ * runner_main() - serve until the supervisor goes or says so
+ * @cfg: configuration
+ *
+ * Descriptor 3 is the queue, 4 the private channel. Return: exit status.
+ */
+int runner_main(const struct config *cfg);
+
+/* runner.c */
+uint64_t runner_now(void);
+void runner_fail(struct runner *r, const char *what, int err);
+void runner_want(struct runner *r);
+
+/* run_model.c */
+int models_start(struct runner *r);
+void models_reload(struct runner *r);
+void models_loaded(struct loop_watch *w, uint32_t events);
+struct run_model *model_by_id(struct runner *r, uint64_t id);
+void model_drained(struct runner *r, uint64_t id);
+void model_ran(struct run_model *m, uint32_t degree, uint64_t device_ns);
+void models_estimates(struct runner *r);
+void models_free(struct runner *r);
+
+/* run_buf.c */
+struct buf_table *bufs_new(void);
+void bufs_free(struct runner *r);
+int buf_add(struct runner *r, const struct braid_event *ev);
+void buf_retire(struct runner *r, uint64_t id);
+struct run_buf *buf_find(const struct buf_table *t, uint64_t id);
+
+/* window.c */
+int windows_new(struct runner *r);
+void windows_free(struct runner *r);
+void window_take(struct runner *r, const struct link_window *in);
+void windows_reap(struct loop_watch *w, uint32_t events);
+void windows_watch(struct runner *r);
+
+/* explain.c */
+struct explain *explain_new(void);
+void explain_free(struct explain *e);
+void explain_window(struct explain *e, const struct window *w, uint32_t reason,
+		    uint32_t policy);
+void explain_group(struct explain *e, const struct window *w, uint32_t group);
+
+/* run_control.c */
+void runner_control(struct loop_watch *w, uint32_t events);
+
+#endif

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A window's way: jobs are matched with models and buffers, planned, launched;
+ * each group is committed the moment it is done.
+ *
+ * Owns the pool of windows. Nothing here allocates, logs or waits while all
+ * goes well.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/program/program.h"
+#include "agent/runner/runner.h"
+
+int windows_new(struct runner *r)
+{
+	r->in = calloc(1, sizeof(*r->in));
+	if (!r->in)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < RUNNER_WINDOWS; i++) {
+		struct window *w = calloc(1, sizeof(*w));
+
+		if (!w)
+			return -ENOMEM;
+		w->next = r->free_windows;
+		r->free_windows = w;
+		r->n_free++;
+	}
+	return 0;
+}
+
+void windows_free(struct runner *r)
+{
+	struct window *lists[] = { r->free_windows, r->busy };
+
+	for (int i = 0; i < 2; i++) {
+		while (lists[i]) {
+			struct window *next = lists[i]->next;
+
+			free(lists[i]);
+			lists[i] = next;
+		}
+	}
+	free(r->in);
+}
+
+static void commit(struct runner *r, const struct braid_result *res, uint32_t n)
+{
+	int ret = link_commit(r->link, r->generation, res, n);
+
+	if (ret)
+		runner_fail(r, "COMMIT", ret);
+}
+
+static void commit_error(struct runner *r, const struct braid_job *job, int err)
+{
+	struct braid_result res = { .cookie = job->cookie, .status = err };
+
+	log_line(LOG_WARNING, "job can't be run", "tenant=%llu id=%llu error=%d",
+		 (unsigned long long)job->tenant, (unsigned long long)job->id, err);
+	commit(r, &res, 1);
+}
+
+/* Fault injection ([debug]): a request that ends, or stops, its agent. */
+static void maybe_die(struct runner *r, const struct run_model *m, const struct run_buf *b,
+		      uint64_t offset)
+{
+	float v;
+
+	if (!b->look || strcmp(m->conf.name, r->cfg.kill_model))
+		return;
+	memcpy(&v, (const uint8_t *)b->look + offset, sizeof(v));
+	if (v != r->cfg.kill_value)
+		return;
+	log_line(LOG_CRIT, "fault injected", "model=%s hang=%d", m->conf.name, r->cfg.kill_hang);
+	if (!r->cfg.kill_hang)
+		kill(getpid(), SIGKILL);
+	for (;;)
+		pause();
+}
+
+/* Where a job's tensors are; 0, or why it can't be run. */
+static int place(struct runner *r, const struct link_window *in, const struct braid_job *job,
+		 const struct run_model *m, struct backend_io *io)
+{
+	uint32_t n = job->n_inputs + job->n_outputs;
+
+	if (!m || m->prog->n_inputs != job->n_inputs || m->prog->n_outputs != job->n_outputs)
+		return -ENOENT;
+	if (job->first_slice > in->arg.slices.count || n > in->arg.slices.count - job->first_slice)
+		return -EINVAL;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct braid_slice *s = &in->slices[job->first_slice + i];
+		struct run_buf *b = buf_find(r->bufs, s->buffer);
+
+		if (!b)
+			return -EFAULT;
+		if (s->offset > b->bytes || s->length > b->bytes - s->offset)
+			return -EINVAL;
+		io[i] = (struct backend_io){ b->bb, s->offset };
+		if (!i && r->cfg.kill_model[0] && s->length >= sizeof(float))
+			maybe_die(r, m, b, s->offset);
+	}
+	return 0;
+}
+
+static struct run_model *cached_model(struct runner *r, const struct window *w, uint64_t id)
+{
+	struct run_model *m;
+
+	/* Jobs of one model often stand next to each other. */
+	m = w->n_jobs ? w->models[w->n_jobs - 1] : NULL;
+	return m && m->id == id ? m : model_by_id(r, id);
+}
+
+static void events(struct runner *r, const struct link_window *in)
+{
+	int ret;
+
+	for (uint32_t i = 0; i < in->arg.events.count; i++) {
+		const struct braid_event *ev = &in->events[i];
+
+		if (ev->type == BRAID_EVENT_BUF_NEW) {
+			ret = buf_add(r, ev);
+			if (ret)
+				runner_fail(r, "BUF_GET_FD", ret);
+		} else if (ev->type == BRAID_EVENT_BUF_RETIRED) {
+			buf_retire(r, ev->id);
+		} else if (ev->type == BRAID_EVENT_MODEL_DRAINED) {
+			model_drained(r, ev->id);
+		}
+	}
+}
+
+static void finish(struct runner *r, struct window *w)
+{
+	struct window **at = &r->busy;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	w->next = r->free_windows;
+	r->free_windows = w;
+	r->n_free++;
+}
+
+static void group_done(struct runner *r, struct run_group *rg)
+{
+	struct braid_result res[BRAID_MAX_BATCH];
+	struct window *w = rg->w;
+	const struct plan_group *pg = &w->plan.groups[rg->number];
+	struct backend_group *g = &w->groups[rg->number];
+
+	for (uint32_t i = 0; i < pg->degree; i++)
+		res[i] = (struct braid_result){
+			.cookie = w->jobs[w->plan.order[pg->first + i]].cookie,
+			.device_ns = g->device_ns / pg->degree,
+			.status = g->status,
+			.merge_degree = pg->degree,
+			.fuse_degree = w->plan.launches[pg->launch].n_groups,
+		};
+	commit(r, res, pg->degree);
+	if (!g->status)
+		model_ran(rg->model, pg->degree, g->device_ns);
+	explain_group(r->explain, w, rg->number);
+	rg->model->inflight--;
+	if (!--w->groups_left)
+		finish(r, w);
+}
+
+static void launch(struct runner *r, struct window *w, struct backend_io *staged,
+		   const uint32_t *io_first)
+{
+	struct plan *plan = &w->plan;
+	uint32_t at = 0;
+	int ret;
+
+	/* The table of a group is one row a request, in the group's order. */
+	for (uint32_t i = 0; i < plan->n_groups; i++) {
+		const struct plan_group *pg = &plan->groups[i];
+		struct run_model *m = w->models[plan->order[pg->first]];
+		uint32_t row = m->prog->n_inputs + m->prog->n_outputs;
+
+		w->run[i] = (struct run_group){ w, i, m };
+		w->groups[i] = (struct backend_group){
+			.model = m->bm, .degree = pg->degree, .io = &w->io[at],
+			.priv = &w->run[i],
+		};
+		for (uint32_t k = 0; k < pg->degree; k++, at += row)
+			memcpy(&w->io[at], &staged[io_first[plan->order[pg->first + k]]],
+			       row * sizeof(w->io[0]));
+		m->inflight++;
+	}
+	w->groups_left = plan->n_groups;
+	w->start_ns = runner_now();
+	w->next = r->busy;
+	r->busy = w;
+	r->groups += plan->n_groups;
+	for (uint32_t i = 0; i < plan->n_launches; i++) {
+		const struct plan_launch *pl = &plan->launches[i];
+
+		w->launches[i] = (struct backend_launch){
+			.groups = &w->groups[pl->first], .n_groups = pl->n_groups, .priv = w,
+		};
+		ret = r->ops->launch(r->be, &w->launches[i]);
+		for (uint32_t k = 0; ret && k < pl->n_groups; k++) {
+			w->groups[pl->first + k].status = ret;
+			group_done(r, &w->run[pl->first + k]);
+		}
+	}
+}
+
+void window_take(struct runner *r, const struct link_window *in)
+{
+	static struct backend_io staged[LINK_MAX_SLICES];	/* one thread */
+	uint32_t io_first[BRAID_MAX_BATCH], used = 0;
+	struct plan_job pj[BRAID_MAX_BATCH];
+	enum braid_fusion_policy policy = in->arg.fusion_policy;
+	struct window *w;
+	int ret;
+
+	events(r, in);
+	if (!in->arg.jobs.count || r->failed)
+		return;
+	w = r->free_windows;	/* there is one, or no model had been named */
+	r->free_windows = w->next;
+	r->n_free--;
+	w->id = in->arg.window;
+	w->n_jobs = 0;
+	for (uint32_t i = 0; i < in->arg.jobs.count; i++) {
+		const struct braid_job *job = &in->jobs[i];
+		struct run_model *m = cached_model(r, w, job->model);
+
+		ret = place(r, in, job, m, &staged[used]);
+		if (ret) {
+			commit_error(r, job, ret);
+			continue;
+		}
+		pj[w->n_jobs] = (struct plan_job){
+			.model = m->number, .max_degree = m->conf.max_degree,
+			.alone = !!(job->flags & BRAID_JOB_ALONE),
+		};
+		io_first[w->n_jobs] = used;
+		used += job->n_inputs + job->n_outputs;
+		w->models[w->n_jobs] = m;
+		w->jobs[w->n_jobs++] = *job;
+	}
+	if (!w->n_jobs || r->failed) {
+		w->next = r->free_windows;
+		r->free_windows = w;
+		r->n_free++;
+		return;
+	}
+	ret = plan_window(policy, pj, w->n_jobs, &w->plan);
+	if (ret)		/* a policy of another backend: the safest form */
+		plan_window(BRAID_FUSION_NONE, pj, w->n_jobs, &w->plan);
+	r->windows++;
+	r->jobs += w->n_jobs;
+	explain_window(r->explain, w, in->arg.reason, policy);
+	launch(r, w, staged, io_first);
+}
+
+void windows_reap(struct loop_watch *watch, uint32_t events)
+{
+	struct runner *r = (struct runner *)((char *)watch -
+					     offsetof(struct runner, backend_watch));
+	struct backend_group *done[64];
+	unsigned int n;
+
+	do {
+		n = r->ops->reap(r->be, done, 64);
+		for (unsigned int i = 0; i < n; i++)
+			group_done(r, done[i]->priv);
+	} while (n == 64);
+}
+
+/* A launch that takes too long: only the end of this process ends it. */
+void windows_watch(struct runner *r)
+{
+	uint64_t limit = r->cfg.watchdog_ms * 1000000ull, now = runner_now();
+
+	for (struct window *w = r->busy; w && limit; w = w->next) {
+		if (now - w->start_ns < limit)
+			continue;
+		log_line(LOG_CRIT, "watchdog: a window takes too long, giving up",
+			 "window=%llu jobs=%u groups_left=%u", (unsigned long long)w->id,
+			 w->n_jobs, w->groups_left);
+		kill(getpid(), SIGKILL);
+	}
+}
