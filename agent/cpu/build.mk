@@ -15,6 +15,4 @@ isa_base-cflags := -O3 -fno-math-errno -fno-trapping-math
 # Plain loops, cloned by clones.h where it pays.
 cpu-loops := -O3 -fno-math-errno -fno-trapping-math
 $(foreach f,vmath move convert k_binary k_unary k_where k_reduce k_lrn k_argreduce,$(eval $(f)-cflags := $(cpu-loops)))
-k_pool-cflags := $(cpu-loops)
-k_reduce-cflags := $(cpu-loops)
-k_resize-cflags := $(cpu-loops)
+$(foreach f,k_pool k_norm k_resize,$(eval $(f)-cflags := $(cpu-loops)))

@@ -11,7 +11,7 @@
 #include "agent/cpu/kernel.h"
 #include "agent/cpu/simd.h"
 
-#define CPU_MR_MAX	14	/* of any instruction set */
+#define CPU_MR_MAX	13	/* of any instruction set */
 #define CPU_NR_MAX	32
 
 /**

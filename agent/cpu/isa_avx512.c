@@ -6,7 +6,7 @@
 #if defined(__x86_64__)
 #define ISA_NAME avx512
 #define ISA_VL 16
-#define ISA_MR 14
+#define ISA_MR 13
 
 #include "agent/cpu/simd_vec.h"
 #include "agent/cpu/simd_elem.h"

@@ -52,12 +52,12 @@ ISA_INLINE void ISA(epi_fn)(float *y, const float *x, int64_t n, enum prog_fn fn
 	M(PROG_FN_ERF) M(PROG_FN_FLOOR) M(PROG_FN_CEIL) M(PROG_FN_ROUND)
 
 static void ISA(epilogue_to)(float *y, const float *x, int64_t n, const struct cpu_epi *e,
-			     const float *res)
+			     const float *bias, const float *res)
 {
 	switch (e->fn) {
 #define ISA_CASE(f)								\
 	case f:									\
-		ISA(epi_fn)(y, x, n, f, e->alpha, e->beta, NULL, res, e->residual_last); \
+		ISA(epi_fn)(y, x, n, f, e->alpha, e->beta, bias, res, e->residual_last); \
 		break;
 	ISA_FN_CASES(ISA_CASE)
 #undef ISA_CASE
@@ -68,7 +68,7 @@ static void ISA(epilogue_to)(float *y, const float *x, int64_t n, const struct c
 
 static void ISA(epilogue)(float *y, int64_t n, const struct cpu_epi *e, const float *res)
 {
-	ISA(epilogue_to)(y, y, n, e, res);
+	ISA(epilogue_to)(y, y, n, e, NULL, res);
 }
 
 static void ISA(unary)(float *y, const float *x, int64_t n, enum prog_fn fn,

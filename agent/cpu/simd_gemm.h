@@ -19,75 +19,44 @@
 #include "agent/cpu/gemm.h"
 #include "agent/cpu/simd_elem.h"
 
-ISA_INLINE void ISA(gemm_store)(const struct cpu_gemm_args *a, vf acc[ISA_MR][2], const int m,
-				const int nv, const enum prog_fn fn)
+/*
+ * What is left to do on a tile that is not stored right away: factor, bias,
+ * addend, residual, function. Not inlined, or the accumulators of the product
+ * would be pushed out of their registers to make room for it.
+ */
+static __attribute__((noinline)) void ISA(gemm_tail)(const struct cpu_gemm_args *a, float *t,
+						     int width)
 {
-	const float alpha = a->epi->alpha, beta = a->epi->beta;
-	const bool last = a->epi->residual_last;
-
-	if (a->alpha != 1.0f) {
-		ISA_UNROLL
-		for (int i = 0; i < m; i++)
-			for (int j = 0; j < nv; j++)
-				acc[i][j] *= a->alpha;
-	}
-	if (a->bias) {
-		vf b[2];
-
-		for (int j = 0; j < nv; j++)
-			b[j] = v_load(a->bias + j * ISA_VL);
-		ISA_UNROLL
-		for (int i = 0; i < m; i++)
-			for (int j = 0; j < nv; j++)
-				acc[i][j] += b[j];
-	}
-	if (a->n == nv * ISA_VL) {
-		ISA_UNROLL
-		for (int i = 0; i < m; i++) {
-			float *c = a->c[i] + a->c_off;
-
-			for (int j = 0; j < nv; j++) {
-				vf v = acc[i][j];
-
-				if (a->add)
-					v += v_load(a->add[i] + j * ISA_VL);
-				if (a->res && !last)
-					v += v_load(a->res[i] + a->c_off + j * ISA_VL);
-				v = v_fn(v, fn, alpha, beta);
-				if (a->res && last)
-					v += v_load(a->res[i] + a->c_off + j * ISA_VL);
-				v_store(c + j * ISA_VL, v);
-			}
+	for (uint32_t i = 0; i < a->m; i++, t += width) {
+		if (a->alpha != 1.0f) {
+			for (uint32_t k = 0; k < a->n; k++)
+				t[k] *= a->alpha;
+			for (uint32_t k = 0; a->bias && k < a->n; k++)
+				t[k] += a->bias[k];
 		}
-	} else {
-		float t[2 * ISA_VL] __attribute__((aligned(ISA_VL * 4))) = { 0 };
-
-		ISA_UNROLL
-		for (int i = 0; i < m; i++) {
-			float *c = a->c[i] + a->c_off;
-
-			for (int j = 0; j < nv; j++)
-				v_store(t + j * ISA_VL, acc[i][j]);
-			if (a->add)
-				for (uint32_t k = 0; k < a->n; k++)
-					t[k] += a->add[i][k];
-			ISA(epi_fn)(c, t, a->n, fn, alpha, beta, NULL,
-				    a->res ? a->res[i] + a->c_off : NULL, last);
-		}
+		ISA(epilogue_to)(a->c[i] + a->c_off, t, a->n, a->epi, a->add ? a->add[i] : NULL,
+				 a->res ? a->res[i] + a->c_off : NULL);
 	}
 }
 
 ISA_INLINE void ISA(gemm_tile)(const struct cpu_gemm_args *a, const int m, const int nv)
 {
+	float t[ISA_MR * 2 * ISA_VL] __attribute__((aligned(ISA_VL * 4)));
+	const enum prog_fn fn = a->epi->fn;
 	const float *const *ap = a->a;
 	const float *w = a->w;
 	const int64_t kc = a->kc, off = a->a_off;
 	vf acc[ISA_MR][2];
 
-	ISA_UNROLL
-	for (int i = 0; i < m; i++)
-		for (int j = 0; j < nv; j++)
-			acc[i][j] = (vf){ 0 };
+	for (int j = 0; j < nv; j++) {
+		vf b = { 0 };
+
+		if (a->bias && a->alpha == 1.0f)
+			b = v_load(a->bias + j * ISA_VL);
+		ISA_UNROLL
+		for (int i = 0; i < m; i++)
+			acc[i][j] = b;
+	}
 	for (uint32_t p = 0; p < a->kp; p++, ap += m) {
 		const float *row[ISA_MR];
 
@@ -108,20 +77,27 @@ ISA_INLINE void ISA(gemm_tile)(const struct cpu_gemm_args *a, const int m, const
 			}
 		}
 	}
-	switch (a->epi->fn) {
-	case PROG_FN_NONE:
-		ISA(gemm_store)(a, acc, m, nv, PROG_FN_NONE);
-		break;
-	case PROG_FN_RELU:
-		ISA(gemm_store)(a, acc, m, nv, PROG_FN_RELU);
-		break;
-	case PROG_FN_CLIP:
-		ISA(gemm_store)(a, acc, m, nv, PROG_FN_CLIP);
-		break;
-	default:
-		ISA(gemm_store)(a, acc, m, nv, PROG_FN_NONE);
-		break;
+	/* Most tiles: no more than limits, from the registers to the result. */
+	if (fn <= PROG_FN_CLIP && a->alpha == 1.0f && !a->add && !a->res &&
+	    a->n == nv * ISA_VL) {
+		vf lo = v_all(fn == PROG_FN_CLIP ? a->epi->alpha :
+			      fn == PROG_FN_RELU ? 0.0f : -INFINITY);
+		vf hi = v_all(fn == PROG_FN_CLIP ? a->epi->beta : INFINITY);
+
+		ISA_UNROLL
+		for (int i = 0; i < m; i++) {
+			float *c = a->c[i] + a->c_off;
+
+			for (int j = 0; j < nv; j++)
+				v_store(c + j * ISA_VL, v_min(v_max(acc[i][j], lo), hi));
+		}
+		return;
 	}
+	ISA_UNROLL
+	for (int i = 0; i < m; i++)
+		for (int j = 0; j < nv; j++)
+			v_store(t + (i * nv + j) * ISA_VL, acc[i][j]);
+	ISA(gemm_tail)(a, t, nv * ISA_VL);
 }
 
 /* One function a number of rows, so that accumulators stay in registers. */
@@ -151,7 +127,6 @@ ISA_GEMM_ROWS(12)
 #endif
 #if ISA_MR > 12
 ISA_GEMM_ROWS(13)
-ISA_GEMM_ROWS(14)
 #endif
 
 #define ISA_GEMM_PAIR(m)	{ ISA(gemm_##m##_1), ISA(gemm_##m##_2) }
@@ -166,33 +141,11 @@ static void ISA(gemm)(const struct cpu_gemm_args *a)
 		ISA_GEMM_PAIR(10), ISA_GEMM_PAIR(11), ISA_GEMM_PAIR(12),
 #endif
 #if ISA_MR > 12
-		ISA_GEMM_PAIR(13), ISA_GEMM_PAIR(14),
+		ISA_GEMM_PAIR(13),
 #endif
 	};
-	const enum prog_fn fn = a->epi->fn;
 
-	if (fn <= PROG_FN_CLIP) {
-		tile[a->m - 1][a->n > ISA_VL](a);
-		return;
-	}
-	/* The rest is done on a copy of the tile, while it is in cache. */
-	{
-		float t[ISA_MR][2 * ISA_VL] __attribute__((aligned(ISA_VL * 4)));
-		struct cpu_gemm_args plain = *a;
-		struct cpu_epi none = { .fn = PROG_FN_NONE };
-		float *rows[ISA_MR];
-
-		for (uint32_t i = 0; i < a->m; i++)
-			rows[i] = t[i];
-		plain.c = rows;
-		plain.c_off = 0;
-		plain.res = NULL;
-		plain.epi = &none;
-		tile[a->m - 1][a->n > ISA_VL](&plain);
-		for (uint32_t i = 0; i < a->m; i++)
-			ISA(epilogue_to)(a->c[i] + a->c_off, t[i], a->n, a->epi,
-					 a->res ? a->res[i] + a->c_off : NULL);
-	}
+	tile[a->m - 1][a->n > ISA_VL](a);
 }
 
 #endif

@@ -24,6 +24,7 @@ static const struct cpu_kernel *const kernels[PROG_KINDS] = {
 	[PROG_WHERE] = &cpu_k_where,
 	[PROG_CAST] = &cpu_k_cast,
 	[PROG_SOFTMAX] = &cpu_k_softmax,
+	[PROG_NORM] = &cpu_k_norm,
 	[PROG_TRANSPOSE] = &cpu_k_transpose,
 	[PROG_COPY] = &cpu_k_copy,
 	[PROG_SLICE] = &cpu_k_slice,

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Launches on the CPU: what runs, what is ready to run, who runs it.
+ *
+ * One lock, struct exec.lock, protects all that is not said to be immutable.
+ * It is taken once for each piece of work: a worker hands in what it finished
+ * and takes what is next in one go. It is never held while a tile runs.
+ *
+ *   launch   queued ──► on a lane, its groups started as contexts are free
+ *   group    a context of its model: arena, table of pointers, state by operation
+ *   op       waits for its dependencies ──► ready, tiles handed out ──► done
+ *
+ * A worker stays with the group that it worked on last as long as that has
+ * something ready: what the last operation wrote is in its cache.
+ */
+#ifndef BRAID_AGENT_CPU_EXEC_H
+#define BRAID_AGENT_CPU_EXEC_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/backend/backend.h"
+#include "agent/cpu/kernel.h"
+
+#define EXEC_MAX_LAUNCHES	1024	/* queued, not yet on a lane */
+#define EXEC_MAX_GROUPS		4096	/* launched, not yet reaped */
+#define EXEC_MAX_THREADS	256
+#define EXEC_MAX_LANES		64
+
+struct exec_context;
+
+/**
+ * struct exec_op - an operation of a group that runs
+ * @prev, @next: in the list of what is ready
+ * @ctx: its group's context, immutable
+ * @waits: dependencies that are not complete yet
+ * @tiles: how many there are, known once it is ready
+ * @taken: tiles handed out
+ * @left: tiles not finished yet
+ */
+struct exec_op {
+	struct exec_op *prev, *next;
+	struct exec_context *ctx;
+	uint32_t waits, tiles, taken, left;
+};
+
+/**
+ * struct exec_context - what one group of a model needs to run
+ * @model: whose it is, immutable
+ * @next_free: in the model's list of free ones
+ * @group: what runs in it, NULL while free
+ * @lane: the lane that the group's launch is on
+ * @run: as tiles see it, but for the scratch; set when a group starts
+ * @io: the table of pointers in @run
+ * @ops: state by operation
+ * @ops_left: operations not complete yet
+ */
+struct exec_context {
+	struct backend_model *model;
+	struct exec_context *next_free;
+	struct backend_group *group;
+	struct exec_lane *lane;
+	struct cpu_run run;
+	void **io;
+	struct exec_op *ops;
+	uint32_t ops_left;
+};
+
+/**
+ * struct backend_model - a program made ready for launches
+ * @prog: the program, immutable like all but the last two
+ * @ops: its operations, prepared
+ * @succ: who depends on operation i: succ[succ_at[i]] to succ[succ_at[i + 1]]
+ * @succ_at: n_ops + 1 indices
+ * @contexts: one a lane
+ * @arena_bytes: mapped for each
+ * @free: contexts that no group runs in
+ * @n_free: how many
+ */
+struct backend_model {
+	const struct program *prog;
+	struct cpu_op *ops;
+	uint32_t *succ, *succ_at;
+	struct exec_context *contexts;
+	uint32_t n_contexts, max_degree;
+	size_t arena_bytes;
+	struct exec_context *free;
+	uint32_t n_free;
+};
+
+/**
+ * struct exec_lane - a launch that runs
+ * @launch: which, NULL while the lane is free
+ * @started: groups that have been started, in order
+ * @left: groups that are not finished
+ */
+struct exec_lane {
+	struct backend_launch *launch;
+	uint32_t started, left;
+};
+
+/**
+ * struct exec - the state of all launches
+ * @lock: protects what follows
+ * @work: signalled when something becomes ready, or to stop
+ * @quiet: signalled when a lane becomes free
+ * @ready: list head of operations with tiles to hand out, oldest first
+ * @n_ready: their number; read without the lock by workers that spin
+ * @idle: workers that wait for @work
+ * @stop: workers leave
+ * @lanes: launches that run
+ * @queue: ring of launches that wait for a lane
+ * @done: ring of groups that wait for reap()
+ * @in_flight: groups launched and not yet reaped
+ * @event: eventfd, readable while @done is not empty
+ */
+struct exec {
+	pthread_mutex_t lock;
+	pthread_cond_t work, quiet;
+	struct exec_op ready;
+	_Atomic uint32_t n_ready;
+	uint32_t idle, n_threads;
+	bool stop;
+	struct exec_lane lanes[EXEC_MAX_LANES];
+	uint32_t n_lanes, lanes_used;
+	struct backend_launch *queue[EXEC_MAX_LAUNCHES];
+	uint32_t queue_at, n_queue;
+	struct backend_group *done[EXEC_MAX_GROUPS];
+	uint32_t done_at, n_done, in_flight;
+	int event;
+};
+
+int exec_init(struct exec *ex, uint32_t n_lanes, uint32_t n_threads);
+void exec_destroy(struct exec *ex);
+
+/** exec_worker() - what a worker does until exec_stop(); @scratch is its own */
+void exec_worker(struct exec *ex, void *scratch);
+
+/** exec_submit() - queue a launch that has been checked; -EAGAIN where all is full */
+int exec_submit(struct exec *ex, struct backend_launch *launch);
+unsigned int exec_reap(struct exec *ex, struct backend_group **done, unsigned int max);
+
+/** exec_stop() - drop what is queued, wait for what runs, let the workers go */
+void exec_stop(struct exec *ex);
+
+/** exec_credits() - requests of @m that would find a lane and a context now */
+uint32_t exec_credits(struct exec *ex, const struct backend_model *m);
+
+/** exec_now() - CLOCK_MONOTONIC in nanoseconds */
+uint64_t exec_now(void);
+
+/* model.c: contexts and dependencies of a program. */
+int model_new(const struct program *p, uint32_t n_contexts, uint32_t max_degree,
+	      struct backend_model **model, char *why, size_t len);
+void model_free(struct backend_model *m);
+
+/** model_bind() - point a context at the memory of a group */
+void model_bind(struct exec_context *c, const struct backend_group *g);
+
+/* buffer.c: memory of tenants. */
+struct backend_buf {
+	uint8_t *base;
+	uint64_t bytes;
+};
+
+int buffer_map(int fd, uint64_t bytes, struct backend_buf **buf);
+void buffer_unmap(struct backend_buf *buf);
+
+/* pool.c: threads. */
+struct pool;
+int pool_start(uint32_t n, void (*work)(void *arg, void *scratch), void *arg,
+	       struct pool **pool);
+/** pool_join() - wait for threads whose work returns, free the pool */
+void pool_join(struct pool *pool);
+
+#endif
