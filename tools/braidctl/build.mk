@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+progs += braidctl
+braidctl-src := $(addprefix tools/braidctl/,ask.c main.c policy.c tables.c)
+braidctl-ldlibs := -ljansson

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * braidctl: control and sight. One file a noun; each asks the control socket
+ * and prints a table, or with --json what it got.
+ */
+#ifndef BRAID_TOOLS_BRAIDCTL_CTL_H
+#define BRAID_TOOLS_BRAIDCTL_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct ctl {
+	const char *socket;
+	bool json;
+};
+
+/* Ask; takes @req. The result, or NULL after words on standard error. */
+json_t *ctl_ask(const struct ctl *c, json_t *req);
+
+/* Print as JSON if that was asked for: then true. Drops @result. */
+bool ctl_json(const struct ctl *c, json_t *result);
+
+/* Members of an object; 0 and "" where there are none. */
+long long ctl_int(const json_t *o, const char *name);
+const char *ctl_str(const json_t *o, const char *name);
+
+/* A duration in the unit that suits it. */
+const char *ctl_ns(long long ns, char *buf, unsigned long len);
+const char *ctl_bytes(long long n, char *buf, unsigned long len);
+
+int cmd_status(const struct ctl *c, int argc, char **argv);
+int cmd_models(const struct ctl *c, int argc, char **argv);
+int cmd_tenants(const struct ctl *c, int argc, char **argv);
+int cmd_owner(const struct ctl *c, int argc, char **argv);
+int cmd_policy(const struct ctl *c, int argc, char **argv);
+int cmd_explain(const struct ctl *c, int argc, char **argv);
+int cmd_reload(const struct ctl *c, int argc, char **argv);
+int cmd_runner(const struct ctl *c, int argc, char **argv);
+
+#endif

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/*
+ * braidctl's command line.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/braidctl/ctl.h"
+
+#define DEFAULT_SOCKET	"/run/braid/control.sock"
+
+static const struct {
+	const char *name;
+	int (*run)(const struct ctl *c, int argc, char **argv);
+	const char *args, *what;
+} commands[] = {
+	{ "status", cmd_status, "", "queue, agent and counters" },
+	{ "models", cmd_models, "[NAME]", "published models, or one with its tensors" },
+	{ "tenants", cmd_tenants, "", "who is connected" },
+	{ "owner", cmd_owner, "[UID [KEY=VALUE...|reset]]",
+	  "shares and quotas: weight, priority_ceiling, request_quota, byte_quota" },
+	{ "policy", cmd_policy, "get [KNOB] | set KNOB VALUE", "knobs of window and fusion" },
+	{ "explain", cmd_explain, "[window ID | request ID [tenant ID]]",
+	  "why a window (default: the last) ran as it did" },
+	{ "runner", cmd_runner, "", "the agent's own figures" },
+	{ "reload", cmd_reload, "", "look at the model directory again" },
+};
+
+static void usage(FILE *f)
+{
+	fprintf(f, "usage: braidctl [--json] [--socket PATH] COMMAND [ARGUMENTS]\n\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		fprintf(f, "  %s %s\n", commands[i].name, commands[i].args);
+		fprintf(f, "        %s\n", commands[i].what);
+	}
+	fprintf(f, "\nsocket: --socket, else $BRAID_CONTROL, else " DEFAULT_SOCKET "\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	struct ctl c = { .socket = getenv("BRAID_CONTROL") };
+	int opt;
+
+	if (!c.socket || !*c.socket)
+		c.socket = DEFAULT_SOCKET;
+	/* Options may also follow the command: getopt permutes. */
+	while ((opt = getopt_long(argc, argv, "js:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'j':
+			c.json = true;
+			break;
+		case 's':
+			c.socket = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	for (size_t i = 0; optind < argc && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[optind], commands[i].name))
+			return commands[i].run(&c, argc - optind - 1, argv + optind + 1);
+	if (optind < argc)
+		fprintf(stderr, "braidctl: no command '%s'\n", argv[optind]);
+	usage(stderr);
+	return 2;
+}

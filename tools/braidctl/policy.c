@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+/*
+ * braidctl policy and explain: how windows are run, and why.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/braidctl/ctl.h"
+
+static int print_knobs(const struct ctl *c, json_t *o, const char *only)
+{
+	const char *name;
+	json_t *v;
+	int ret = 0;
+
+	if (only && !json_object_get(o, only)) {
+		fprintf(stderr, "braidctl: no knob '%s'\n", only);
+		json_decref(o);
+		return 1;
+	}
+	if (only) {
+		v = json_incref(json_object_get(o, only));
+		json_decref(o);
+		if (ctl_json(c, v))
+			return ret;
+		puts(json_string_value(v));
+		json_decref(v);
+		return ret;
+	}
+	if (ctl_json(c, o))
+		return ret;
+	json_object_foreach(o, name, v)
+		printf("%-20s %s\n", name, json_string_value(v));
+	json_decref(o);
+	return ret;
+}
+
+int cmd_policy(const struct ctl *c, int argc, char **argv)
+{
+	json_t *o;
+
+	if (argc >= 1 && argc <= 2 && !strcmp(argv[0], "get")) {
+		o = ctl_ask(c, json_pack("{s:s}", "cmd", "get"));
+		return o ? print_knobs(c, o, argc == 2 ? argv[1] : NULL) : 1;
+	}
+	if (argc == 3 && !strcmp(argv[0], "set")) {
+		o = ctl_ask(c, json_pack("{s:s,s:s,s:s}", "cmd", "set", "knob", argv[1], "value",
+					 argv[2]));
+		return o ? print_knobs(c, o, argv[1]) : 1;
+	}
+	fprintf(stderr, "usage: braidctl policy get [KNOB] | set KNOB VALUE\n");
+	return 2;
+}
+
+static void print_group(const json_t *g)
+{
+	char a[32], b[32];
+	json_t *r;
+	size_t i;
+
+	printf("\n  %s, merge degree %lld, fuse degree %lld, launch %lld", ctl_str(g, "model"),
+	       ctl_int(g, "merge_degree"), ctl_int(g, "fuse_degree"), ctl_int(g, "launch"));
+	if (json_is_true(json_object_get(g, "done")))
+		printf(", %s in %s of device time%s",
+		       ctl_ns(ctl_int(g, "run_ns"), a, sizeof(a)),
+		       ctl_ns(ctl_int(g, "device_ns"), b, sizeof(b)),
+		       ctl_int(g, "status") ? ", FAILED" : "");
+	else
+		printf(", still running");
+	printf("\n    %s\n    %s\n    requests:", ctl_str(g, "merge"), ctl_str(g, "fuse"));
+	json_array_foreach(json_object_get(g, "requests"), i, r)
+		printf(" %lld/%lld", ctl_int(r, "tenant"), ctl_int(r, "request"));
+	printf(" (tenant/request)\n");
+}
+
+int cmd_explain(const struct ctl *c, int argc, char **argv)
+{
+	json_t *req = json_pack("{s:s}", "cmd", "explain"), *o, *g;
+	bool ok = argc % 2 == 0;
+	size_t i;
+
+	for (int k = 0; k + 1 < argc && ok; k += 2) {
+		char *end;
+		long long v = strtoll(argv[k + 1], &end, 10);
+
+		ok = *argv[k + 1] && !*end && v > 0 &&
+		     (!strcmp(argv[k], "window") || !strcmp(argv[k], "request") ||
+		      !strcmp(argv[k], "tenant"));
+		if (ok)
+			json_object_set_new(req, argv[k], json_integer(v));
+	}
+	if (!ok) {
+		fprintf(stderr, "usage: braidctl explain [window ID | request ID [tenant ID]]\n");
+		json_decref(req);
+		return 2;
+	}
+	o = ctl_ask(c, req);
+	if (!o)
+		return 1;
+	if (ctl_json(c, o))
+		return 0;
+	printf("window %lld: %lld requests in %lld groups and %lld launches, policy %s\n",
+	       ctl_int(o, "window"), ctl_int(o, "requests"), ctl_int(o, "groups_total"),
+	       ctl_int(o, "launches"), ctl_str(o, "policy"));
+	printf("closed: %s\n", ctl_str(o, "closed"));
+	json_array_foreach(json_object_get(o, "groups"), i, g)
+		print_group(g);
+	if (ctl_int(o, "groups_total") > (long long)json_array_size(json_object_get(o, "groups")))
+		printf("\n  (and more groups that were not kept)\n");
+	json_decref(o);
+	return 0;
+}

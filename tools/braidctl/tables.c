@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+/*
+ * braidctl status, models, tenants, owner, runner: who and how much.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/braidctl/ctl.h"
+
+static json_t *ask(const struct ctl *c, const char *cmd)
+{
+	return ctl_ask(c, json_pack("{s:s}", "cmd", cmd));
+}
+
+static double mean(const json_t *counters, const char *sum)
+{
+	long long n = ctl_int(counters, "committed");
+
+	return n ? (double)ctl_int(counters, sum) / n : 0;
+}
+
+int cmd_status(const struct ctl *c, int argc, char **argv)
+{
+	static const char *const shown[] = { "submitted", "done", "failed", "expired",
+					     "cancelled", "withdrawn", "killed", "dropped",
+					     "requeued", "windows" };
+	json_t *o = ask(c, "status"), *k, *v;
+	const char *name;
+	char a[32];
+
+	if (!o)
+		return 1;
+	if (ctl_json(c, o))
+		return 0;
+	printf("agent       %s, generation %lld, backend %s, runner pid %lld, started %lld times\n",
+	       json_is_true(json_object_get(o, "agent_up")) ? "up" : "DOWN",
+	       ctl_int(o, "generation"), ctl_str(o, "backend"), ctl_int(o, "runner_pid"),
+	       ctl_int(o, "runner_starts"));
+	printf("up          %s%s\n", ctl_ns(ctl_int(o, "uptime_ns"), a, sizeof(a)),
+	       json_is_true(json_object_get(o, "draining")) ? ", draining" : "");
+	printf("now         %lld tenants, %lld models, %lld queued, %lld suspects, %lld running\n",
+	       ctl_int(o, "tenants"), ctl_int(o, "models"), ctl_int(o, "queued"),
+	       ctl_int(o, "suspects"), ctl_int(o, "fetched"));
+	k = json_object_get(o, "counters");
+	printf("requests   ");
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		if (i < 2 || ctl_int(k, shown[i]))
+			printf(" %lld %s", ctl_int(k, shown[i]), shown[i]);
+	printf("\nmean        merge degree %.2f, fuse degree %.2f\n", mean(k, "merge_sum"),
+	       mean(k, "fuse_sum"));
+	printf("windows    ");
+	json_object_foreach(json_object_get(k, "window_closes"), name, v)
+		printf(" %s %lld", name, json_integer_value(v));
+	printf("\nknobs      ");
+	json_object_foreach(json_object_get(o, "knobs"), name, v)
+		printf(" %s=%s", name, json_string_value(v));
+	putchar('\n');
+	json_decref(o);
+	return 0;
+}
+
+static const char *type_name(long long t)
+{
+	static const char *const names[] = { "?", "f32", "u8", "i8", "u16", "i16", "i32", "i64",
+					     "?", "bool", "f16", "f64", "u32", "u64", "?", "?",
+					     "bf16" };
+
+	return t >= 0 && t < 17 ? names[t] : "?";
+}
+
+static void print_tensors(const char *what, const json_t *list)
+{
+	size_t i, k;
+	json_t *t, *d;
+
+	json_array_foreach(list, i, t) {
+		printf("  %-7s %s %s[", what, ctl_str(t, "name"), type_name(ctl_int(t, "type")));
+		json_array_foreach(json_object_get(t, "dims"), k, d)
+			printf("%s%lld", k ? "x" : "", (long long)json_integer_value(d));
+		printf("] %lld bytes\n", ctl_int(t, "bytes"));
+	}
+}
+
+int cmd_models(const struct ctl *c, int argc, char **argv)
+{
+	json_t *list = ask(c, "models"), *m;
+	bool found = !argc;
+	char a[32];
+	size_t i;
+
+	if (!list)
+		return 1;
+	for (i = json_array_size(list); argc && i-- > 0;)
+		if (strcmp(ctl_str(json_array_get(list, i), "name"), argv[0]))
+			json_array_remove(list, i);
+	found |= json_array_size(list) > 0;
+	if (!found)
+		fprintf(stderr, "braidctl: no model '%s'\n", argv[0]);
+	if (ctl_json(c, list))
+		return !found;
+	if (found)
+		printf("%4s  %-24s %12s %7s %8s  %s\n", "id", "name", "device time", "queued",
+		       "running", "digest");
+	json_array_foreach(list, i, m) {
+		printf("%4lld  %-24s %12s %7lld %8lld  %.12s\n", ctl_int(m, "id"),
+		       ctl_str(m, "name"), ctl_ns(ctl_int(m, "device_ns"), a, sizeof(a)),
+		       ctl_int(m, "queued"), ctl_int(m, "fetched"), ctl_str(m, "digest"));
+		if (argc) {
+			print_tensors("input", json_object_get(m, "inputs"));
+			print_tensors("output", json_object_get(m, "outputs"));
+		}
+	}
+	json_decref(list);
+	return !found;
+}
+
+int cmd_tenants(const struct ctl *c, int argc, char **argv)
+{
+	json_t *list = ask(c, "tenants"), *t;
+	char a[32];
+	size_t i;
+
+	if (!list)
+		return 1;
+	if (ctl_json(c, list))
+		return 0;
+	printf("%6s %8s %8s %12s %10s %12s\n", "id", "pid", "owner", "outstanding", "submitted",
+	       "device time");
+	json_array_foreach(list, i, t)
+		printf("%6lld %8lld %8lld %12lld %10lld %12s\n", ctl_int(t, "id"),
+		       ctl_int(t, "pid"), ctl_int(t, "owner"), ctl_int(t, "outstanding"),
+		       ctl_int(t, "submitted"), ctl_ns(ctl_int(t, "device_ns"), a, sizeof(a)));
+	json_decref(list);
+	return 0;
+}
+
+static int show_owners(const struct ctl *c, const char *only)
+{
+	json_t *list = ask(c, "owners"), *o;
+	char a[32], b[32], d[32];
+	size_t i;
+
+	if (!list)
+		return 1;
+	for (i = json_array_size(list); only && i-- > 0;)
+		if (ctl_int(json_array_get(list, i), "owner") != atoll(only))
+			json_array_remove(list, i);
+	if (ctl_json(c, list))
+		return 0;
+	printf("%10s %6s %8s %13s %12s %9s %10s %12s\n", "owner", "weight", "ceiling",
+	       "request_quota", "byte_quota", "requests", "bytes", "device time");
+	json_array_foreach(list, i, o)
+		printf("%10lld %6lld %8lld %13lld %12s %9lld %10s %12s%s\n", ctl_int(o, "owner"),
+		       ctl_int(o, "weight"), ctl_int(o, "priority_ceiling"),
+		       ctl_int(o, "request_quota"),
+		       ctl_bytes(ctl_int(o, "byte_quota"), a, sizeof(a)), ctl_int(o, "requests"),
+		       ctl_bytes(ctl_int(o, "bytes"), b, sizeof(b)),
+		       ctl_ns(ctl_int(o, "device_ns"), d, sizeof(d)),
+		       json_is_true(json_object_get(o, "set")) ? "  (set)" : "");
+	json_decref(list);
+	return 0;
+}
+
+int cmd_owner(const struct ctl *c, int argc, char **argv)
+{
+	json_t *req, *res;
+	char *end;
+
+	if (argc < 2)
+		return show_owners(c, argc ? argv[0] : NULL);
+	req = json_pack("{s:s,s:I}", "cmd", "owner", "owner",
+			(json_int_t)strtoll(argv[0], &end, 10));
+	if (end == argv[0] || *end) {
+		fprintf(stderr, "braidctl: '%s' is no uid\n", argv[0]);
+		json_decref(req);
+		return 2;
+	}
+	for (int i = 1; i < argc; i++) {
+		char *eq = strchr(argv[i], '=');
+		long long v = eq ? strtoll(eq + 1, &end, 10) : 0;
+
+		if (!strcmp(argv[i], "reset")) {
+			json_object_set_new(req, "reset", json_true());
+			continue;
+		}
+		if (!eq || end == eq + 1 || *end) {
+			fprintf(stderr, "braidctl: '%s' is not KEY=NUMBER\n", argv[i]);
+			json_decref(req);
+			return 2;
+		}
+		*eq = 0;
+		if (strcmp(argv[i], "weight") && strcmp(argv[i], "priority_ceiling") &&
+		    strcmp(argv[i], "request_quota") && strcmp(argv[i], "byte_quota")) {
+			fprintf(stderr, "braidctl: an owner has no '%s'\n", argv[i]);
+			json_decref(req);
+			return 2;
+		}
+		json_object_set_new(req, argv[i], json_integer(v));
+	}
+	res = ctl_ask(c, req);
+	if (!res)
+		return 1;
+	json_decref(res);
+	return show_owners(c, argv[0]);
+}
+
+int cmd_runner(const struct ctl *c, int argc, char **argv)
+{
+	json_t *o = ask(c, "runner"), *m;
+	char a[32], b[32], d[32];
+	size_t i;
+
+	if (!o)
+		return 1;
+	if (ctl_json(c, o))
+		return 0;
+	printf("pid %lld, backend %s, %lld windows, %lld groups, %lld requests, at most %s resident\n",
+	       ctl_int(o, "pid"), ctl_str(o, "backend"), ctl_int(o, "windows"),
+	       ctl_int(o, "groups"), ctl_int(o, "jobs"),
+	       ctl_bytes(ctl_int(o, "max_rss_kib") << 10, a, sizeof(a)));
+	printf("%4s  %-24s %6s %12s %12s %10s %10s %12s\n", "id", "name", "ops", "weights",
+	       "scratch", "groups", "requests", "mean device");
+	json_array_foreach(json_object_get(o, "models"), i, m)
+		printf("%4lld  %-24s %6lld %12s %12s %10lld %10lld %12s\n", ctl_int(m, "id"),
+		       ctl_str(m, "name"), ctl_int(m, "ops"),
+		       ctl_bytes(ctl_int(m, "const_bytes"), a, sizeof(a)),
+		       ctl_bytes(ctl_int(m, "arena_bytes"), b, sizeof(b)), ctl_int(m, "groups"),
+		       ctl_int(m, "requests"), ctl_ns(ctl_int(m, "mean_device_ns"), d, sizeof(d)));
+	json_decref(o);
+	return 0;
+}
+
+int cmd_reload(const struct ctl *c, int argc, char **argv)
+{
+	json_t *o = ask(c, "reload");
+
+	if (!o)
+		return 1;
+	if (!ctl_json(c, o))
+		json_decref(o);
+	return 0;
+}
