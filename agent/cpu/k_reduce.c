@@ -4,7 +4,8 @@
  *
  * Axes that are neighbours and both kept or both reduced are joined. What is
  * left is walked; the last axis, reduced or kept, is the inner loop. Floats
- * are added up in float within a row of the last axis, in double across rows.
+ * are added up in float within a row of the last axis, or across few rows, and in
+ * double beyond.
  *
  * A tile is some output elements. Immutable once prepared.
  */
@@ -14,11 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/cpu/clones.h"
 #include "agent/cpu/kernel.h"
 #include "agent/cpu/simd.h"
 
 #define TILE_ELEMS	32768	/* read by a tile */
-#define BLOCK		256	/* outputs of a kept inner axis at a time */
+#define BLOCK		1024	/* outputs of a kept inner axis at a time */
+#define PART_ROWS	64	/* added up in float before they go to double */
 
 /**
  * struct reduce - a plan
@@ -266,37 +269,58 @@ static void rows(const struct reduce *rd, enum prog_reduce fn, const float *x, f
 	}
 }
 
-static inline void fold_block(enum prog_reduce fn, double *acc, const float *x, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++)
-		acc[i] = step_of(fn, acc[i], x[i]);
-}
+/* As step_of(), in float, over rows: PART_ROWS at most, so that it stays accurate. */
+#define FOLD(step)								\
+	for (int64_t r = 0; r < rows; r++) {					\
+		const float *p = x + r * stride;				\
+										\
+		CLONES_LOOP							\
+		for (int64_t i = 0; i < n; i++) {				\
+			float a = part[i], v = p[i];				\
+										\
+			part[i] = (step);					\
+		}								\
+	}									\
+	break
 
-static void fold_any(enum prog_reduce fn, double *acc, const float *x, int64_t n)
+static CLONES_BODY void fold_rows_body(enum prog_reduce fn, float *part, const float *x,
+				       int64_t rows, int64_t stride, int64_t n)
 {
 	switch (fn) {
-	case PROG_RED_SUM:
-	case PROG_RED_MEAN:
-	case PROG_RED_LOG_SUM:
-		fold_block(PROG_RED_SUM, acc, x, n);
-		break;
 	case PROG_RED_MAX:
-		fold_block(PROG_RED_MAX, acc, x, n);
-		break;
+		FOLD(v > a || v != v ? v : a);
+	case PROG_RED_MIN:
+		FOLD(v < a || v != v ? v : a);
+	case PROG_RED_PROD:
+		FOLD(a * v);
+	case PROG_RED_L1:
+		FOLD(a + fabsf(v));
 	case PROG_RED_L2:
 	case PROG_RED_SUM_SQUARE:
-		fold_block(PROG_RED_L2, acc, x, n);
-		break;
+		FOLD(a + v * v);
 	default:
-		fold_block(fn, acc, x, n);
+		FOLD(a + v);
 	}
+}
+CLONES(static, fold_rows, (enum prog_reduce fn, float *part, const float *x, int64_t rows,
+			   int64_t stride, int64_t n), (fn, part, x, rows, stride, n))
+
+/* Merge what two sets of elements gave. */
+static double merge(enum prog_reduce fn, double a, double b)
+{
+	return fn == PROG_RED_MAX || fn == PROG_RED_MIN || fn == PROG_RED_PROD ?
+	       step_of(fn, a, b) : a + b;
 }
 
 /* Floats, the last axis kept: many neighbours at a time. */
 static void columns(const struct reduce *rd, enum prog_reduce fn, const float *x, float *y,
 		    int64_t o0, int64_t o1)
 {
+	/* Kept and reduced axes alternate: the one before the last is reduced. */
+	int64_t rows = rd->rank > 1 ? rd->dims[rd->rank - 2] : 1;
+	int64_t stride = rd->rank > 1 ? rd->step[rd->rank - 2] : 0;
 	double acc[BLOCK];
+	float part[BLOCK];
 
 	for (int64_t o = o0; o < o1;) {
 		int64_t n = rd->inner - o % rd->inner;
@@ -308,8 +332,18 @@ static void columns(const struct reduce *rd, enum prog_reduce fn, const float *x
 			n = BLOCK;
 		for (int64_t i = 0; i < n; i++)
 			acc[i] = first(fn);
-		for (int64_t k = 0; k < rd->n; k++)
-			fold_any(fn, acc, from + offset(rd, k, false, 0), n);
+		for (int64_t k = 0; k < rd->n / rows; k++) {
+			const float *at = from + offset(rd, k, false, 2);
+
+			for (int64_t r = 0; r < rows; r += PART_ROWS) {
+				for (int64_t i = 0; i < n; i++)
+					part[i] = (float)first(fn);
+				fold_rows(fn, part, at + r * stride,
+					  rows - r < PART_ROWS ? rows - r : PART_ROWS, stride, n);
+				for (int64_t i = 0; i < n; i++)
+					acc[i] = merge(fn, acc[i], part[i]);
+			}
+		}
 		for (int64_t i = 0; i < n; i++)
 			y[o + i] = (float)last(fn, acc[i], (double)rd->n);
 		o += n;
