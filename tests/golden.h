@@ -14,8 +14,8 @@
  *   end
  *
  * then, for each request, for each output, KEPT values of three bytes: the
- * upper 24 bits of a float, rounded, lowest byte first (the rounding is about
- * 4e-6 relative L2). Where KEPT is less than the output's size, value i is the
+ * upper 24 bits of a float, rounded, lowest byte first (which alone is about
+ * 7e-6 relative L2). Where KEPT is less than the output's size, value i is the
  * element prng_below(prng_at(prng_stream(0, NAME), i), size).
  *
  * An input is drawn from the request's seed and its own name, see

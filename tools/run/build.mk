@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+
+# A model on the CPU backend without a queue, for this tool and for tests.
+libs += direct
+direct-src := tools/run/direct.c
+
+progs += braid-run
+braid-run-src := tools/run/main.c tools/run/report.c
+braid-run-libs := direct draw program cpu onnxpb
+braid-run-ldlibs := -lprotobuf-c -ljansson -lm
