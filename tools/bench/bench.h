@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * braid-bench: tenants as processes, each a model, in closed or open loop.
+ *
+ * The parent makes everything beforehand (arrivals, shared results), forks the
+ * tenants, lets them start together and sums up. Results lie in memory shared
+ * by all: a tenant writes only its own part, the parent only reads, except
+ * for the flags in struct gate.
+ */
+#ifndef BRAID_TOOLS_BENCH_BENCH_H
+#define BRAID_TOOLS_BENCH_BENCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <braid.h>
+
+#define MAX_TENANTS	1024
+#define MAX_POLICIES	8
+
+/* Log-linear: 64 buckets a power of two, so a value is off by 1.6% at most. */
+#define HIST_SUB	64
+#define HIST_BUCKETS	(HIST_SUB * 40)
+
+struct hist {
+	uint64_t count, max, sum;
+	uint32_t bucket[HIST_BUCKETS];
+};
+
+void hist_add(struct hist *h, uint64_t ns);
+void hist_merge(struct hist *to, const struct hist *from);
+uint64_t hist_quantile(const struct hist *h, double q);
+
+enum mode { MODE_CLOSED, MODE_OPEN };
+enum arrivals { ARRIVALS_POISSON, ARRIVALS_LOGNORMAL };
+
+/* A line of the workload: so many tenants of a model. */
+struct load {
+	char model[BRAID_NAME_MAX];
+	unsigned int tenants;
+	unsigned int outstanding;	/* closed loop */
+	double rate;			/* open loop, requests a second and tenant */
+	uint32_t priority;
+};
+
+struct options {
+	const char *socket, *control, *json;
+	enum mode mode;
+	enum arrivals arrivals;
+	double sigma;			/* of the log-normal */
+	double total_rate;		/* open loop, all tenants; 0: by tenant */
+	double seconds, warmup;
+	double deadline_ms;		/* goodput counts what is faster; 0: none */
+	unsigned int repeat;
+	uint64_t seed;
+	bool quiet;
+	char policies[MAX_POLICIES][16];
+	unsigned int n_policies;	/* 0: leave as it is */
+	struct load loads[64];
+	unsigned int n_loads, n_tenants;
+};
+
+int options_parse(struct options *o, int argc, char **argv);
+int workload_read(struct options *o, const char *path);
+
+/* What a tenant did in the measured time. */
+struct result {
+	struct hist latency;		/* from the scheduled arrival, ns */
+	uint64_t done, failed, late, in_time;
+	uint64_t merge_sum, fuse_sum, device_ns;
+	atomic_uint_fast64_t progress;
+	atomic_int error;		/* why it gave up */
+	char why[128];
+};
+
+/* Everybody starts and stops together; times are CLOCK_MONOTONIC. */
+struct gate {
+	atomic_uint ready;
+	atomic_uint_fast64_t start_ns, measure_ns, stop_ns;
+};
+
+struct shared {
+	struct gate gate;
+	struct result results[];
+};
+
+uint64_t now_ns(void);
+
+/* Arrivals of one tenant, ns from the start, ascending; free() it. */
+uint64_t *arrivals_make(const struct options *o, double rate, uint64_t seed, double seconds,
+			uint64_t *n);
+
+/* Uniform in [0, 1), splitmix64. */
+double rng_uniform(uint64_t *state);
+
+int tenant_run(const struct options *o, const struct load *l, unsigned int number,
+	       struct shared *sh, const uint64_t *arrivals, uint64_t n_arrivals);
+
+/* One measurement of one policy. */
+struct run {
+	char policy[16];
+	double seconds;
+	struct result *results;		/* n_tenants */
+};
+
+void report_table(const struct options *o, const struct run *runs, unsigned int n);
+int report_json(const struct options *o, const struct run *runs, unsigned int n);
+
+int policy_set(const struct options *o, const char *policy);
+
+#endif

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+progs += braid-bench
+braid-bench-src := $(addprefix tools/bench/,arrivals.c hist.c main.c options.c report.c tenant.c)
+braid-bench-libs := braid
+braid-bench-ldlibs := -linih -ljansson -lm

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/*
+ * braid-bench: forks the tenants, times the rounds, reports.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/bench/bench.h"
+
+static void nap(double seconds)
+{
+	struct timespec ts = { (time_t)seconds, (long)((seconds - (time_t)seconds) * 1e9) };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Ask the control socket for another fusion policy. */
+int policy_set(const struct options *o, const char *policy)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char text[256], answer[4096];
+	json_t *reply;
+	int fd, ret = -EIO;
+	ssize_t n;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", o->control);
+	n = snprintf(text, sizeof(text),
+		     "{\"cmd\":\"set\",\"knob\":\"fusion_policy\",\"value\":\"%s\"}", policy);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) || send(fd, text, n, 0) < 0) {
+		fprintf(stderr, "braid-bench: %s: %s\n", o->control, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return ret;
+	}
+	n = recv(fd, answer, sizeof(answer), 0);
+	close(fd);
+	reply = n > 0 ? json_loadb(answer, n, 0, NULL) : NULL;
+	if (json_is_true(json_object_get(reply, "ok")))
+		ret = 0;
+	else
+		fprintf(stderr, "braid-bench: policy %s: %s\n", policy,
+			reply ? json_string_value(json_object_get(reply, "error")) :
+			"no answer from the control socket");
+	json_decref(reply);
+	return ret;
+}
+
+static const struct load *load_of(const struct options *o, unsigned int tenant)
+{
+	const struct load *l = o->loads;
+
+	while (tenant >= l->tenants)
+		tenant -= l++->tenants;
+	return l;
+}
+
+/* In the child. */
+static void __attribute__((noreturn)) be_tenant(const struct options *o, unsigned int i,
+						struct shared *sh)
+{
+	const struct load *l = load_of(o, i);
+	uint64_t *at = NULL, n = 0;
+	int ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (o->mode == MODE_OPEN) {
+		at = arrivals_make(o, l->rate, o->seed * 7919 + i, o->warmup + o->seconds, &n);
+		if (!at) {
+			atomic_store(&sh->results[i].error, -ENOMEM);
+			atomic_fetch_add(&sh->gate.ready, 1);
+			_exit(1);
+		}
+	}
+	ret = tenant_run(o, l, i, sh, at, n);
+	free(at);
+	_exit(ret < 0);
+}
+
+static void progress(const struct options *o, const struct shared *sh, const char *policy)
+{
+	uint64_t stop = atomic_load(&sh->gate.stop_ns), before = 0;
+
+	while (now_ns() < stop) {
+		uint64_t sum = 0, left = stop - now_ns();
+
+		nap(left > 1000000000ull ? 1 : left / 1e9);
+		for (unsigned int i = 0; i < o->n_tenants; i++)
+			sum += atomic_load(&sh->results[i].progress);
+		if (!o->quiet && left > 1000000000ull)
+			fprintf(stderr, "\r%-12s %8llu req/s, %4.0f s left ", policy,
+				(unsigned long long)(sum - before), left / 1e9);
+		before = sum;
+	}
+	if (!o->quiet)
+		fprintf(stderr, "\r%60s\r", "");
+}
+
+static int one_run(const struct options *o, struct run *run)
+{
+	size_t bytes = sizeof(struct shared) + o->n_tenants * sizeof(struct result);
+	struct shared *sh = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				 -1, 0);
+	pid_t pids[MAX_TENANTS];
+	int status, bad = 0;
+	uint64_t t;
+
+	if (sh == MAP_FAILED)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < o->n_tenants; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			be_tenant(o, i, sh);
+		if (pids[i] < 0) {
+			fprintf(stderr, "braid-bench: fork: %s\n", strerror(errno));
+			while (i--)
+				kill(pids[i], SIGKILL);
+			return -EAGAIN;
+		}
+	}
+	while (atomic_load(&sh->gate.ready) < o->n_tenants)
+		nap(0.001);
+	t = now_ns() + 10000000;
+	atomic_store(&sh->gate.measure_ns, t + (uint64_t)(o->warmup * 1e9));
+	atomic_store(&sh->gate.stop_ns, t + (uint64_t)((o->warmup + o->seconds) * 1e9));
+	atomic_store(&sh->gate.start_ns, t);
+	progress(o, sh, run->policy);
+	for (unsigned int i = 0; i < o->n_tenants; i++) {
+		waitpid(pids[i], &status, 0);
+		if (!status)
+			continue;
+		bad++;
+		fprintf(stderr, "braid-bench: tenant %u: %s\n", i,
+			sh->results[i].why[0] ? sh->results[i].why : "died");
+	}
+	run->seconds = o->seconds;
+	run->results = malloc(o->n_tenants * sizeof(struct result));
+	if (run->results)
+		memcpy(run->results, sh->results, o->n_tenants * sizeof(struct result));
+	munmap(sh, bytes);
+	return bad || !run->results ? -EIO : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options o;
+	unsigned int n_policies, n = 0;
+	struct run *runs;
+	int ret = 0;
+
+	if (options_parse(&o, argc, argv))
+		return 2;
+	n_policies = o.n_policies ? o.n_policies : 1;
+	runs = calloc(n_policies * o.repeat, sizeof(*runs));
+	if (!runs)
+		return 1;
+	/* Interleaved, so that a machine that drifts drifts for all. */
+	for (unsigned int k = 0; k < o.repeat && !ret; k++) {
+		for (unsigned int i = 0; i < n_policies && !ret; i++) {
+			strcpy(runs[n].policy, o.n_policies ? o.policies[i] : "as it is");
+			if (o.n_policies)
+				ret = policy_set(&o, o.policies[i]);
+			if (!ret)
+				ret = one_run(&o, &runs[n]);
+			if (runs[n].results)
+				n++;
+		}
+	}
+	if (n && (!o.json || strcmp(o.json, "-")))
+		report_table(&o, runs, n);
+	if (n && o.json && report_json(&o, runs, n))
+		ret = -EIO;
+	for (unsigned int i = 0; i < n; i++)
+		free(runs[i].results);
+	free(runs);
+	return ret ? 1 : 0;
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Command line and workload file.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/bench/bench.h"
+
+enum { OPT_CONTROL = 256, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED };
+
+static const struct argp_option options[] = {
+	{ "socket", 's', "PATH", 0, "the queue ($BRAID_SOCKET, /run/braid/braid.sock)", 0 },
+	{ "control", OPT_CONTROL, "PATH", 0,
+	  "control socket, for --policies ($BRAID_CONTROL, /run/braid/control.sock)", 0 },
+	{ "load", 'l', "MODEL:N[:K]", 0,
+	  "N tenants of MODEL, each K outstanding (closed loop, 1)", 0 },
+	{ "workload", 'w', "FILE", 0, "tenants from a file, see below", 0 },
+	{ "open", 'o', "RATE", 0, "open loop, RATE requests a second in all", 0 },
+	{ "arrivals", 'a', "KIND", 0, "poisson (default) or lognormal", 0 },
+	{ "sigma", OPT_SIGMA, "S", 0, "of the log-normal (1.5)", 0 },
+	{ "seconds", 't', "S", 0, "measured time (5)", 0 },
+	{ "warmup", OPT_WARMUP, "S", 0, "time before it (1)", 0 },
+	{ "deadline-ms", OPT_DEADLINE, "MS", 0, "goodput: count what is faster", 0 },
+	{ "policies", 'p', "A,B,...", 0, "fusion policies to compare, in turn", 0 },
+	{ "repeat", OPT_REPEAT, "N", 0, "so many rounds, policies interleaved (1)", 0 },
+	{ "seed", OPT_SEED, "N", 0, "of arrivals and inputs (1)", 0 },
+	{ "json", 'j', "FILE", 0, "results as JSON; - is standard output", 0 },
+	{ "quiet", 'q', NULL, 0, "no progress", 0 },
+	{ 0 }
+};
+
+static int positive(const char *s, double *to)
+{
+	char *end;
+
+	*to = strtod(s, &end);
+	return end == s || *end || !(*to > 0) || *to > 1e9 ? -EINVAL : 0;
+}
+
+static int add_load(struct options *o, const struct load *l)
+{
+	if (o->n_loads == 64 || o->n_tenants + l->tenants > MAX_TENANTS)
+		return -E2BIG;
+	o->loads[o->n_loads++] = *l;
+	o->n_tenants += l->tenants;
+	return 0;
+}
+
+/* MODEL:N[:K] */
+static int parse_load(struct options *o, const char *s)
+{
+	struct load l = { .outstanding = 1, .priority = BRAID_PRIORITY_NORMAL };
+	const char *colon = strchr(s, ':');
+	char end;
+
+	if (!colon || colon == s || colon - s >= BRAID_NAME_MAX)
+		return -EINVAL;
+	memcpy(l.model, s, colon - s);
+	if (sscanf(colon, ":%u:%u%c", &l.tenants, &l.outstanding, &end) != 2 &&
+	    (l.outstanding = 1, sscanf(colon, ":%u%c", &l.tenants, &end)) != 1)
+		return -EINVAL;
+	if (!l.tenants || !l.outstanding || l.outstanding > 64)
+		return -EINVAL;
+	return add_load(o, &l);
+}
+
+static int parse_policies(struct options *o, char *s)
+{
+	for (char *save, *p = strtok_r(s, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+		if (o->n_policies == MAX_POLICIES || strlen(p) >= sizeof(o->policies[0]))
+			return -EINVAL;
+		strcpy(o->policies[o->n_policies++], p);
+	}
+	return o->n_policies ? 0 : -EINVAL;
+}
+
+/* A workload file: a section a kind of tenant. */
+static int workload_line(void *user, const char *section, const char *name, const char *value)
+{
+	struct options *o = user;
+	struct load *l = o->n_loads ? &o->loads[o->n_loads - 1] : NULL;
+	double v;
+
+	if (!l || strcmp(l->model, section)) {
+		struct load fresh = { .outstanding = 1, .priority = BRAID_PRIORITY_NORMAL };
+
+		if (strlen(section) >= BRAID_NAME_MAX)
+			return 0;
+		strcpy(fresh.model, section);
+		if (add_load(o, &fresh))
+			return 0;
+		l = &o->loads[o->n_loads - 1];
+	}
+	if (positive(value, &v) && strcmp(name, "priority"))
+		return 0;
+	if (!strcmp(name, "tenants") && o->n_tenants - l->tenants + v <= MAX_TENANTS) {
+		o->n_tenants += (unsigned int)v - l->tenants;
+		l->tenants = v;
+	} else if (!strcmp(name, "outstanding") && v <= 64) {
+		l->outstanding = v;
+	} else if (!strcmp(name, "rate")) {
+		l->rate = v;
+		o->mode = MODE_OPEN;
+	} else if (!strcmp(name, "priority") && strlen(value) == 1 && *value >= '0' &&
+		   *value <= '3') {
+		l->priority = *value - '0';
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
+int workload_read(struct options *o, const char *path)
+{
+	int ret = ini_parse(path, workload_line, o);
+
+	if (ret < 0)
+		fprintf(stderr, "braid-bench: %s: can't be read\n", path);
+	else if (ret)
+		fprintf(stderr, "braid-bench: %s:%d: not [MODEL], tenants, outstanding, rate or "
+			"priority, or out of range\n", path, ret);
+	return ret ? -EINVAL : 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	double v = 0;
+
+	switch (key) {
+	case 's':
+		o->socket = arg;
+		return 0;
+	case OPT_CONTROL:
+		o->control = arg;
+		return 0;
+	case 'l':
+		if (parse_load(o, arg))
+			argp_error(state, "--load %s: MODEL:TENANTS[:OUTSTANDING]", arg);
+		return 0;
+	case 'w':
+		if (workload_read(o, arg))
+			exit(2);
+		return 0;
+	case 'a':
+		if (strcmp(arg, "poisson") && strcmp(arg, "lognormal"))
+			argp_error(state, "--arrivals: poisson or lognormal");
+		o->arrivals = *arg == 'p' ? ARRIVALS_POISSON : ARRIVALS_LOGNORMAL;
+		return 0;
+	case 'p':
+		if (parse_policies(o, arg))
+			argp_error(state, "--policies: up to %d names", MAX_POLICIES);
+		return 0;
+	case 'j':
+		o->json = arg;
+		return 0;
+	case 'q':
+		o->quiet = true;
+		return 0;
+	case OPT_SEED:
+		o->seed = strtoull(arg, NULL, 0);
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s': what is this?", arg);
+		return 0;
+	case ARGP_KEY_END:
+		if (!o->n_tenants)
+			argp_error(state, "no tenants: --load or --workload");
+		return 0;
+	}
+	if (key != 'o' && key != 't' && (key < OPT_SIGMA || key > OPT_REPEAT))
+		return ARGP_ERR_UNKNOWN;
+	if (positive(arg, &v) && !(key == OPT_WARMUP && !strcmp(arg, "0")))
+		argp_error(state, "'%s' is not a number above 0", arg);
+	if (key == 'o') {
+		o->mode = MODE_OPEN;
+		o->total_rate = v;	/* divided when all tenants are known */
+	} else if (key == 't') {
+		o->seconds = v;
+	} else if (key == OPT_SIGMA) {
+		o->sigma = v;
+	} else if (key == OPT_WARMUP) {
+		o->warmup = v;
+	} else if (key == OPT_DEADLINE) {
+		o->deadline_ms = v;
+	} else {
+		o->repeat = v;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	options, parse, NULL,
+	"Load a Braid queue with many tenants and measure.\v"
+	"A workload file has a section a kind of tenant:\n\n"
+	"  [resnet50]\n  tenants = 4\n  outstanding = 1   ; closed loop\n"
+	"  rate = 20         ; open loop, a tenant\n  priority = 1\n",
+	NULL, NULL, NULL
+};
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	*o = (struct options){ .sigma = 1.5, .seconds = 5, .warmup = 1, .repeat = 1, .seed = 1,
+			       .control = getenv("BRAID_CONTROL") };
+	if (!o->control || !*o->control)
+		o->control = "/run/braid/control.sock";
+	argp_parse(&argp, argc, argv, 0, NULL, o);
+	for (unsigned int i = 0; i < o->n_loads && o->mode == MODE_OPEN; i++) {
+		if (o->total_rate > 0)
+			o->loads[i].rate = o->total_rate / o->n_tenants;
+		if (!(o->loads[i].rate > 0)) {
+			fprintf(stderr, "braid-bench: [%s] has no rate\n", o->loads[i].model);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
