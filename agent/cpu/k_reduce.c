@@ -124,7 +124,7 @@ static int64_t offset(const struct reduce *rd, int64_t i, bool kept, uint32_t sk
 {
 	int64_t at = 0;
 
-	for (uint32_t a = rd->rank - skip; a-- > 0;) {
+	for (uint32_t a = rd->rank > skip ? rd->rank - skip : 0; a-- > 0;) {
 		if (rd->kept[a] != kept)
 			continue;
 		at += i % rd->dims[a] * rd->step[a];
