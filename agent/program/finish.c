@@ -75,28 +75,30 @@ static void find_roots(struct finish *f)
 	}
 }
 
-/* Every output gets a storage of its own, with a copy where it must. */
+/*
+ * Every output gets a storage of its own. One that is read as well, shows an
+ * input or a constant, or shows what another output shows, gets a copy.
+ */
 static void settle_outputs(struct finish *f)
 {
 	struct build *b = f->b;
-	uint32_t *taken = array(b, b->n_tensors, sizeof(*taken));
+	uint32_t *shown = array(b, b->n_tensors, sizeof(*shown));
 
+	for (uint32_t i = 0; i < b->n_outputs && !b->err; i++)
+		shown[f->root[b->outputs[i].tensor]]++;
 	for (uint32_t i = 0; i < b->n_outputs && !b->err; i++) {
 		uint32_t t = b->outputs[i].tensor, r = f->root[t];
 		const struct build_tensor *x = build_t(b, r);
 
 		if (x->from == BUILD_FROM_NOTHING) {
 			build_fail(b, -EINVAL, "output '%s' is not written", b->outputs[i].name);
-		} else if (x->from != BUILD_FROM_OP || f->reads[r] || taken[r]) {
+		} else if (x->from != BUILD_FROM_OP || f->reads[r] || shown[r] > 1) {
 			b->node = b->outputs[i].name;
 			b->op_type = "output";
 			b->outputs[i].tensor = build_copy(b, t);
-			f->reads[r]++;
-		} else {
-			taken[r] = 1;
 		}
 	}
-	free(taken);
+	free(shown);
 }
 
 static uint64_t hash_bytes(const void *data, size_t n)

@@ -33,15 +33,17 @@ static void block(uint32_t h[8], const uint8_t *p)
 		w[i] = (rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10) + w[i - 7] +
 		       (rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3) + w[i - 16];
 	memcpy(v, h, sizeof(v));
+	/* Instead of moving a to h on by one a round, the round counts them from i on. */
+#define V(n)	v[((n) - i) & 7]
 	for (int i = 0; i < 64; i++) {
-		t1 = v[7] + (rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25)) +
-		     ((v[4] & v[5]) ^ (~v[4] & v[6])) + k[i] + w[i];
-		t2 = (rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22)) +
-		     ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-		memmove(&v[1], &v[0], 7 * sizeof(v[0]));
-		v[4] += t1;
-		v[0] = t1 + t2;
+		t1 = V(7) + (rotr(V(4), 6) ^ rotr(V(4), 11) ^ rotr(V(4), 25)) +
+		     ((V(4) & V(5)) ^ (~V(4) & V(6))) + k[i] + w[i];
+		t2 = (rotr(V(0), 2) ^ rotr(V(0), 13) ^ rotr(V(0), 22)) +
+		     ((V(0) & V(1)) ^ (V(0) & V(2)) ^ (V(1) & V(2)));
+		V(3) += t1;
+		V(7) = t1 + t2;
 	}
+#undef V
 	for (int i = 0; i < 8; i++)
 		h[i] += v[i];
 }
