@@ -158,6 +158,11 @@ static void emit_conv_transpose(struct emit *e)
 			return;
 		}
 		full = s * (in - 1) + extra + (k - 1) * d + 1;
+		if (shape && (shape[i] < 1 || shape[i] > MAX_EXTENT)) {
+			emit_fail(e, -EINVAL, "output_shape %lld is out of range",
+				  (long long)shape[i]);
+			return;
+		}
 		if (shape || how == 1 || how == 2) {
 			out[at] = shape ? shape[i] : in * s;
 			total = full - out[at];
@@ -168,6 +173,11 @@ static void emit_conv_transpose(struct emit *e)
 			} else {
 				hi = total / 2;
 				lo = total - hi;
+			}
+			if (total < 0 && !shape) {
+				emit_fail(e, -EOPNOTSUPP,
+					  "auto_pad where the stride is larger than the kernel");
+				return;
 			}
 			if (total < 0) {
 				lo = 0;

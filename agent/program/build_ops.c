@@ -32,7 +32,7 @@ uint32_t build_view(struct build *b, uint32_t x, uint32_t rank, const int64_t *d
 	if (elems != t->elems)
 		return build_fail(b, -EINVAL, "%lld elements do not fill a shape of %lld",
 				  (long long)t->elems, (long long)elems);
-	if (rank == t->rank && !memcmp(dims, t->dims, rank * sizeof(*dims)))
+	if (rank == t->rank && (!rank || !memcmp(dims, t->dims, rank * sizeof(*dims))))
 		return x;
 	if (t->from == BUILD_FROM_CONST)
 		return build_const_ref(b, t->type, rank, dims, t->data);

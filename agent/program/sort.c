@@ -106,7 +106,8 @@ void build_sort(struct build *b)
 	for (uint32_t i = 0; i < b->n_ops; i++)
 		b->ops[i]->n_deps = 0;
 	if (!b->err) {
-		memcpy(b->ops, list, n * sizeof(*list));
+		if (n)
+			memcpy(b->ops, list, n * sizeof(*list));
 		b->n_ops = n;
 	}
 out:
