@@ -44,6 +44,7 @@ static const struct cpu_kernel *const kernels[PROG_KINDS] = {
 	[PROG_TOPK] = &cpu_k_topk,
 	[PROG_ONEHOT] = &cpu_k_onehot,
 	[PROG_TRILU] = &cpu_k_trilu,
+	[PROG_RNN] = &cpu_k_rnn,
 	[PROG_QUANTIZE] = &cpu_k_quantize,
 	[PROG_DEQUANTIZE] = &cpu_k_dequantize,
 };
