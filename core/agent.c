@@ -52,20 +52,17 @@ int bq_agent_ready(struct bq *q, u64 now)
 /* Requeue all that is FETCHED; the first one handed out ends up first. */
 static void take_back(struct bq *q, u64 now)
 {
+	struct bq_list taken, orphans;
 	struct bq_rb_node *n;
 	struct bq_request *r;
-	struct bq_list taken;
 
 	bq_list_init(&taken);
+	bq_list_init(&orphans);
 	while ((n = bq_rb_first(&q->by_cookie))) {
 		r = bq_entry(n, struct bq_request, order);
 		bq_order_correct(q, r, 0);
 		bq_request_unfetch(q, r);
-		if (!r->tenant) {
-			bq_request_end(q, r, 0, NULL, now);
-			continue;
-		}
-		bq_list_add_tail(&taken, &r->link);
+		bq_list_add_tail(r->tenant ? &taken : &orphans, &r->link);
 	}
 	while (!bq_list_empty(&taken)) {
 		r = bq_entry(taken.prev, struct bq_request, link);
@@ -85,6 +82,12 @@ static void take_back(struct bq *q, u64 now)
 		/* The list was empty before: READY had lifted the last hold. */
 		bq_list_del(&r->link);
 		bq_list_add_head(&q->ending, &r->link);
+	}
+	/* Last: only now the others count, and keep their deleted models. */
+	while (!bq_list_empty(&orphans)) {
+		r = bq_entry(orphans.next, struct bq_request, link);
+		bq_list_del(&r->link);
+		bq_request_end(q, r, 0, NULL, now);
 	}
 }
 

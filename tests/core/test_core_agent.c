@@ -280,6 +280,31 @@ static void test_death_in_hold(void)
 	ok(w_exit(&w), "nothing left");
 }
 
+/* A model that drains is kept by what comes back, whatever is dropped. */
+static void test_drain_and_orphan(void)
+{
+	struct bq_tenant *u;
+
+	begin();
+	u = w_tenant(&w, 2);
+	w_fetch(&w, 0, 0, 0, 0);
+	w_submit(&w, t, m);
+	w_submit(&w, u, m);
+	w_fetch(&w, m, 0, 0, 9);
+	ok(w.f.n_jobs == 2 && w_job(&w, 0, t, 1), "the orphan to be is the second one");
+	bq_model_del(&w.q, m, false, w.now);
+	bq_tenant_gone(&w.q, u);
+	bq_agent_gone(&w.q, w.now);
+	w_reap(&w);
+	is_int(w.reaped[BQ_MODEL], 0, "the model stays");
+	bq_agent_attach(&w.q);
+	is_int(w_model(&w, "m", 1, 1000), m, "and can be revived");
+	w_ready(&w);
+	w_fetch(&w, m, 0, 0, 9);
+	ok(w.f.n_jobs == 1 && w_job(&w, 0, t, 1), "for what waits");
+	ok(w_exit(&w), "nothing left");
+}
+
 static void test_model_withdrawn_in_hold(void)
 {
 	struct braid_completion c;
@@ -311,6 +336,7 @@ int main(void)
 	test_innocent();
 	test_hold();
 	test_death_in_hold();
+	test_drain_and_orphan();
 	test_model_withdrawn_in_hold();
 	return tap_done();
 }
