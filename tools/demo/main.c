@@ -104,7 +104,8 @@ static int do_read(int argc, char **argv)
 		err = scene_run(&st.scene, &live.infer, &found);
 		if (!err) {
 			findings_print(&st.scene, &found);
-			printf("\n%d requests, %d compared with ONNX Runtime, %d wrong, largest distance %.1e (relative L2)\n",
+			printf("\n%d requests; %d had a recorded input, bit for bit: %d of these answers wrong,\n"
+			       "largest relative L2 distance from ONNX Runtime's %.1e\n",
 			       live.requests, live.compared, live.wrong, live.worst);
 			err = findings_differ(&found, &st.expected) || live.wrong ||
 			      !live.compared;
