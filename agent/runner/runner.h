@@ -86,6 +86,7 @@ struct runner {
 	uint64_t generation;
 	bool ready;
 	bool failed;
+	bool hang;			/* fault injection */
 
 	struct loader *loader;
 	struct run_model *models;

@@ -3,8 +3,8 @@
  * The runner's process: start it, notice its end, start the next one.
  *
  * It gets two descriptors: 3, the queue, and 4, a private channel for what is
- * no business of tenants (reload, explain, profile). One that dies soon after
- * it was started is started again later and later.
+ * no business of tenants (reload, explain, profile). One that dies before it
+ * got any work done is started again later and later.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,6 @@
 
 #define FIRST_BACKOFF_MS	20u
 #define LAST_BACKOFF_MS		5000u
-#define STABLE_NS		2000000000ull
 
 static int open_pidfd(pid_t pid)
 {
@@ -81,7 +80,8 @@ static void died(struct loop_watch *w, uint32_t events)
 		loop_stop(s->loop);
 		return;
 	}
-	if (server_now() - r->started_ns > STABLE_NS)
+	/* One that got work done was no failure from the start. */
+	if (s->q.count.committed != r->committed)
 		r->backoff_ms = FIRST_BACKOFF_MS;
 	start_later(s);
 }
@@ -159,6 +159,7 @@ int runner_start(struct server *s)
 	r->srv = s;
 	r->starts++;
 	r->started_ns = server_now();
+	r->committed = s->q.count.committed;
 	if (!r->backoff_ms)
 		r->backoff_ms = FIRST_BACKOFF_MS;
 	r->watch = (struct loop_watch){ .fd = open_pidfd(r->pid), .events = EPOLLIN,

@@ -64,6 +64,7 @@ struct runner_proc {
 	unsigned int starts;
 	unsigned int backoff_ms;
 	uint64_t started_ns;
+	uint64_t committed;		/* of all, when it started */
 	bool stopping;
 };
 

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A braidd for tests: see daemon.h.
+ */
+#include "tests/transport/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void bail(const char *what)
+{
+	printf("Bail out! %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+const char *built(const char *name)
+{
+	static char path[4][PATH_MAX];
+	static int turn;
+	char *p = path[turn++ % 4], *slash;
+	ssize_t n = readlink("/proc/self/exe", p, PATH_MAX - 64);
+
+	if (n < 0)
+		bail("/proc/self/exe");
+	p[n] = 0;
+	/* This program is tests/x of the tree that name is in. */
+	for (int i = 0; i < 2; i++) {
+		slash = strrchr(p, '/');
+		*slash = 0;
+	}
+	strcat(p, "/");
+	strcat(p, name);
+	return p;
+}
+
+static void run(const char *const *argv)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		execv(argv[0], (char **)argv);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
+		bail(argv[0]);
+}
+
+void daemon_model(struct daemon *d, const char *zoo, const char *name, int seed)
+{
+	char to[160], part[176], number[16];
+
+	snprintf(to, sizeof(to), "%s/%s.onnx", d->models, name);
+	snprintf(part, sizeof(part), "%s.part", to);
+	snprintf(number, sizeof(number), "%d", seed);
+	run((const char *const[]){ built("braid-zoo"), zoo, "-o", part, "--seed", number, NULL });
+	if (rename(part, to))
+		bail(to);
+}
+
+void daemon_spawn(struct daemon *d)
+{
+	int log = open(d->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	const char *braidd = built("braidd");
+
+	d->pid = fork();
+	if (!d->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(log, 2);
+		unsetenv("NOTIFY_SOCKET");
+		execl(braidd, "braidd", "--config", d->config, NULL);
+		_exit(127);
+	}
+	if (d->pid < 0)
+		bail("fork");
+	close(log);
+}
+
+void daemon_start(struct daemon *d, const char *const *zoo, const char *extra)
+{
+	FILE *f;
+
+	strcpy(d->dir, "/tmp/braid-test-XXXXXX");
+	if (!mkdtemp(d->dir))
+		bail("mkdtemp");
+	snprintf(d->socket, sizeof(d->socket), "%s/q", d->dir);
+	snprintf(d->control, sizeof(d->control), "%s/c", d->dir);
+	snprintf(d->config, sizeof(d->config), "%s/conf", d->dir);
+	snprintf(d->models, sizeof(d->models), "%s/models", d->dir);
+	snprintf(d->log, sizeof(d->log), "%s/log", d->dir);
+	mkdir(d->models, 0700);
+	for (; *zoo; zoo++)
+		daemon_model(d, *zoo, *zoo, 1);
+	f = fopen(d->config, "we");
+	if (!f)
+		bail(d->config);
+	fprintf(f, "[braidd]\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\n%s\n", d->socket,
+		d->control, d->models, extra ? extra : "");
+	fclose(f);
+	daemon_spawn(d);
+	if (!daemon_wait_ready(d, 1)) {
+		errno = ETIMEDOUT;
+		bail("braidd");
+	}
+}
+
+json_t *daemon_ask(struct daemon *d, const char *json)
+{
+	struct timeval tv = { .tv_sec = 10 };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	static char buf[1 << 20];
+	ssize_t n = -1;
+	json_t *o, *r;
+	int fd;
+
+	strcpy(sa.sun_path, d->control);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa)) &&
+	    send(fd, json, strlen(json), MSG_NOSIGNAL) > 0)
+		n = recv(fd, buf, sizeof(buf), 0);
+	close(fd);
+	if (n <= 0)
+		return NULL;
+	o = json_loadb(buf, n, 0, NULL);
+	r = json_incref(json_object_get(o, "result"));
+	json_decref(o);
+	return r;
+}
+
+static long long member(struct daemon *d, const char *of, const char *name)
+{
+	json_t *o = daemon_ask(d, "{\"cmd\":\"status\"}"), *v;
+	long long ret = -1;
+
+	v = json_object_get(of ? json_object_get(o, of) : o, name);
+	if (json_is_boolean(v))
+		ret = json_is_true(v);
+	else if (v)
+		ret = json_integer_value(v);
+	json_decref(o);
+	return ret;
+}
+
+long long daemon_status(struct daemon *d, const char *name)
+{
+	return member(d, NULL, name);
+}
+
+long long daemon_counter(struct daemon *d, const char *name)
+{
+	return member(d, "counters", name);
+}
+
+bool daemon_wait_ready(struct daemon *d, long long generation)
+{
+	for (int i = 0; i < 6000; i++) {
+		struct timespec ts = { .tv_nsec = 10000000 };
+
+		if (daemon_status(d, "agent_up") == 1 &&
+		    daemon_status(d, "generation") >= generation)
+			return true;
+		nanosleep(&ts, NULL);
+	}
+	return false;
+}
+
+void daemon_kill(struct daemon *d, int sig)
+{
+	kill(d->pid, sig);
+	waitpid(d->pid, NULL, 0);
+	d->pid = 0;
+}
+
+bool daemon_kill_runner(struct daemon *d, int sig)
+{
+	long long pid = daemon_status(d, "runner_pid");
+
+	return pid > 0 && !kill(pid, sig);
+}
+
+int daemon_logged(const struct daemon *d, const char *text)
+{
+	char line[2048];
+	FILE *f = fopen(d->log, "re");
+	int n = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		n += strstr(line, text) != NULL;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+int daemon_stop(struct daemon *d)
+{
+	int status = 0;
+
+	if (d->pid) {
+		kill(d->pid, SIGTERM);
+		waitpid(d->pid, &status, 0);
+	}
+	if (getenv("BRAID_TEST_KEEP"))
+		printf("# kept: %s\n", d->dir);
+	else
+		run((const char *const[]){ "/bin/rm", "-rf", d->dir, NULL });
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}

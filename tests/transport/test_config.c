@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The configuration file: what it sets, and what is refused with which words.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/config.h"
+#include "tests/tap.h"
+
+static char why[512];
+
+static int read_text(const char *text, struct config *c)
+{
+	char path[] = "/tmp/braid-config-XXXXXX";
+	int fd = mkstemp(path), ret;
+
+	if (write(fd, text, strlen(text)) < 0)
+		return -errno;
+	close(fd);
+	why[0] = 0;
+	ret = config_read(c, path, why, sizeof(why));
+	unlink(path);
+	return ret;
+}
+
+static void refused(const char *text, const char *line, const char *words)
+{
+	struct config c;
+	int ret = read_text(text, &c);
+
+	ok(ret == -EINVAL && strstr(why, line) && strstr(why, words), "refused: %s", why);
+}
+
+int main(void)
+{
+	struct config c;
+
+	is_int(read_text("[braidd]\nsocket = /x/y\nlog_level = debug\nbyte_quota = 8192\n"
+			 "[runner]\nthreads = 3\nmax_degree = 4\n"
+			 "[queue]\nwindow_max = 9\n"
+			 "[debug]\nkill_runner_on = m:v:1.5\n", &c), 0, "a good file");
+	ok(!strcmp(c.socket, "/x/y") && c.log_level == 7 && c.byte_quota == 8192 &&
+	   c.threads == 3 && c.max_degree == 4, "sets what it says");
+	ok(c.n_knobs == 1 && !strcmp(c.knobs[0].name, "window_max"), "knobs are kept by name");
+	ok(!strcmp(c.kill_model, "m:v") && c.kill_value == 1.5f, "fault injection is read");
+	is_int(read_text("", &c), 0, "an empty file is the defaults");
+	ok(!strcmp(c.backend, "cpu"), "which are there");
+
+	refused("[braidd]\nsocket = /x\ncolour = blue\n", ":3:", "unknown key 'colour' in [braidd]");
+	refused("[house]\nx = 1\n", ":2:", "unknown section [house]");
+	refused("\n\n[runner]\nthreads = many\n", ":4:", "'many' can't be threads");
+	refused("[runner]\nthreads = -1\n", ":2:", "'-1' can't be threads");
+	refused("[runner]\nmax_degree = 0\n", ":2:", "'0' can't be max_degree");
+	refused("[braidd]\nlog_level = loud\n", ":2:", "'loud' can't be log_level");
+	refused("[braidd]\nnonsense\n", ":2:", "");
+	refused("[debug]\nkill_runner_on = m\n", ":2:", "can't be kill_runner_on");
+	is_int(config_read(&c, "/nonexistent/x", why, sizeof(why)), -ENOENT, "no file: ENOENT");
+	is_int(config_read(&c, "/", why, sizeof(why)) < 0, 1, "a directory is no file: %s", why);
+	return tap_done();
+}

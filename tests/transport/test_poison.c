@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A request that ends its agent every time: it ends in EIO after max_attempts,
+ * the others are served. The same for one that makes the agent hang.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <braid.h>
+
+#include "tests/tap.h"
+#include "tests/transport/storm.h"
+
+static int infer(struct daemon *d, float first)
+{
+	struct braid_model *m;
+	struct braid *b;
+	const void *in[1];
+	void *out[1];
+	float *x, *y;
+	int ret;
+
+	ret = braid_open(d->socket, &b);
+	if (ret)
+		return ret;
+	ret = braid_model_find(b, "tiny_mlp", &m);
+	if (!ret) {
+		x = calloc(1, braid_model_input(m, 0)->bytes);
+		y = calloc(1, braid_model_output(m, 0)->bytes);
+		x[0] = first;
+		in[0] = x;
+		out[0] = y;
+		ret = braid_infer(b, m, in, out, -1);
+		free(x);
+		free(y);
+	}
+	braid_close(b);
+	return ret;
+}
+
+static void poison(const char *what, const char *config)
+{
+	static const char *const models[] = { "tiny_cnn", "tiny_mlp", NULL };
+	struct storm *s;
+	struct daemon d;
+
+	daemon_start(&d, models, config);
+	s = storm_new(&d);
+	storm_start(s, models, 2);
+	is_int(infer(&d, 777), -EIO, "%s: the offender ends in EIO", what);
+	is_int(daemon_counter(&d, "killed"), 1, "%s: it alone", what);
+	ok(daemon_logged(&d, "fault injected") >= 3, "%s: after it ended three agents alone", what);
+	ok(storm_progress(s, 50), "%s: the others are served", what);
+	is_int(infer(&d, 1), 0, "%s: so is the same model with another input", what);
+	storm_end(s);
+	storm_check(s, what);
+	is_int(daemon_stop(&d), 0, "%s: braidd ends well", what);
+}
+
+int main(void)
+{
+	poison("deadly request", "[debug]\nkill_runner_on = tiny_mlp:777\n");
+	poison("hanging request", "[runner]\nwatchdog_ms = 400\n"
+	       "[debug]\nhang_runner_on = tiny_mlp:777\n");
+	return tap_done();
+}
