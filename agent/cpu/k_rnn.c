@@ -213,11 +213,15 @@ static void product(const struct rnn *n, const float *const *from, int64_t rows,
 	}
 }
 
+/*
+ * Clips, then applies function @which. The third, an LSTM's on its cell state,
+ * is not clipped: ONNX's words could mean either, ONNX Runtime does it so.
+ */
 static void activate(const struct tile *s, int which, float *x)
 {
 	const struct prog_rnn *pr = &s->co->op->params.rnn;
 	const int f = s->dir * 3 + which;
-	const float clip = pr->clip;
+	const float clip = which == 2 ? 0.0f : pr->clip;
 
 	for (int64_t i = 0; clip > 0 && i < s->n->h; i++)
 		x[i] = x[i] > clip ? clip : x[i] < -clip ? -clip : x[i];
