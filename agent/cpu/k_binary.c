@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/cpu/convert.h"
 #include "agent/cpu/binary.h"
 #include "agent/cpu/clones.h"
 #include "agent/cpu/kernel.h"
@@ -29,11 +30,11 @@ static int binary_check(const struct program *p, const struct prog_op *op, char 
 	enum braid_type a = p->tensors[op->in[0]].type, b = p->tensors[op->in[1]].type;
 
 	if (!binary_supported(op->params.binary, a, b))
-		return cpu_refuse(op, why, len, "no element function %d of types %d and %d",
-				  op->params.binary, a, b);
+		return cpu_refuse(op, why, len, "element function %d does not take %s and %s",
+				  op->params.binary, cpu_type_name(a), cpu_type_name(b));
 	if (has_epilogue(op) && p->tensors[op->out[0]].type != BRAID_TYPE_F32)
-		return cpu_refuse(op, why, len, "an epilogue on type %d",
-				  p->tensors[op->out[0]].type);
+		return cpu_refuse(op, why, len, "no epilogue on %s",
+				  cpu_type_name(p->tensors[op->out[0]].type));
 	return 0;
 }
 
@@ -132,6 +133,39 @@ static CLONES_BODY void f32_span_body(enum prog_binary fn, float *out, const flo
 CLONES(static, f32_span, (enum prog_binary fn, float *out, const float *a, const float *b,
 			  const struct cpu_span *s), (fn, out, a, b, s))
 
+#define SHORT_ROW	16	/* below this a row is too short to be worth a loop */
+#define LONG_ROW	256
+
+/*
+ * Short rows of a dense tensor against one short row, as three channels against
+ * one number each: the row is repeated and the loops are long again.
+ */
+static bool short_rows(enum prog_binary fn, float *out, const float *a, const float *b,
+		       const struct cpu_span *s)
+{
+	const int k = s->rs[0] ? 1 : 0;		/* the operand that is one row */
+	const float *row = k ? b : a, *dense = k ? a : b;
+	struct cpu_span wide = *s;
+	float many[LONG_ROW];
+	int64_t times = LONG_ROW / s->n, rows;
+
+	if (s->n >= SHORT_ROW || s->rows < 2 * times || s->rs[k] || s->cs[k] != 1 ||
+	    s->rs[1 - k] != s->n || s->cs[1 - k] != 1)
+		return false;
+	for (int64_t i = 0; i < times; i++)
+		memcpy(many + i * s->n, row, (size_t)s->n * sizeof(*row));
+	rows = s->rows / times;
+	wide.rows = rows;
+	wide.n = s->n * times;
+	wide.rs[1 - k] = wide.n;
+	f32_span(fn, out, k ? a : many, k ? many : b, &wide);
+	wide.rows = 1;
+	wide.n = (s->rows - rows * times) * s->n;
+	dense += rows * times * s->n;
+	f32_span(fn, out + rows * times * s->n, k ? dense : many, k ? many : dense, &wide);
+	return true;
+}
+
 static bool f32_has(enum prog_binary fn)
 {
 	switch (fn) {
@@ -178,7 +212,10 @@ static void any_span(const struct cpu_op *co, void *out, const void *a, const vo
 	enum prog_binary fn = co->op->params.binary;
 
 	if (ta == BRAID_TYPE_F32 && f32_has(fn)) {
-		f32_span(fn, out, (const float *)a + s->off[0], (const float *)b + s->off[1], s);
+		const float *p = (const float *)a + s->off[0], *q = (const float *)b + s->off[1];
+
+		if (!short_rows(fn, out, p, q, s))
+			f32_span(fn, out, p, q, s);
 		return;
 	}
 	if (fn == PROG_BIN_POW && ta == BRAID_TYPE_F32 && tb == BRAID_TYPE_F32 &&

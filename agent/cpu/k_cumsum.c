@@ -6,6 +6,7 @@
  * An item is a column. The sum is carried in a register: results are not read
  * back. No state.
  */
+#include "agent/cpu/convert.h"
 #include "agent/cpu/kernel.h"
 #include "agent/cpu/walk.h"
 
@@ -80,7 +81,7 @@ static int cumsum_check(const struct program *p, const struct prog_op *op, char 
 	case BRAID_TYPE_U64:
 		return 0;
 	default:
-		return cpu_refuse(op, why, len, "no sum of type %d", t);
+		return cpu_refuse(op, why, len, "no sum of %s", cpu_type_name(t));
 	}
 }
 

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "agent/cpu/convert.h"
 #include "agent/cpu/clones.h"
 #include "agent/cpu/kernel.h"
 #include "agent/cpu/vmath.h"
@@ -31,7 +32,8 @@ static struct window window_of(const struct cpu_op *co)
 static int lrn_check(const struct program *p, const struct prog_op *op, char *why, size_t len)
 {
 	if (p->tensors[op->in[0]].type != BRAID_TYPE_F32)
-		return cpu_refuse(op, why, len, "data of type %d", p->tensors[op->in[0]].type);
+		return cpu_refuse(op, why, len, "data are %s",
+				  cpu_type_name(p->tensors[op->in[0]].type));
 	return 0;
 }
 

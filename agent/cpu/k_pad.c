@@ -192,8 +192,8 @@ static void pad_run(const struct cpu_run *run, const struct cpu_op *co,
 static int pad_check(const struct program *p, const struct prog_op *op, char *why, size_t len)
 {
 	if (!cpu_convertible(p->tensors[op->in[0]].type))
-		return cpu_refuse(op, why, len, "no padding of type %d",
-				  p->tensors[op->in[0]].type);
+		return cpu_refuse(op, why, len, "no padding of %s",
+				  cpu_type_name(p->tensors[op->in[0]].type));
 	return 0;
 }
 

@@ -26,11 +26,13 @@ static int check(const struct program *p, const struct prog_op *op, char *why, s
 	enum braid_type x = p->tensors[op->in[0]].type, y = p->tensors[op->out[0]].type;
 
 	if (p->tensors[op->in[1]].type != BRAID_TYPE_F32)
-		return cpu_refuse(op, why, len, "a scale of type %d", p->tensors[op->in[1]].type);
+		return cpu_refuse(op, why, len, "the scale is %s",
+				  cpu_type_name(p->tensors[op->in[1]].type));
 	if (to ? (x == BRAID_TYPE_F32 || x == BRAID_TYPE_I32) && is_quantized(y) :
 		 (is_quantized(x) || x == BRAID_TYPE_I32) && y == BRAID_TYPE_F32)
 		return 0;
-	return cpu_refuse(op, why, len, "no such conversion from type %d to type %d", x, y);
+	return cpu_refuse(op, why, len, "no such conversion from %s to %s",
+			  cpu_type_name(x), cpu_type_name(y));
 }
 
 static int quantize_check(const struct program *p, const struct prog_op *op,

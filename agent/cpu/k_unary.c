@@ -5,6 +5,7 @@
  *
  * No state.
  */
+#include "agent/cpu/convert.h"
 #include "agent/cpu/clones.h"
 #include "agent/cpu/kernel.h"
 #include "agent/cpu/vmath.h"
@@ -58,8 +59,8 @@ static int unary_check(const struct program *p, const struct prog_op *op, char *
 
 	if (op->params.unary.fn < PROG_FNS && supported(op->params.unary.fn, t))
 		return 0;
-	return cpu_refuse(op, why, len, "no element function %d on type %d",
-			  op->params.unary.fn, t);
+	return cpu_refuse(op, why, len, "element function %d does not take %s",
+			  op->params.unary.fn, cpu_type_name(t));
 }
 
 #define EACH(type, expr)						\
