@@ -81,27 +81,35 @@ static void bury(struct drive *d)
 {
 	struct bq_reap *r, *next;
 
-#define CASE(KIND, type) \
-	case KIND: \
-		put(d, KIND, bq_entry(r, struct type, reap), sizeof(struct type)); \
-		break
-
 	for (r = bq_reap(&d->q); r; r = next) {
 		next = r->next;
 		switch (r->kind) {
-		CASE(BQ_REQUEST, bq_request);
-		CASE(BQ_FLOW, bq_flow);
-		CASE(BQ_SHARE, bq_share);
-		CASE(BQ_TENANT, bq_tenant);
-		CASE(BQ_OWNER, bq_owner);
-		CASE(BQ_MODEL, bq_model);
-		CASE(BQ_BUFFER, bq_buffer);
+		case BQ_REQUEST:
+			put(d, r->kind, bq_entry(r, struct bq_request, reap), sizeof(struct bq_request));
+			break;
+		case BQ_FLOW:
+			put(d, r->kind, bq_entry(r, struct bq_flow, reap), sizeof(struct bq_flow));
+			break;
+		case BQ_SHARE:
+			put(d, r->kind, bq_entry(r, struct bq_share, reap), sizeof(struct bq_share));
+			break;
+		case BQ_TENANT:
+			put(d, r->kind, bq_entry(r, struct bq_tenant, reap), sizeof(struct bq_tenant));
+			break;
+		case BQ_OWNER:
+			put(d, r->kind, bq_entry(r, struct bq_owner, reap), sizeof(struct bq_owner));
+			break;
+		case BQ_MODEL:
+			put(d, r->kind, bq_entry(r, struct bq_model, reap), sizeof(struct bq_model));
+			break;
+		case BQ_BUFFER:
+			put(d, r->kind, bq_entry(r, struct bq_buffer, reap), sizeof(struct bq_buffer));
+			break;
 		default:
 			differ(d, "reaped an unknown kind %u", r->kind);
 			return;
 		}
 	}
-#undef CASE
 }
 
 static struct bq_tenant *tenant_by_id(struct drive *d, u64 id)
@@ -403,6 +411,9 @@ static void op_submit(struct drive *d)
 	in.priority = pick(d, 4);
 	if (chance(d, 25))
 		in.deadline_ns = d->now + pick(d, chance(d, 30) ? 3000 : 100000);
+	/* Equal deadlines now and then. */
+	if (chance(d, 30))
+		in.deadline_ns -= in.deadline_ns % 2000;
 	if (chance(d, 1))
 		in.flags = 1;
 	if (chance(d, 1))

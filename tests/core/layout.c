@@ -7,8 +7,8 @@
 #include <linux/braid.h>
 
 #define SIZE(type, size) \
-	_Static_assert(sizeof(struct type) == (size), "size of " #type); \
-	_Static_assert(_Alignof(struct type) <= 8, "alignment of " #type)
+	_Static_assert(sizeof(struct type) == (size) && _Alignof(struct type) <= 8, \
+		       "size of " #type)
 #define AT(type, field, offset) \
 	_Static_assert(__builtin_offsetof(struct type, field) == (offset), \
 		       #type "." #field)

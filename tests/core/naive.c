@@ -474,7 +474,7 @@ int nv_buffer_add(struct naive *nv, u64 tenant, u64 length, u64 *id)
 		return -EINVAL;
 	if (pages > ~0ULL / 4096)
 		return -EOVERFLOW;
-	if ((unsigned __int128)pages * 4096 + nv_owner_bytes(nv, owner) >
+	if ((__uint128_t)pages * 4096 + nv_owner_bytes(nv, owner) >
 	    nv_owner(nv, owner)->limits.byte_quota)
 		return -EDQUOT;
 	b = &nv->buffer[nv->n_buffers++];
@@ -518,13 +518,12 @@ int nv_buffer_put(struct naive *nv, u64 id)
 
 int nv_model_put(struct naive *nv, const struct bq_model *def, u64 *id)
 {
-	u32 n = def->n_inputs + def->n_outputs, live = 0;
+	u32 n = def->n_inputs + def->n_outputs;
 	struct nv_model *m;
 
 	if (!nv->attached)
 		return -ENODEV;
 	NV_FOR_EACH(nv, model, m) {
-		live += !m->drained;
 		if (m->drained || strcmp(m->def.name, def->name) ||
 		    memcmp(m->def.digest, def->digest, sizeof(def->digest)))
 			continue;
@@ -623,7 +622,7 @@ static int check_slices(struct naive *nv, u64 tenant, const struct nv_model *m,
 			return -ENOENT;
 		if (s[i].offset & 63 || s[i].length != m->tensors[i].bytes)
 			return -EINVAL;
-		if ((unsigned __int128)s[i].offset + s[i].length > b->length)
+		if ((__uint128_t)s[i].offset + s[i].length > b->length)
 			return -EOVERFLOW;
 	}
 	/* Every 64 bytes of every output, against all that are not it. */

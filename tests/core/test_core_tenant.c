@@ -64,6 +64,9 @@ static void test_checks(void)
 	is_int(bq_request_slots(&good, 2), 2, "slots of a good head");
 	is_int(bq_request_slots(&good, 1), -EINVAL, "more slices than came");
 	in = good;
+	in.priority = 9;
+	is_int(bq_request_slots(&in, 2), -EOPNOTSUPP, "priority, before memory is got");
+	in = good;
 	in.first_slice = ~0U;
 	is_int(bq_request_slots(&in, 2), -EINVAL, "first slice that wraps");
 	in = good;
@@ -417,6 +420,29 @@ static void test_models(void)
 	ok(w_exit(&w), "nothing left");
 }
 
+static void test_too_many_models(void)
+{
+	struct braid_tensor tensors[2] = { 0 };
+	struct bq_model def = { .name = "y", .device_ns = 1, .n_inputs = 1, .n_outputs = 1,
+				.tensors = tensors }, *out;
+	u32 i;
+
+	begin();
+	for (i = 0; i < 2; i++)
+		tensors[i] = (struct braid_tensor){ .type = BRAID_TYPE_I8, .bytes = 1 };
+	for (i = 1; i < BQ_MAX_MODELS; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "x%u", i);
+		w_model(&w, name, 1, 5);
+	}
+	is_int(bq_model_put(&w.q, &def, &out), -EAGAIN, "the table is full");
+	bq_model_del(&w.q, m, false, w.now);
+	is_int(w.q.n_models, BQ_MAX_MODELS - 1, "one withdrawn");
+	ok(w_model(&w, "y", 1, 5) > BQ_MAX_MODELS, "makes room for one");
+	ok(w_exit(&w), "nothing left");
+}
+
 int main(void)
 {
 	test_checks();
@@ -429,5 +455,6 @@ int main(void)
 	test_death();
 	test_model_checks();
 	test_models();
+	test_too_many_models();
 	return tap_done();
 }
