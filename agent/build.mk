@@ -10,6 +10,7 @@ agent-src := agent/config.c agent/log.c agent/loop.c agent/models_dir.c \
 	agent/supervisor/tenant_cmd.c
 
 progs += braidd
+install-sbin += braidd
 braidd-src := agent/main.c
 braidd-libs := agent wire core program cpu onnxpb
 braidd-ldlibs := -linih -ljansson -lsystemd -lprotobuf-c -lopenblas -lm

@@ -10,3 +10,25 @@ $(O)/libbraid.so: $(patsubst %.c,$(O)/%.o,$(braid-src)) lib/libbraid.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libbraid.so.0 \
 		-Wl,--version-script=lib/libbraid.map -o $@ $(filter %.o,$^)
+
+# Manual pages come out of the header; the date is that of its last change of
+# meaning, so that two builds make the same pages.
+man-date := November 22, 2026
+extra += $(O)/man/libbraid.3
+$(O)/man/libbraid.3: include/braid.h lib/man.awk
+	$(call say,MAN,$@)
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)awk -v dir=$(@D) -v date='$(man-date)' -f lib/man.awk include/braid.h
+
+install-hooks += install-libbraid
+.PHONY: install-libbraid
+install-libbraid: all
+	$(INSTALL) -D -m 644 $(O)/libbraid.so $(DESTDIR)$(libdir)/libbraid.so.0
+	ln -sf libbraid.so.0 $(DESTDIR)$(libdir)/libbraid.so
+	$(INSTALL) -m 644 $(O)/libbraid.a $(DESTDIR)$(libdir)/libbraid.a
+	$(INSTALL) -D -m 644 include/braid.h $(DESTDIR)$(includedir)/braid.h
+	$(INSTALL) -D -m 644 include/uapi/linux/braid.h $(DESTDIR)$(includedir)/linux/braid.h
+	$(INSTALL) -d $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(libdir)/pkgconfig
+	$(INSTALL) -m 644 $(O)/man/*.3 $(DESTDIR)$(mandir)/man3
+	sed 's|@prefix@|$(PREFIX)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(version)|' \
+		lib/libbraid.pc.in >$(DESTDIR)$(libdir)/pkgconfig/libbraid.pc

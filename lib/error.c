@@ -7,6 +7,8 @@
 
 #include "lib/conn.h"
 
+#define API __attribute__((visibility("default")))
+
 static __thread char words[256] = "no error";
 
 int braid_fail(int err, const char *fmt, ...)
@@ -19,7 +21,7 @@ int braid_fail(int err, const char *fmt, ...)
 	return err;
 }
 
-const char *braid_error(void)
+API const char *braid_error(void)
 {
 	return words;
 }

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: MIT
 progs += braid-bench
+install-bin += braid-bench
 braid-bench-src := $(addprefix tools/bench/,arrivals.c hist.c main.c options.c report.c tenant.c)
 braid-bench-libs := braid
 braid-bench-ldlibs := -linih -ljansson -lm
+
+progs += braid-roundtrip
+braid-roundtrip-src := tools/bench/roundtrip.c
+braid-roundtrip-libs := braid
+braid-roundtrip-ldlibs := -ljansson

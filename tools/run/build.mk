@@ -5,6 +5,7 @@ libs += direct
 direct-src := tools/run/direct.c
 
 progs += braid-run
+install-bin += braid-run
 braid-run-src := tools/run/main.c tools/run/report.c
 braid-run-libs := direct draw program cpu onnxpb
 braid-run-ldlibs := -lprotobuf-c -ljansson -lm

@@ -14,6 +14,7 @@ calibrate-cflags := -O3 -ffp-contract=off
 layers-cflags := -ffp-contract=off
 
 progs += braid-zoo
+install-bin += braid-zoo
 braid-zoo-src := tools/zoo/main.c
 braid-zoo-libs := zoo onnxpb
 braid-zoo-ldlibs := -lprotobuf-c -lm
