@@ -13,7 +13,16 @@
 #define CASE_RTOL	1e-3
 #define CASE_ATOL	1e-7
 
-#define CASE_MAX_OPS	64
+/* What whole models must keep to, relative L2 distance of an output. */
+#define CASE_L2		1e-4
+
+#define CASE_MAX_OPS	64	/* different operators in a case */
+
+enum case_rule {
+	CASE_BY_ELEMENT,	/* CASE_RTOL and CASE_ATOL */
+	CASE_BY_L2,		/* CASE_L2, for floats */
+	CASE_BY_L2_DISTURBED,	/* the same, the first element of the first input changed */
+};
 
 enum case_verdict {
 	CASE_PASSED,
@@ -28,7 +37,6 @@ enum case_verdict {
  * @bound: names of inputs that were fixed at load, since shapes hang on them
  * @ops: names of the operators in it, sorted, each once, blanks between
  * @why: reason, where it did not pass
- * @secs: not used by the verdict; how long it took
  *
  * Plain memory: it goes through a pipe from the process that runs the case.
  */
@@ -43,10 +51,11 @@ struct case_result {
 /**
  * case_run() - run a case in a child process
  * @dir: its folder: model.onnx and test_data_set_*
+ * @rule: how close floats must come; integers must be equal
  * @r: set here; a child that dies or hangs is a failure of the case
  *
  * Runs with the optimising passes and without; both must pass, or both refuse.
  */
-void case_run(const char *dir, struct case_result *r);
+void case_run(const char *dir, enum case_rule rule, struct case_result *r);
 
 #endif

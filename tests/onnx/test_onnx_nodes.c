@@ -64,7 +64,7 @@ static void run_case(const char *data, struct table_row *row)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/%s", data, row->name);
-	case_run(path, &row->r);
+	case_run(path, CASE_BY_ELEMENT, &row->r);
 }
 
 static void check_families(const struct table_row *rows, size_t n)
