@@ -51,6 +51,7 @@ buffer.c|if (--b->refs == 0 && b->retired)|if (--b->refs == 0 \&\& 0)|a retired 
 buffer.c|if (b->id <= q->announced)|if (1)|the agent hears of the end of what it never knew
 model.c|if (old->deleting)|if (0)|a revived model is not the newest
 owner.c|r->state == BQ_FETCHED|0|a dead tenant's running request is dropped
+agent.c|bq_list_add_tail(r->tenant ? &taken : &orphans, &r->link);|if (r->tenant) bq_list_add_tail(\&taken, \&r->link); else bq_request_end(q, r, 0, NULL, now);|an orphan's end takes a draining model along
 LIST
 }
 
