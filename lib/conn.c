@@ -222,7 +222,8 @@ static int remaining_ms(uint64_t deadline, uint64_t limit)
 }
 
 /* What the reader does once: take what is there, else sleep without the lock. */
-static void read_once(struct braid *b, uint64_t deadline)
+static void read_once(struct braid *b, bool (*until)(const void *arg), const void *arg,
+		      uint64_t deadline)
 {
 	int n, ms;
 
@@ -237,24 +238,24 @@ static void read_once(struct braid *b, uint64_t deadline)
 			try_again(b);
 		return;
 	}
-	while ((n = take_message(b)) > 0)
-		;
+	do {
+		n = take_message(b);
+	} while (n > 0 && !until(arg));
 	if (n < 0)
 		conn_lost(b);
 }
 
-/* Sleep until there may be a message; false where sleeping makes no sense. */
-static bool slept(struct braid *b, uint64_t deadline)
+/* Sleep until there may be a message, if there is a connection and time. */
+static void sleep_for_message(struct braid *b, uint64_t deadline)
 {
 	struct pollfd pfd = { .fd = b->sock, .events = POLLIN };
 	int ms = remaining_ms(deadline, UINT64_MAX);
 
 	if (b->sock < 0 || !ms)
-		return false;
+		return;
 	pthread_mutex_unlock(&b->lock);
 	poll(&pfd, 1, ms);
 	pthread_mutex_lock(&b->lock);
-	return true;
 }
 
 int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
@@ -279,9 +280,9 @@ int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
 			b->waiters--;
 		} else {
 			b->reading = true;
-			read_once(b, deadline);
-			if (!until(arg) && !b->dead && slept(b, deadline))
-				read_once(b, deadline);
+			/* With no time to wait: only what is there already. */
+			sleep_for_message(b, deadline);
+			read_once(b, until, arg, deadline);
 			b->reading = false;
 			if (b->waiters)
 				pthread_cond_broadcast(&b->cond);

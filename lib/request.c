@@ -459,7 +459,7 @@ static int staging_get(struct braid *b, size_t bytes, struct braid_buf **out)
 	return 0;
 }
 
-/* The lock is held. The reply and the completion are waited for as one. */
+/* The lock is held. There is a completion, or a reply that says why not. */
 static int infer_run(struct braid *b, const struct braid_job_desc *job, struct batch *t)
 {
 	struct infer_wait w = { .b = b };
@@ -476,6 +476,7 @@ static int infer_run(struct braid *b, const struct braid_job_desc *job, struct b
 	t->n = t->n_slices = 0;
 	batch_add(b, t, w.number);
 	arg = batch_arg(t);
+	arg.flags = BRAID_QUIET;	/* the completion says it all */
 	w.call = &call;
 	ret = conn_send(b, &call, BRAID_NR_SUBMIT, &arg, -1);
 	if (!ret)

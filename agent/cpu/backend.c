@@ -16,10 +16,12 @@
 #define DEFAULT_LANES	2
 #define DEFAULT_DEGREE	32
 #define MAX_DEGREE	1024
+#define TINY_WORK	20000	/* less time than it takes to wake a worker */
 
 struct backend {
 	struct exec exec;
 	struct pool *pool;
+	void *scratch;			/* for launches that are run at once */
 	uint32_t max_degree;
 };
 
@@ -66,6 +68,11 @@ static int cpu_open(const struct backend_config *cfg, struct backend **out, char
 		goto fail;
 	}
 	be->max_degree = degree;
+	be->scratch = pool_scratch_new();
+	if (!be->scratch) {
+		err = -ENOMEM;
+		goto fail;
+	}
 	err = exec_init(&be->exec, lanes, threads);
 	if (err)
 		goto fail;
@@ -79,6 +86,8 @@ static int cpu_open(const struct backend_config *cfg, struct backend **out, char
 	*out = be;
 	return 0;
 fail:
+	if (be)
+		pool_scratch_free(be->scratch);
 	free(be);
 	if (why && len)
 		snprintf(why, len, "starting %u worker threads failed (error %d)", threads, -err);
@@ -92,6 +101,7 @@ static void cpu_close(struct backend *be)
 	exec_stop(&be->exec);
 	pool_join(be->pool);
 	exec_destroy(&be->exec);
+	pool_scratch_free(be->scratch);
 	free(be);
 }
 
@@ -152,12 +162,16 @@ static bool group_fits(const struct backend *be, const struct backend_group *g)
 
 static int cpu_launch(struct backend *be, struct backend_launch *launch)
 {
+	uint64_t work = 0;
+
 	if (!launch->n_groups)
 		return -EINVAL;
-	for (uint32_t i = 0; i < launch->n_groups; i++)
+	for (uint32_t i = 0; i < launch->n_groups; i++) {
 		if (!group_fits(be, &launch->groups[i]))
 			return -EINVAL;
-	return exec_submit(&be->exec, launch);
+		work += launch->groups[i].model->work * launch->groups[i].degree;
+	}
+	return exec_submit(&be->exec, launch, work <= TINY_WORK ? be->scratch : NULL);
 }
 
 static unsigned int cpu_reap(struct backend *be, struct backend_group **done, unsigned int max)

@@ -215,61 +215,69 @@ static void rest(struct exec *ex)
 	ex->idle--;
 }
 
+/*
+ * Take some tiles and run them; the lock is held, but not meanwhile. False
+ * when nothing is ready.
+ */
+static bool work_once(struct exec *ex, struct exec_context **last, void *scratch)
+{
+	struct exec_op *op = pick(ex, *last);
+	uint32_t first, n, tiles;
+	const struct cpu_op *co;
+	struct cpu_run run;
+	uint64_t start, end;
+
+	*last = op ? op->ctx : NULL;
+	if (!op)
+		return false;
+	first = op->taken;
+	n = (op->tiles - first) / (2 * ex->n_threads);
+	n = n < 1 ? 1 : n > CHUNK_MAX ? CHUNK_MAX : n;
+	op->taken += n;
+	if (op->taken == op->tiles) {
+		op->prev->next = op->next;
+		op->next->prev = op->prev;
+		count_ready(ex, -1);
+	}
+	run = op->ctx->run;
+	co = &op->ctx->model->ops[op - op->ctx->ops];
+	tiles = op->tiles;
+	start = exec_now();
+	if (!op->ctx->group->start_ns)
+		op->ctx->group->start_ns = start;
+	pthread_mutex_unlock(&ex->lock);
+
+	run.scratch = scratch;
+	for (uint32_t i = first; i < first + n; i++)
+		co->kernel->run(&run, co, i, tiles);
+	end = exec_now();
+
+	pthread_mutex_lock(&ex->lock);
+	op->ctx->group->device_ns += end - start;
+	op->left -= n;
+	if (!op->left) {
+		tiles = finish_op(ex, op, end);
+		/* One of them is this worker's. */
+		if (tiles > 1)
+			wake(ex, tiles - 1);
+	}
+	return true;
+}
+
 void exec_worker(struct exec *ex, void *scratch)
 {
 	struct exec_context *last = NULL;
 
 	pthread_mutex_lock(&ex->lock);
-	while (!ex->stop) {
-		struct exec_op *op = pick(ex, last);
-		uint32_t first, n, tiles = 0;
-		const struct cpu_op *co;
-		struct cpu_run run;
-		uint64_t start, end;
-
-		if (!op) {
-			last = NULL;
+	while (!ex->stop)
+		if (!work_once(ex, &last, scratch))
 			rest(ex);
-			continue;
-		}
-		last = op->ctx;
-		first = op->taken;
-		n = (op->tiles - first) / (2 * ex->n_threads);
-		n = n < 1 ? 1 : n > CHUNK_MAX ? CHUNK_MAX : n;
-		op->taken += n;
-		if (op->taken == op->tiles) {
-			op->prev->next = op->next;
-			op->next->prev = op->prev;
-			count_ready(ex, -1);
-		}
-		run = last->run;
-		co = &last->model->ops[op - last->ops];
-		tiles = op->tiles;
-		start = exec_now();
-		if (!last->group->start_ns)
-			last->group->start_ns = start;
-		pthread_mutex_unlock(&ex->lock);
-
-		run.scratch = scratch;
-		for (uint32_t i = first; i < first + n; i++)
-			co->kernel->run(&run, co, i, tiles);
-		end = exec_now();
-
-		pthread_mutex_lock(&ex->lock);
-		last->group->device_ns += end - start;
-		op->left -= n;
-		if (!op->left) {
-			tiles = finish_op(ex, op, end);
-			/* One of them is this worker's. */
-			if (tiles > 1)
-				wake(ex, tiles - 1);
-		}
-	}
 	pthread_mutex_unlock(&ex->lock);
 }
 
-int exec_submit(struct exec *ex, struct backend_launch *launch)
+int exec_submit(struct exec *ex, struct backend_launch *launch, void *scratch)
 {
+	struct exec_context *last = NULL;
 	int err = 0;
 
 	pthread_mutex_lock(&ex->lock);
@@ -277,9 +285,17 @@ int exec_submit(struct exec *ex, struct backend_launch *launch)
 	    launch->n_groups > EXEC_MAX_GROUPS - ex->in_flight) {
 		err = -EAGAIN;
 	} else {
+		/* Only where the caller could not meet somebody else's long tiles. */
+		bool here = scratch && !ex->lanes_used && !ex->n_queue;
+		uint32_t tiles;
+
 		ex->in_flight += launch->n_groups;
 		ex->queue[(ex->queue_at + ex->n_queue++) % EXEC_MAX_LAUNCHES] = launch;
-		wake(ex, start_groups(ex));
+		tiles = start_groups(ex);
+		if (!here)
+			wake(ex, tiles);
+		while (here && work_once(ex, &last, scratch))
+			;
 	}
 	pthread_mutex_unlock(&ex->lock);
 	return err;

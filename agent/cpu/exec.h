@@ -24,7 +24,7 @@
 #include "agent/backend/backend.h"
 #include "agent/cpu/kernel.h"
 
-#define EXEC_MAX_LAUNCHES	1024	/* queued, not yet on a lane */
+#define EXEC_MAX_LAUNCHES	4096	/* queued, not yet on a lane */
 #define EXEC_MAX_GROUPS		4096	/* launched, not yet reaped */
 #define EXEC_MAX_THREADS	256
 #define EXEC_MAX_LANES		64
@@ -75,6 +75,7 @@ struct exec_context {
  * @succ: who depends on operation i: succ[succ_at[i]] to succ[succ_at[i + 1]]
  * @succ_at: n_ops + 1 indices
  * @contexts: one a lane
+ * @work: multiply-accumulates and elements written, of one request
  * @arena_bytes: mapped for each
  * @free: contexts that no group runs in
  * @n_free: how many
@@ -85,6 +86,7 @@ struct backend_model {
 	uint32_t *succ, *succ_at;
 	struct exec_context *contexts;
 	uint32_t n_contexts, max_degree;
+	uint64_t work;
 	size_t arena_bytes;
 	struct exec_context *free;
 	uint32_t n_free;
@@ -138,8 +140,17 @@ void exec_destroy(struct exec *ex);
 /** exec_worker() - what a worker does until exec_stop(); @scratch is its own */
 void exec_worker(struct exec *ex, void *scratch);
 
-/** exec_submit() - queue a launch that has been checked; -EAGAIN where all is full */
-int exec_submit(struct exec *ex, struct backend_launch *launch);
+/**
+ * exec_submit() - queue a launch that has been checked
+ * @ex: state
+ * @launch: the launch
+ * @scratch: NULL, or of the caller's own: then a launch that needs to wait for
+ *           nobody is run here and now, which for a tiny one is sooner than
+ *           waking a worker
+ *
+ * Return: 0, -EAGAIN where all is full.
+ */
+int exec_submit(struct exec *ex, struct backend_launch *launch, void *scratch);
 unsigned int exec_reap(struct exec *ex, struct backend_group **done, unsigned int max);
 
 /** exec_stop() - drop what is queued, wait for what runs, let the workers go */
@@ -170,6 +181,11 @@ void buffer_unmap(struct backend_buf *buf);
 
 /* pool.c: threads. */
 struct pool;
+
+/** pool_scratch_new() - memory for one thread's tiles; NULL where there is none */
+void *pool_scratch_new(void);
+void pool_scratch_free(void *scratch);
+
 int pool_start(uint32_t n, void (*work)(void *arg, void *scratch), void *arg,
 	       struct pool **pool);
 /** pool_join() - wait for threads whose work returns, free the pool */

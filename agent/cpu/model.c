@@ -78,6 +78,11 @@ int model_new(const struct program *p, uint32_t n_contexts, uint32_t max_degree,
 		goto nomem;
 	m->prog = p;
 	m->max_degree = max_degree;
+	m->work = p->macs;
+	for (uint32_t i = 0; i < p->n_ops; i++)
+		for (uint32_t k = 0; k < p->ops[i].n_out; k++)
+			if (p->ops[i].out[k] != PROG_NONE)
+				m->work += p->tensors[p->ops[i].out[k]].elems;
 	if (__builtin_mul_overflow(p->arena_bytes, (uint64_t)max_degree, &bytes) ||
 	    bytes > SIZE_MAX / 2)
 		goto nomem;

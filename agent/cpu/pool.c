@@ -29,6 +29,20 @@ struct pool {
 	struct pool_thread threads[];
 };
 
+void *pool_scratch_new(void)
+{
+	void *p = mmap(NULL, CPU_SCRATCH_MAX, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void pool_scratch_free(void *scratch)
+{
+	if (scratch)
+		munmap(scratch, CPU_SCRATCH_MAX);
+}
+
 static void *thread_main(void *arg)
 {
 	struct pool_thread *t = arg;
@@ -56,15 +70,14 @@ int pool_start(uint32_t n, void (*work)(void *arg, void *scratch), void *arg,
 		struct pool_thread *t = &pool->threads[pool->n];
 
 		t->pool = pool;
-		t->scratch = mmap(NULL, CPU_SCRATCH_MAX, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (t->scratch == MAP_FAILED) {
+		t->scratch = pool_scratch_new();
+		if (!t->scratch) {
 			err = -ENOMEM;
 			break;
 		}
 		err = -pthread_create(&t->thread, NULL, thread_main, t);
 		if (err) {
-			munmap(t->scratch, CPU_SCRATCH_MAX);
+			pool_scratch_free(t->scratch);
 			break;
 		}
 	}
@@ -78,7 +91,7 @@ void pool_join(struct pool *pool)
 		return;
 	for (uint32_t i = 0; i < pool->n; i++) {
 		pthread_join(pool->threads[i].thread, NULL);
-		munmap(pool->threads[i].scratch, CPU_SCRATCH_MAX);
+		pool_scratch_free(pool->threads[i].scratch);
 	}
 	free(pool);
 }

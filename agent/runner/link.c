@@ -162,6 +162,7 @@ int link_commit(struct link *l, uint64_t generation, const struct braid_result *
 {
 	struct braid_commit arg = {
 		.size = sizeof(arg),
+		.flags = BRAID_QUIET,
 		.generation = generation,
 		.results = { sizeof(results[0]), n, (uintptr_t)results },
 	};
@@ -212,6 +213,11 @@ static int decode_window(struct link *l, const uint8_t *msg, size_t bytes,
 	    w->arg.events.count > LINK_MAX_EVENTS)
 		return -EBADMSG;
 	return 1;
+}
+
+bool link_kept(const struct link *l)
+{
+	return l->n_kept;
 }
 
 int link_take(struct link *l, struct link_window *window)

@@ -3,8 +3,8 @@
  * The runner's side of the agent commands over the socket transport.
  *
  * FETCH is asked for and answered later; everything else that has a result is
- * a plain call. COMMIT is posted: its answer is looked at when it comes, so
- * that a group's end costs one message and no waiting. One thread.
+ * a plain call. COMMIT is posted and answered only if something was not taken,
+ * so that a group's end costs one message and no waiting. One thread.
  */
 #ifndef BRAID_AGENT_RUNNER_LINK_H
 #define BRAID_AGENT_RUNNER_LINK_H
@@ -86,6 +86,9 @@ int link_fetch(struct link *l, const struct braid_want *wants, uint32_t n);
  * gone; -ESTALE: a COMMIT was of an earlier generation; other: FETCH failed.
  */
 int link_take(struct link *l, struct link_window *window);
+
+/** link_kept() - link_take() has something that the socket will not announce */
+bool link_kept(const struct link *l);
 
 /** link_fetching() - the newest FETCH is waiting for its answer */
 bool link_fetching(const struct link *l);

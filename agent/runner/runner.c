@@ -74,9 +74,10 @@ void runner_want(struct runner *r)
 static void link_ready(struct loop_watch *w, uint32_t events)
 {
 	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, link_watch));
-	int ret;
+	int ret = link_take(r->link, r->in);
 
-	while ((ret = link_take(r->link, r->in)) == 1 && !r->failed)
+	/* What else is there, the socket announces again. */
+	if (ret == 1)
 		window_take(r, r->in);
 	if (ret == -EPIPE) {
 		log_line(LOG_INFO, "the supervisor is gone", "%s", "");
@@ -111,9 +112,12 @@ static void after(void *arg)
 {
 	struct runner *r = arg;
 
-	windows_reap(&r->backend_watch, 0);
-	/* An answer that a call met on its way is not announced by the socket. */
-	link_ready(&r->link_watch, 0);
+	do {
+		windows_reap(&r->backend_watch, 0);
+		/* An answer that a call met on its way is not announced by the socket. */
+		if (link_kept(r->link))
+			link_ready(&r->link_watch, 0);
+	} while (link_kept(r->link) && !r->failed);
 	if (!r->failed)
 		runner_want(r);
 }

@@ -196,7 +196,8 @@ static int model_put(struct server *s, struct wire_call *call)
 	return ret;
 }
 
-static int commit(struct server *s, struct wire_call *call, struct wire_reply *r, size_t *bytes)
+/* The bytes of the reply, 0 for none. */
+static size_t commit(struct server *s, struct wire_call *call, struct wire_reply *r)
 {
 	struct braid_result results[BRAID_MAX_BATCH];
 	struct braid_commit *c = &call->arg.commit;
@@ -204,7 +205,7 @@ static int commit(struct server *s, struct wire_call *call, struct wire_reply *r
 	int ret;
 
 	c->committed = 0;
-	ret = c->flags ? -EOPNOTSUPP : c->reserved ? -E2BIG :
+	ret = c->flags & ~BRAID_QUIET ? -EOPNOTSUPP : c->reserved ? -E2BIG :
 	      bq_commit_check(&s->q, c->generation);
 	for (uint32_t i = 0; i < call->count[0] && !ret; i++)
 		ret = wire_get(call, 0, i, &results[i]);
@@ -212,11 +213,12 @@ static int commit(struct server *s, struct wire_call *call, struct wire_reply *r
 		results[i].result = bq_commit(&s->q, &results[i], now);
 		c->committed += !results[i].result;
 	}
+	if (c->flags & BRAID_QUIET && !ret && c->committed == call->count[0])
+		return 0;
 	wire_reply_start(r, call, s->out, sizeof(s->out));
 	if (!ret)
 		wire_reply_put(r, 0, results, call->count[0], call->count[0]);
-	*bytes = wire_reply_end(r, ret);
-	return 0;
+	return wire_reply_end(r, ret);
 }
 
 static int buf_get_fd(struct server *s, struct wire_call *call)
@@ -285,7 +287,9 @@ static void handle(struct server *s, size_t bytes)
 			return;		/* answered when there is something */
 		break;
 	case BRAID_NR_COMMIT:
-		commit(s, &call, &r, &n);
+		n = commit(s, &call, &r);
+		if (!n)
+			return;
 		break;
 	case BRAID_NR_BUF_GET_FD:
 		ret = buf_get_fd(s, &call);

@@ -276,7 +276,7 @@ static void handle(struct client *c, size_t bytes, int fd_in)
 	} else {
 		ret = tenant_command(c, &call, fd_in, &r, &n);
 	}
-	if (reply(c, s->out, n, call.fd)) {
+	if (n && reply(c, s->out, n, call.fd)) {
 		client_close(c, "reply can't be sent");
 		return;
 	}

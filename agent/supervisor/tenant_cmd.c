@@ -170,7 +170,7 @@ static int submit(struct client *c, struct wire_call *call)
 	a->first_id = c->tenant.last_id + 1;
 	a->accepted = 0;
 	a->error = 0;
-	if (a->flags)
+	if (a->flags & ~BRAID_QUIET)
 		ret = -EOPNOTSUPP;
 	for (i = 0; i < call->count[0] && !ret; i++) {
 		ret = submit_one(c, call, i, now);
@@ -198,8 +198,8 @@ static int cancel(struct client *c, struct wire_call *call)
 }
 
 /*
- * Carry a command out and write the reply. Return: 0, or the reason to hang up
- * after the reply.
+ * Carry a command out and write the reply, @bytes long, 0 for none. Return: 0,
+ * or the reason to hang up after the reply.
  */
 int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct wire_reply *r,
 		   size_t *bytes)
@@ -227,6 +227,10 @@ int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct w
 		break;
 	case BRAID_NR_SUBMIT:
 		ret = submit(c, call);
+		if (call->arg.submit.flags & BRAID_QUIET && !ret && !call->arg.submit.error) {
+			*bytes = 0;
+			return 0;
+		}
 		break;
 	case BRAID_NR_CANCEL:
 		ret = cancel(c, call);

@@ -386,7 +386,7 @@ struct braid_request {
 /**
  * struct braid_submit - BRAID_SUBMIT: enqueue requests
  * @size: sizeof(struct braid_submit)
- * @flags: must be zero
+ * @flags: BRAID_QUIET, or zero
  * @requests: in, struct braid_request, at most BRAID_MAX_BATCH
  * @slices: in, struct braid_slice, at most BRAID_MAX_BATCH * BRAID_MAX_TENSORS
  * @first_id: out, id of the first accepted request; the next ones follow in
@@ -411,6 +411,12 @@ struct braid_submit {
 	__u32 accepted;
 	__s32 error;
 };
+
+/*
+ * SUBMIT and COMMIT: over the socket there is a REPLY only if not everything
+ * was taken; a message and a wake-up less. On the device it changes nothing.
+ */
+#define BRAID_QUIET		(1U << 0)
 
 /**
  * struct braid_cancel - BRAID_CANCEL: give a request up
@@ -672,7 +678,7 @@ struct braid_result {
 /**
  * struct braid_commit - BRAID_COMMIT: jobs have ended
  * @size: sizeof(struct braid_commit)
- * @flags: must be zero
+ * @flags: BRAID_QUIET, or zero
  * @generation: READY's
  * @results: in and out, struct braid_result, any subset in any order, at most
  *           BRAID_MAX_BATCH
