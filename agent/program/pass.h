@@ -31,6 +31,9 @@ void pass_transpose(struct build *b);
 /** pass_scale() - factors and addends a channel go into constant weights and bias */
 void pass_scale(struct build *b);
 
+/** pass_feed() - factors and addends a channel before convolutions go into them */
+void pass_feed(struct build *b);
+
 /** pass_epilogue() - bias, element function and residual go into the producer */
 void pass_epilogue(struct build *b);
 

@@ -81,8 +81,7 @@ static bool take_residual(struct build *b, struct prog_op *op, const uint32_t *r
 	const struct build_tensor *y;
 	uint32_t other = op->in[1 - k];
 
-	if (!p || p->epi.residual != PROG_NONE || p->kind == PROG_BINARY ||
-	    !build_same_shape(b, other, op->out[0]))
+	if (!p || p->epi.residual != PROG_NONE || !build_same_shape(b, other, op->out[0]))
 		return false;
 	y = build_t(b, p->out[0]);
 	p->epi.residual = build_view(b, other, y->rank, y->dims);

@@ -96,6 +96,8 @@ void build_passes(struct build *b)
 	pass_canon(b);
 	pass_scale(b);
 	pass_canon(b);
+	pass_feed(b);
+	pass_canon(b);
 	pass_epilogue(b);
 	pass_canon(b);
 	pass_cse(b);

@@ -119,21 +119,38 @@ static uint32_t random_operand(struct pool *p, uint32_t x)
 	}
 }
 
+/* Numbers a channel, or one for all, in front of a convolution. */
+static uint32_t random_affine(struct pool *p, uint32_t x)
+{
+	const struct build_tensor *t = build_t(p->b, x);
+	uint32_t rank = rnd_below(&p->r, 2);
+
+	if (rnd_below(&p->r, 2))
+		x = build_binary(p->b, PROG_BIN_MUL, x,
+				 graph_const(p->b, &p->r, rank, t->dims + t->rank - 1));
+	if (rnd_below(&p->r, 2))
+		x = build_binary(p->b, PROG_BIN_ADD, x,
+				 graph_const(p->b, &p->r, rank, t->dims + t->rank - 1));
+	return x;
+}
+
 static uint32_t random_conv(struct pool *p, uint32_t x)
 {
 	uint32_t rank = build_t(p->b, x)->rank, in[3];
 	const struct build_tensor *t;
 	struct prog_op *op;
 	int64_t w[5], y[5];
+	bool depthwise;
 
 	if (rank < 3)
 		return x;
 	if (rank == 5)
 		x = random_transpose(p, x);
-	in[0] = build_channels_last(p->b, x);
+	in[0] = random_affine(p, build_channels_last(p->b, x));
 	t = build_t(p->b, in[0]);
-	w[0] = 1 + rnd_below(&p->r, 5);
-	w[4] = t->dims[4];
+	depthwise = !rnd_below(&p->r, 3);
+	w[0] = depthwise ? t->dims[4] : 1 + rnd_below(&p->r, 5);
+	w[4] = depthwise ? 1 : t->dims[4];
 	y[0] = t->dims[0];
 	y[4] = w[0];
 	for (int i = 1; i < 4; i++) {
@@ -143,7 +160,7 @@ static uint32_t random_conv(struct pool *p, uint32_t x)
 	in[1] = graph_const(p->b, &p->r, 5, w);
 	in[2] = graph_const(p->b, &p->r, 1, w);
 	op = build_op(p->b, PROG_CONV, 2 + rnd_below(&p->r, 2), in, 1);
-	op->params.conv.group = 1;
+	op->params.conv.group = depthwise ? (int32_t)t->dims[4] : 1;
 	for (int i = 0; i < 3; i++) {
 		op->params.conv.win.kernel[i] = w[1 + i];
 		op->params.conv.win.stride[i] = 1;

@@ -23,6 +23,7 @@ static const struct {
 	{ "norm", pass_norm },
 	{ "transpose", pass_transpose },
 	{ "scale", pass_scale },
+	{ "feed", pass_feed },
 	{ "epilogue", pass_epilogue },
 	{ "all", build_passes },
 };
