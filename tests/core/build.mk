@@ -2,15 +2,15 @@
 #
 # Tests of core/.
 
+core-drive := $(addprefix tests/core/,drive.c drive_ops.c naive.c naive_table.c naive_window.c)
+
 tests += test_core_property
-test_core_property-src := tests/core/test_core_property.c tests/core/drive.c \
-	tests/core/naive.c tests/core/naive_window.c
+test_core_property-src := tests/core/test_core_property.c $(core-drive)
 test_core_property-libs := core
 sanitize-tests += test_core_property
 
 fuzzers += fuzz_core
-fuzz_core-src := tests/core/fuzz_core.c tests/core/drive.c tests/core/naive.c \
-	tests/core/naive_window.c
+fuzz_core-src := tests/core/fuzz_core.c $(core-drive)
 fuzz_core-libs := core
 
 # Breaks core/ in many places, one after the other, and expects the property

@@ -25,6 +25,7 @@ struct drive {
 	u32 waiting[NV_TENANTS];	/* completions before the step */
 	u64 waiting_id[NV_TENANTS];
 	u32 n_waiting;
+	u32 storm;			/* steps of it to come */
 	u32 temper;			/* which operations are frequent */
 	u8 completed[DRIVE_IDS];
 	char what[64];			/* last operation */
@@ -40,5 +41,19 @@ bool drive_step(struct drive *d);
 
 /* Everybody leaves; nothing may be left. Returns as drive_step(). */
 bool drive_end(struct drive *d);
+
+/* Between drive.c and drive_ops.c. */
+u32 drive_pick(struct drive *d, u32 n);
+bool drive_chance(struct drive *d, u32 percent);
+__attribute__((format(printf, 2, 3)))
+void drive_differ(struct drive *d, const char *fmt, ...);
+__attribute__((format(printf, 2, 3)))
+void drive_doing(struct drive *d, const char *fmt, ...);
+void drive_same(struct drive *d, const char *name, u64 core, u64 naive);
+void *drive_get(struct drive *d, enum bq_kind kind, size_t size);
+void drive_put(struct drive *d, enum bq_kind kind, void *p, size_t size);
+struct bq_tenant *drive_tenant(struct drive *d, u64 id);
+void drive_begin(struct drive *d);
+void drive_choose(struct drive *d);
 
 #endif

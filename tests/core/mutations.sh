@@ -62,8 +62,8 @@ build() {
 		return 1
 	fi
 	$CC -std=gnu11 -O1 -w -I"$tmp" -I. -Iinclude/uapi -o "$tmp/test" \
-		tests/core/test_core_property.c tests/core/drive.c \
-		tests/core/naive.c tests/core/naive_window.c "$tmp"/core/*.c
+		tests/core/test_core_property.c tests/core/drive*.c \
+		tests/core/naive*.c "$tmp"/core/*.c
 }
 
 mkdir "$tmp/core"

@@ -122,7 +122,13 @@ int nv_attach(struct naive *nv);
 int nv_ready(struct naive *nv, u64 now);
 void nv_gone(struct naive *nv, u64 now);
 
-/* Between the two files of the naive queue. */
+/* Between the files of the naive queue. */
+void nv_drop(struct naive *nv, struct nv_request *r);
+void nv_request_remove(struct naive *nv, struct nv_request *r);
+void nv_buffer_remove(struct naive *nv, struct nv_buffer *b);
+void nv_buffer_settle(struct naive *nv, struct nv_buffer *b);
+void nv_model_settle(struct naive *nv, u64 id);
+void nv_end_waiting(struct naive *nv, u64 model, u64 now);
 void nv_raise(struct naive *nv);
 void nv_forget(struct naive *nv);
 void nv_pay(struct naive *nv, struct nv_request *r, u64 ns);
