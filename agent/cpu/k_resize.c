@@ -42,36 +42,35 @@ static int check(const struct program *p, const struct prog_op *op, char *why, s
 }
 
 /*
- * Where in the input an element of the output comes from. In float where the
- * scale is divided by: 1 / 0.33333334 is 3 there as it should be, but a little
- * less in double, which rounds down to the element before.
+ * Where an output coordinate is in the input. In float, as ONNX Runtime has it:
+ * in nearest mode the last bit decides which way a tie goes.
  *
- * align_corners counts the output as long as the scale says, whole or not,
- * as ONNX's own test cases do; a scale made from sizes gives the size again.
+ * align_corners counts the output as long as the scale says, whole or not, as
+ * ONNX's own test cases do; a scale made from sizes gives the size again.
  */
-static double source(const struct prog_resize *pr, int i, int64_t o, int64_t in, int64_t out)
+static float source(const struct prog_resize *pr, int i, int64_t o, int64_t in, int64_t out)
 {
-	float scale = pr->scale[i], half = ((float)o + 0.5f) / scale - 0.5f;
-	double whole = (double)scale * (double)in, x = (double)o;
+	float scale = pr->scale[i], x = (float)o, last = (float)(in - 1);
 
 	switch (pr->coord) {
 	case PROG_COORD_HALF_PIXEL:
-		return half;
+		return (x + 0.5f) / scale - 0.5f;
 	case PROG_COORD_PYTORCH_HALF_PIXEL:
-		return out > 1 ? half : 0;
+		return out > 1 ? (x + 0.5f) / scale - 0.5f : 0.0f;
 	case PROG_COORD_ALIGN_CORNERS:
-		if (fabs(whole - (double)out) < 1e-4 * whole)
-			whole = (double)out;
-		return whole > 1 ? x * (double)(in - 1) / (whole - 1) : 0;
+		if (fabsf(scale * (float)in - (float)out) < 1e-4f * (float)out)
+			return out > 1 ? x * last / (float)(out - 1) : 0.0f;
+		return scale * (float)in > 1.0f ? x * last / (scale * (float)in - 1.0f) : 0.0f;
 	case PROG_COORD_HALF_PIXEL_SYMMETRIC:
-		return (double)in / 2 * (1 - (double)out / whole) + half;
+		return (float)in / 2 * (1 - (float)out / (scale * (float)in)) +
+		       (x + 0.5f) / scale - 0.5f;
 	case PROG_COORD_TF_CROP:
 		if (out == 1)
-			return 0.5 * (pr->roi_lo[i] + pr->roi_hi[i]) * (double)(in - 1);
-		return pr->roi_lo[i] * (double)(in - 1) +
-		       x * (pr->roi_hi[i] - pr->roi_lo[i]) * (double)(in - 1) / (double)(out - 1);
+			return 0.5f * (pr->roi_lo[i] + pr->roi_hi[i]) * last;
+		return pr->roi_lo[i] * last +
+		       x * (pr->roi_hi[i] - pr->roi_lo[i]) * last / (float)(out - 1);
 	default:
-		return (float)o / scale;
+		return x / scale;
 	}
 }
 
