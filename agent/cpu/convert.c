@@ -43,39 +43,6 @@ bool cpu_convertible(enum braid_type t)
 	return class_of(t) != CLASS_NONE;
 }
 
-const char *cpu_type_name(enum braid_type t)
-{
-	switch (t) {
-	case BRAID_TYPE_F32:
-		return "float";
-	case BRAID_TYPE_F64:
-		return "double";
-	case BRAID_TYPE_F16:
-		return "float16";
-	case BRAID_TYPE_BF16:
-		return "bfloat16";
-	case BRAID_TYPE_BOOL:
-		return "bool";
-	case BRAID_TYPE_I8:
-		return "int8";
-	case BRAID_TYPE_U8:
-		return "uint8";
-	case BRAID_TYPE_I16:
-		return "int16";
-	case BRAID_TYPE_U16:
-		return "uint16";
-	case BRAID_TYPE_I32:
-		return "int32";
-	case BRAID_TYPE_U32:
-		return "uint32";
-	case BRAID_TYPE_I64:
-		return "int64";
-	case BRAID_TYPE_U64:
-		return "uint64";
-	}
-	return "an unknown type";
-}
-
 float cpu_half_to_float(uint16_t h)
 {
 	uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = h >> 10 & 31, frac = h & 0x3ff;

@@ -21,9 +21,6 @@
 /** cpu_convertible() - do we know the type? */
 bool cpu_convertible(enum braid_type t);
 
-/** cpu_type_name() - as ONNX's files name it, for messages */
-const char *cpu_type_name(enum braid_type t);
-
 /** cpu_convert() - @n elements of type @from at @in become type @to at @out */
 void cpu_convert(enum braid_type to, void *out, enum braid_type from, const void *in, size_t n);
 

@@ -97,7 +97,7 @@ static int arg_check(const struct program *p, const struct prog_op *op, char *wh
 	enum braid_type t = p->tensors[op->in[0]].type;
 
 	if (t == BRAID_TYPE_BOOL || t == BRAID_TYPE_F16 || t == BRAID_TYPE_BF16)
-		return cpu_refuse(op, why, len, "no comparison of %s", cpu_type_name(t));
+		return cpu_refuse(op, why, len, "no comparison of %s", prog_type_name(t));
 	return 0;
 }
 

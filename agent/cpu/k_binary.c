@@ -31,10 +31,10 @@ static int binary_check(const struct program *p, const struct prog_op *op, char 
 
 	if (!binary_supported(op->params.binary, a, b))
 		return cpu_refuse(op, why, len, "element function %d does not take %s and %s",
-				  op->params.binary, cpu_type_name(a), cpu_type_name(b));
+				  op->params.binary, prog_type_name(a), prog_type_name(b));
 	if (has_epilogue(op) && p->tensors[op->out[0]].type != BRAID_TYPE_F32)
 		return cpu_refuse(op, why, len, "no epilogue on %s",
-				  cpu_type_name(p->tensors[op->out[0]].type));
+				  prog_type_name(p->tensors[op->out[0]].type));
 	return 0;
 }
 

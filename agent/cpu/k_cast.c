@@ -14,8 +14,8 @@ static int cast_check(const struct program *p, const struct prog_op *op, char *w
 
 	if (cpu_convertible(from) && cpu_convertible(to))
 		return 0;
-	return cpu_refuse(op, why, len, "no conversion from %s to %s", cpu_type_name(from),
-			  cpu_type_name(to));
+	return cpu_refuse(op, why, len, "no conversion from %s to %s", prog_type_name(from),
+			  prog_type_name(to));
 }
 
 static uint32_t cast_tiles(const struct cpu_op *co, uint32_t degree)

@@ -81,7 +81,7 @@ static int cumsum_check(const struct program *p, const struct prog_op *op, char 
 	case BRAID_TYPE_U64:
 		return 0;
 	default:
-		return cpu_refuse(op, why, len, "no sum of %s", cpu_type_name(t));
+		return cpu_refuse(op, why, len, "no sum of %s", prog_type_name(t));
 	}
 }
 

@@ -16,7 +16,7 @@ static int check_indices(const struct program *p, const struct prog_op *op, char
 
 	if (cpu_is_index_type(t))
 		return 0;
-	return cpu_refuse(op, why, len, "indices are %s", cpu_type_name(t));
+	return cpu_refuse(op, why, len, "indices are %s", prog_type_name(t));
 }
 
 static int64_t product(const struct prog_tensor *t, uint32_t from, uint32_t to)

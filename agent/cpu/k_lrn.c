@@ -33,7 +33,7 @@ static int lrn_check(const struct program *p, const struct prog_op *op, char *wh
 {
 	if (p->tensors[op->in[0]].type != BRAID_TYPE_F32)
 		return cpu_refuse(op, why, len, "data are %s",
-				  cpu_type_name(p->tensors[op->in[0]].type));
+				  prog_type_name(p->tensors[op->in[0]].type));
 	return 0;
 }
 

@@ -17,7 +17,7 @@ static int onehot_check(const struct program *p, const struct prog_op *op, char 
 	enum braid_type t = p->tensors[op->in[0]].type;
 
 	if (!cpu_convertible(t))
-		return cpu_refuse(op, why, len, "indices are %s", cpu_type_name(t));
+		return cpu_refuse(op, why, len, "indices are %s", prog_type_name(t));
 	return 0;
 }
 

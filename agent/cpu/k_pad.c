@@ -193,7 +193,7 @@ static int pad_check(const struct program *p, const struct prog_op *op, char *wh
 {
 	if (!cpu_convertible(p->tensors[op->in[0]].type))
 		return cpu_refuse(op, why, len, "no padding of %s",
-				  cpu_type_name(p->tensors[op->in[0]].type));
+				  prog_type_name(p->tensors[op->in[0]].type));
 	return 0;
 }
 

@@ -27,12 +27,12 @@ static int check(const struct program *p, const struct prog_op *op, char *why, s
 
 	if (p->tensors[op->in[1]].type != BRAID_TYPE_F32)
 		return cpu_refuse(op, why, len, "the scale is %s",
-				  cpu_type_name(p->tensors[op->in[1]].type));
+				  prog_type_name(p->tensors[op->in[1]].type));
 	if (to ? (x == BRAID_TYPE_F32 || x == BRAID_TYPE_I32) && is_quantized(y) :
 		 (is_quantized(x) || x == BRAID_TYPE_I32) && y == BRAID_TYPE_F32)
 		return 0;
 	return cpu_refuse(op, why, len, "no such conversion from %s to %s",
-			  cpu_type_name(x), cpu_type_name(y));
+			  prog_type_name(x), prog_type_name(y));
 }
 
 static int quantize_check(const struct program *p, const struct prog_op *op,

@@ -57,8 +57,8 @@ static int check(const struct program *p, const struct prog_op *op, char *why, s
 	case BRAID_TYPE_BOOL:
 		return 0;
 	default:
-		return cpu_refuse(op, why, len, "its input is of type %d",
-				  p->tensors[op->in[0]].type);
+		return cpu_refuse(op, why, len, "its input is %s",
+				  prog_type_name((int)p->tensors[op->in[0]].type));
 	}
 }
 

@@ -70,8 +70,8 @@ static int check(const struct program *p, const struct prog_op *op, char *why, s
 		enum braid_type want = i == IN_LENS ? BRAID_TYPE_I32 : BRAID_TYPE_F32;
 
 		if (cpu_has_in(op, i) && p->tensors[op->in[i]].type != want)
-			return cpu_refuse(op, why, len, "input %u is of type %d", i,
-					  p->tensors[op->in[i]].type);
+			return cpu_refuse(op, why, len, "input %u is %s", i,
+					  prog_type_name((int)p->tensors[op->in[i]].type));
 	}
 	for (int d = 0; d < dirs; d++)
 		for (int i = 0; i < fns; i++)

@@ -45,10 +45,10 @@ static int scatter_check(const struct program *p, const struct prog_op *op, char
 	enum braid_type t = p->tensors[op->in[1]].type;
 
 	if (!cpu_is_index_type(t))
-		return cpu_refuse(op, why, len, "indices are %s", cpu_type_name(t));
+		return cpu_refuse(op, why, len, "indices are %s", prog_type_name(t));
 	t = p->tensors[op->in[0]].type;
 	if (op->params.scatter.fn != PROG_SCATTER_SET && !reducible(t))
-		return cpu_refuse(op, why, len, "no reduction of %s", cpu_type_name(t));
+		return cpu_refuse(op, why, len, "no reduction of %s", prog_type_name(t));
 	return 0;
 }
 

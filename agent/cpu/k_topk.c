@@ -180,7 +180,7 @@ static int topk_check(const struct program *p, const struct prog_op *op, char *w
 	enum braid_type t = p->tensors[op->in[0]].type;
 
 	if (t == BRAID_TYPE_BOOL || t == BRAID_TYPE_F16 || t == BRAID_TYPE_BF16)
-		return cpu_refuse(op, why, len, "no order of %s", cpu_type_name(t));
+		return cpu_refuse(op, why, len, "no order of %s", prog_type_name(t));
 	return 0;
 }
 

@@ -60,7 +60,7 @@ static int unary_check(const struct program *p, const struct prog_op *op, char *
 	if (op->params.unary.fn < PROG_FNS && supported(op->params.unary.fn, t))
 		return 0;
 	return cpu_refuse(op, why, len, "element function %d does not take %s",
-			  op->params.unary.fn, cpu_type_name(t));
+			  op->params.unary.fn, prog_type_name(t));
 }
 
 #define EACH(type, expr)						\

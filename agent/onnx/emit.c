@@ -59,8 +59,8 @@ bool emit_need_type(struct emit *e, uint32_t i, uint32_t types)
 		return !e->b->err;
 	if (types >> type & 1)
 		return true;
-	emit_fail(e, -EOPNOTSUPP, "input %u has element type %d, which is not supported here", i,
-		  type);
+	emit_fail(e, -EOPNOTSUPP, "input %u is of type %s, which is not supported here", i,
+		  prog_type_name(type));
 	return false;
 }
 

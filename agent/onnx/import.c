@@ -176,8 +176,8 @@ static void add_input(struct import *im, const Onnx__ValueInfoProto *v, struct s
 	}
 	type = (enum braid_type)v->type->tensor_type->elem_type;
 	if (!prog_type_size(type)) {
-		build_fail(b, -EOPNOTSUPP, "input '%s' has element type %d, which is not supported",
-			   v->name, (int)type);
+		build_fail(b, -EOPNOTSUPP, "input '%s' is of type %s, which is not supported",
+			   v->name, prog_type_name((int)type));
 		return;
 	}
 	shape = v->type->tensor_type->shape;
@@ -278,8 +278,9 @@ static void add_outputs(struct import *im, const Onnx__GraphProto *g, struct sco
 		if (type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE &&
 		    type->tensor_type && type->tensor_type->elem_type &&
 		    type->tensor_type->elem_type != (int)build_t(b, t)->type) {
-			build_fail(b, -EINVAL, "output '%s' has element type %d, the file says %d",
-				   v->name, build_t(b, t)->type, type->tensor_type->elem_type);
+			build_fail(b, -EINVAL, "output '%s' is of type %s, the file says %s",
+				   v->name, prog_type_name((int)build_t(b, t)->type),
+				   prog_type_name(type->tensor_type->elem_type));
 			return;
 		}
 		build_output(b, v->name, t);

@@ -95,7 +95,8 @@ static void emit_eye_like(struct emit *e)
 
 	size = type > 0 && type < 64 ? prog_type_size((enum braid_type)type) : 0;
 	if (!size || x->rank != 2) {
-		emit_fail(e, -EOPNOTSUPP, "element type %lld, rank %u", (long long)type, x->rank);
+		emit_fail(e, -EOPNOTSUPP, "type %s, rank %u",
+			  type > 0 && type < 64 ? prog_type_name((int)type) : "unknown", x->rank);
 		return;
 	}
 	t = build_const_new(e->b, (enum braid_type)type, 2, x->dims, &data);
@@ -129,7 +130,7 @@ static void emit_range(struct emit *e)
 		return;
 	if (emit_x(e, 1)->type != type || emit_x(e, 2)->type != type ||
 	    (type != BRAID_TYPE_F32 && type != BRAID_TYPE_F64 && !op_is_int(type))) {
-		emit_fail(e, -EOPNOTSUPP, "element type %d", type);
+		emit_fail(e, -EOPNOTSUPP, "of type %s", prog_type_name((int)type));
 		return;
 	}
 	count = ceil((to - from) / by);
@@ -208,8 +209,8 @@ static void emit_window(struct emit *e)
 	if (emit_failed(e))
 		return;
 	if (n < 1 || n > 1 << 24 || type != BRAID_TYPE_F32) {
-		emit_fail(e, -EOPNOTSUPP, "size %lld of element type %lld", (long long)n,
-			  (long long)type);
+		emit_fail(e, -EOPNOTSUPP, "size %lld, or another type than float",
+			  (long long)n);
 		return;
 	}
 	if (!strcmp(name, "HammingWindow")) {

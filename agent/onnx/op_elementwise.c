@@ -376,8 +376,8 @@ static void emit_cast(struct emit *e)
 		return;
 	to = emit_attr_int(e, "to", 0);
 	if (to < 0 || to > 64 || !prog_type_size((enum braid_type)to)) {
-		emit_fail(e, -EOPNOTSUPP, "casts to element type %s",
-			  to == 8 ? "string" : "that is not known here");
+		emit_fail(e, -EOPNOTSUPP, "casts to type %s are not supported",
+			  to < 0 || to > 64 ? "unknown" : prog_type_name((int)to));
 		return;
 	}
 	cast(e, (enum braid_type)to);

@@ -67,7 +67,7 @@ static void emit_quantize(struct emit *e)
 		}
 	}
 	if (type != BRAID_TYPE_U8 && type != BRAID_TYPE_I8) {
-		emit_fail(e, -EOPNOTSUPP, "to element type %d", type);
+		emit_fail(e, -EOPNOTSUPP, "to type %s", prog_type_name((int)type));
 		return;
 	}
 	if (emit_need_type(e, 0, EMIT_BIT(BRAID_TYPE_F32)) &&

@@ -131,8 +131,8 @@ uint32_t onnx_tensor(struct build *b, const Onnx__TensorProto *t, const char *wh
 	if (t->segment)
 		return refuse(b, what, "segments are not supported");
 	if (!prog_type_size(type) || t->n_string_data)
-		return build_fail(b, -EOPNOTSUPP, "tensor '%s': element type %d is not supported",
-				  what, t->data_type);
+		return build_fail(b, -EOPNOTSUPP, "tensor '%s': type %s is not supported", what,
+				  prog_type_name(t->data_type));
 	if (t->n_dims > PROG_MAX_RANK)
 		return build_fail(b, -EOPNOTSUPP, "tensor '%s': rank %zu is above %u", what,
 				  t->n_dims, PROG_MAX_RANK);

@@ -175,7 +175,8 @@ static uint32_t sized_tensor(struct build *b, enum braid_type type, uint32_t ran
 		return 0;
 	size = prog_type_size(type);
 	if (!size)
-		return build_fail(b, -EOPNOTSUPP, "element type %d is not supported", type);
+		return build_fail(b, -EOPNOTSUPP, "type %s is not supported",
+				  prog_type_name((int)type));
 	if (rank > PROG_MAX_RANK)
 		return build_fail(b, -EOPNOTSUPP, "rank %u is above %u", rank, PROG_MAX_RANK);
 	for (uint32_t i = 0; i < rank; i++) {

@@ -134,8 +134,8 @@ uint32_t build_binary(struct build *b, enum prog_binary fn, uint32_t x, uint32_t
 	if (b->err)
 		return 0;
 	if (type != build_t(b, y)->type)
-		return build_fail(b, -EINVAL, "operands of types %d and %d", type,
-				  build_t(b, y)->type);
+		return build_fail(b, -EINVAL, "operands of types %s and %s",
+				  prog_type_name((int)type), prog_type_name((int)build_t(b, y)->type));
 	if (!build_broadcast(b, x, y, &rank, dims))
 		return build_fail(b, -EINVAL, "shapes of the operands do not broadcast");
 	op = build_op(b, PROG_BINARY, 2, in, 1);
@@ -158,8 +158,9 @@ uint32_t build_where(struct build *b, uint32_t cond, uint32_t x, uint32_t y)
 	if (c->type != BRAID_TYPE_BOOL)
 		return build_fail(b, -EINVAL, "the condition is not boolean");
 	if (build_t(b, x)->type != build_t(b, y)->type)
-		return build_fail(b, -EINVAL, "operands of types %d and %d", build_t(b, x)->type,
-				  build_t(b, y)->type);
+		return build_fail(b, -EINVAL, "operands of types %s and %s",
+				  prog_type_name((int)build_t(b, x)->type),
+				  prog_type_name((int)build_t(b, y)->type));
 	if (!build_broadcast(b, x, y, &rank, dims))
 		return build_fail(b, -EINVAL, "shapes of the operands do not broadcast");
 
@@ -354,7 +355,8 @@ uint32_t build_gemm(struct build *b, uint32_t x, uint32_t y, uint32_t bias,
 	if (s->rank < 2 || t->rank < 2)
 		return build_fail(b, -EINVAL, "a matrix product of ranks %u and %u", s->rank, t->rank);
 	if (s->type != t->type)
-		return build_fail(b, -EINVAL, "a matrix product of types %d and %d", s->type, t->type);
+		return build_fail(b, -EINVAL, "a matrix product of types %s and %s",
+				  prog_type_name((int)s->type), prog_type_name((int)t->type));
 	k = s->dims[s->rank - (trans_a ? 2 : 1)];
 	if (k != t->dims[t->rank - (trans_b ? 1 : 2)])
 		return build_fail(b, -EINVAL, "inner extents %lld and %lld differ", (long long)k,

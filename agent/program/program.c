@@ -30,6 +30,25 @@ size_t prog_type_size(enum braid_type t)
 	return 0;
 }
 
+/* Those without a size too: they stand in files, and are refused by name. */
+static const char *const type_names[] = {
+	[BRAID_TYPE_F32] = "float", [BRAID_TYPE_U8] = "uint8", [BRAID_TYPE_I8] = "int8",
+	[BRAID_TYPE_U16] = "uint16", [BRAID_TYPE_I16] = "int16", [BRAID_TYPE_I32] = "int32",
+	[BRAID_TYPE_I64] = "int64", [8] = "string", [BRAID_TYPE_BOOL] = "bool",
+	[BRAID_TYPE_F16] = "float16", [BRAID_TYPE_F64] = "double", [BRAID_TYPE_U32] = "uint32",
+	[BRAID_TYPE_U64] = "uint64", [14] = "complex64", [15] = "complex128",
+	[BRAID_TYPE_BF16] = "bfloat16", [17] = "float8e4m3fn", [18] = "float8e4m3fnuz",
+	[19] = "float8e5m2", [20] = "float8e5m2fnuz", [21] = "uint4", [22] = "int4",
+};
+
+const char *prog_type_name(int type)
+{
+	if (type < 0 || (size_t)type >= sizeof(type_names) / sizeof(*type_names) ||
+	    !type_names[type])
+		return "an unknown type";
+	return type_names[type];
+}
+
 static const char *const kind_names[PROG_KINDS] = {
 	[PROG_CONV] = "conv",
 	[PROG_CONV_TRANSPOSE] = "conv-transpose",

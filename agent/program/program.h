@@ -435,6 +435,9 @@ void program_free(struct program *p);
 /** prog_type_size() - bytes of one element, 0 for a type we do not know */
 size_t prog_type_size(enum braid_type t);
 
+/** prog_type_name() - as ONNX's files name it, for messages; any number will do */
+const char *prog_type_name(int type);
+
 /** prog_kind_name() - for messages and profiles, never NULL */
 const char *prog_kind_name(enum prog_kind kind);
 
