@@ -84,7 +84,6 @@ int conn_open(struct braid *b)
 	ret = sync_connect(b, &info);
 	if (ret)
 		return ret;
-	b->max_message = info.max_message < WIRE_MAX_BYTES ? info.max_message : WIRE_MAX_BYTES;
 	watch(b, b->sock);
 	return 0;
 }
@@ -103,7 +102,9 @@ void conn_shut(struct braid *b)
 /* The reader saw the end of the connection. */
 static void conn_lost(struct braid *b)
 {
-	close(b->sock);		/* leaves the epoll set by itself */
+	/* A child of the tenant's may have it too: closing is not leaving then. */
+	epoll_ctl(b->epoll, EPOLL_CTL_DEL, b->sock, NULL);
+	close(b->sock);
 	b->sock = -1;
 	b->broken = false;
 	b->down_since = conn_now();
@@ -122,7 +123,7 @@ static void try_again(struct braid *b)
 
 	ret = sync_connect(b, &info);
 	if (!ret)
-		ret = sync_restore(b);
+		ret = sync_restore(b, &info);
 	if (!ret) {
 		arm_timer(b, 0);
 		watch(b, b->sock);
@@ -172,11 +173,12 @@ static void take_reply(struct braid *b, const struct braid_msg *head, size_t byt
 	}
 	*at = c->next;
 	c->ret = wire_decode_reply(c->cmd, b->in, bytes, c->arg);
-	if (c->fd)
-		*c->fd = fd;
-	else if (fd >= 0)
-		close(fd);
 	c->done = true;
+	c->fd = fd;
+	if (c->taken)
+		c->taken(b, c);
+	if (c->fd >= 0)
+		close(c->fd);
 }
 
 /* One message; 1: took one, 0: nothing there, negative: the queue is gone. */
@@ -187,26 +189,24 @@ static int take_message(struct braid *b)
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
 			     .msg_control = ctl, .msg_controllen = sizeof(ctl) };
 	struct braid_msg head;
-	int fd = -1;
 	ssize_t n;
+	int fd;
 
 	n = recvmsg(b->sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	for (struct cmsghdr *cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
-		if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
-	if (n < (ssize_t)sizeof(head)) {
-		if (fd >= 0)
-			close(fd);
-		return -ECONNRESET;
-	}
-	memcpy(&head, b->in, sizeof(head));
-	if (head.type == BRAID_MSG_COMPLETIONS)
+	fd = sync_take_fd(&mh);
+	if (n >= (ssize_t)sizeof(head)) {
+		memcpy(&head, b->in, sizeof(head));
+		if (head.type != BRAID_MSG_COMPLETIONS) {
+			take_reply(b, &head, n, fd);
+			return 1;
+		}
 		take_completions(b, b->in + sizeof(head), n - sizeof(head));
-	else
-		take_reply(b, &head, n, fd);
-	return 1;
+	}
+	if (fd >= 0)
+		close(fd);
+	return n < (ssize_t)sizeof(head) ? -ECONNRESET : 1;
 }
 
 static int remaining_ms(uint64_t deadline, uint64_t limit)
@@ -230,9 +230,9 @@ static void read_once(struct braid *b, bool (*until)(const void *arg), const voi
 	if (b->sock < 0) {
 		ms = remaining_ms(deadline, b->next_try);
 		if (ms) {
-			pthread_mutex_unlock(&b->lock);
+			conn_unlock(b);
 			poll(NULL, 0, ms);
-			pthread_mutex_lock(&b->lock);
+			conn_lock(b);
 		}
 		if (conn_now() >= b->next_try)
 			try_again(b);
@@ -253,9 +253,21 @@ static void sleep_for_message(struct braid *b, uint64_t deadline)
 
 	if (b->sock < 0 || !ms)
 		return;
-	pthread_mutex_unlock(&b->lock);
+	conn_unlock(b);		/* what was taken for others is told before sleeping */
 	poll(&pfd, 1, ms);
-	pthread_mutex_lock(&b->lock);
+	conn_lock(b);
+}
+
+static void stop_reading(struct braid *b)
+{
+	b->reading = false;
+	if (b->waiters)
+		pthread_cond_broadcast(&b->cond);
+}
+
+int conn_dead(const struct braid *b)
+{
+	return braid_fail(-ECONNRESET, "%s: the queue went away and did not return", b->path);
 }
 
 int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
@@ -265,8 +277,7 @@ int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
 
 	while (!until(arg)) {
 		if (b->dead)
-			return braid_fail(-ECONNRESET, "%s: the queue went away and did not return",
-					  b->path);
+			return conn_dead(b);
 		if (last)
 			return -ETIMEDOUT;
 		if (b->reading) {
@@ -283,13 +294,26 @@ int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
 			/* With no time to wait: only what is there already. */
 			sleep_for_message(b, deadline);
 			read_once(b, until, arg, deadline);
-			b->reading = false;
-			if (b->waiters)
-				pthread_cond_broadcast(&b->cond);
+			stop_reading(b);
 		}
 		last = conn_now() >= deadline;
 	}
 	return 0;
+}
+
+static bool never(const void *arg)
+{
+	return false;
+}
+
+/* Take what is there without waiting for anything, the end as well. */
+void conn_look(struct braid *b)
+{
+	if (b->reading || b->dead)
+		return;
+	b->reading = true;
+	read_once(b, never, NULL, 0);
+	stop_reading(b);
 }
 
 void conn_forget(struct braid *b, struct call *call)
@@ -303,55 +327,71 @@ void conn_forget(struct braid *b, struct call *call)
 }
 
 /*
+ * The socket is full. The queue does not read from who does not read its
+ * replies, so somebody has to read while we wait: we do, if nobody does.
+ */
+static void wait_room(struct braid *b)
+{
+	struct pollfd pfd = { .fd = b->sock, .events = POLLOUT };
+	bool mine = !b->reading;
+
+	if (mine) {
+		b->reading = true;
+		pfd.events |= POLLIN;
+	}
+	conn_unlock(b);
+	/* Not ours, it may be closed meanwhile: then we are not to wait for long. */
+	poll(&pfd, 1, mine ? 1000 : 20);
+	conn_lock(b);
+	if (mine) {
+		if (b->sock >= 0)
+			read_once(b, never, NULL, 0);
+		stop_reading(b);
+	}
+}
+
+/*
  * Send a command; its reply comes through conn_pump(). A queue that is gone
  * is no error here: the call is marked lost.
  */
-int conn_send(struct braid *b, struct call *call, uint32_t nr, void *arg, int fd_in)
+int conn_send(struct braid *b, struct call *call, uint32_t nr, void *arg)
 {
-	char ctl[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { .iov_base = b->out };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	uint64_t link = b->link;
 	ssize_t n;
 
 	call->cmd = wire_cmd(nr);
 	call->arg = arg;
 	call->done = call->lost = false;
 	call->seq = ++b->seq;
-	if (b->sock < 0 || b->broken) {
-		call->lost = true;
-		return 0;
-	}
-	n = wire_encode_command(call->cmd, arg, call->seq, b->seen - b->seen_base, b->out,
-				b->max_message);
-	if (n < 0)
-		return braid_fail(n, "command %u does not fit a message", nr);
-	iov.iov_len = n;
-	if (fd_in >= 0) {
-		struct cmsghdr *cm = (struct cmsghdr *)ctl;
-
-		memset(ctl, 0, sizeof(ctl));
-		mh.msg_control = ctl;
-		mh.msg_controllen = sizeof(ctl);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &fd_in, sizeof(int));
+	for (;;) {
+		/* Over another connection it was sent already, or is not valid. */
+		if (b->sock < 0 || b->broken || b->link != link) {
+			call->lost = true;
+			return 0;
+		}
+		/* What was left by a dead queue and taken since is not this one's. */
+		n = wire_encode_command(call->cmd, arg, call->seq,
+					b->seen > b->seen_base ? b->seen - b->seen_base : 0,
+					b->out, b->max_message);
+		if (n < 0)
+			return braid_fail(n, "command %u does not fit a message", nr);
+		iov.iov_len = n;
+		n = sendmsg(b->sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n >= 0)
+			break;
+		if (errno == EAGAIN || errno == ENOBUFS) {
+			wait_room(b);
+		} else if (errno != EINTR) {
+			call->lost = true;
+			b->broken = true;
+			shutdown(b->sock, SHUT_RDWR);	/* wakes the reader, who closes */
+			return 0;
+		}
 	}
 	call->next = b->calls;
 	b->calls = call;
-	/*
-	 * Blocking, with the lock held: the queue never waits for us, so it
-	 * takes the message as soon as it runs.
-	 */
-	do {
-		n = sendmsg(b->sock, &mh, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0) {
-		conn_forget(b, call);
-		call->lost = true;
-		b->broken = true;
-		shutdown(b->sock, SHUT_RDWR);	/* wakes the reader, who closes */
-	}
 	return 0;
 }
 
@@ -375,19 +415,23 @@ int conn_wait_up(struct braid *b)
 }
 
 /* Send and wait. -ECONNRESET with the connection up or coming: try again. */
-int conn_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out)
+int conn_ask(struct braid *b, struct call *call, uint32_t nr, void *arg)
 {
-	struct call call = { .fd = fd_out };
 	int ret;
 
-	if (fd_out)
-		*fd_out = -1;
-	ret = conn_send(b, &call, nr, arg, fd_in);
-	if (!ret && !call.lost)
-		ret = conn_pump(b, call_over, &call, UINT64_MAX);
+	ret = conn_send(b, call, nr, arg);
+	if (!ret && !call->lost)
+		ret = conn_pump(b, call_over, call, UINT64_MAX);
 	if (ret) {
-		conn_forget(b, &call);
+		conn_forget(b, call);
 		return ret;
 	}
-	return call.lost ? -ECONNRESET : call.ret;
+	return call->lost ? -ECONNRESET : call->ret;
+}
+
+int conn_call(struct braid *b, uint32_t nr, void *arg)
+{
+	struct call call = { 0 };
+
+	return conn_ask(b, &call, nr, arg);
 }

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <braid.h>
 
@@ -50,6 +51,8 @@ enum slot_state {
 struct slot {
 	enum slot_state state;
 	bool sync;			/* braid_infer() waits for it itself */
+	bool cancelled;			/* is not sent again */
+	bool stranded;			/* a buffer of it was freed: likewise */
 	uint32_t gen;
 	uint64_t order;			/* of submission, for sending again */
 	uint64_t id;			/* the queue's, 0 until it answered */
@@ -59,13 +62,20 @@ struct slot {
 	struct braid_completion done;
 };
 
-/* A command that waits for its reply; lives on the caller's stack. */
+/*
+ * A command that waits for its reply; lives on the caller's stack. What a reply
+ * changes in the connection is done by @taken, in the reader and together with
+ * taking it in: when the caller wakes, the queue may have died and returned,
+ * and the ids of the reply mean nothing any more.
+ */
 struct call {
 	struct call *next;
 	const struct wire_cmd *cmd;
 	void *arg;
 	uint64_t seq;
-	int *fd;
+	void (*taken)(struct braid *b, struct call *call);
+	void *data;			/* taken's */
+	int fd;				/* that came; closed unless taken sets -1 */
 	int ret;
 	bool done;
 	bool lost;			/* the connection went first */
@@ -83,6 +93,7 @@ struct braid {
 	bool reading;			/* somebody is the reader */
 	bool dead;			/* patience is over */
 	bool broken;			/* sending failed: the reader will notice */
+	uint64_t link;			/* counts connections made */
 	unsigned int waiters;
 	unsigned int patience_ms;
 	uint64_t down_since, next_try;
@@ -103,6 +114,7 @@ struct braid {
 	uint32_t *ready;		/* ring of slot numbers */
 	uint32_t ready_head, n_ready;
 	uint32_t n_sent;
+	uint32_t n_async;		/* of them, braid_wait()'s */
 	uint64_t order;
 
 	uint8_t out[WIRE_MAX_BYTES];	/* message being sent */
@@ -118,22 +130,27 @@ void conn_lock(struct braid *b);
 void conn_unlock(struct braid *b);
 int conn_open(struct braid *b);
 void conn_shut(struct braid *b);
-int conn_send(struct braid *b, struct call *call, uint32_t nr, void *arg, int fd_in);
+int conn_send(struct braid *b, struct call *call, uint32_t nr, void *arg);
 int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
 	      uint64_t deadline);
-int conn_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out);
+int conn_call(struct braid *b, uint32_t nr, void *arg);
+int conn_ask(struct braid *b, struct call *call, uint32_t nr, void *arg);
 int conn_wait_up(struct braid *b);
+void conn_look(struct braid *b);
+int conn_dead(const struct braid *b);
 void conn_forget(struct braid *b, struct call *call);
 
 /* sync.c: a fresh socket, before anybody else uses it */
 int sync_connect(struct braid *b, struct braid_get_info *info);
-int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out);
-int sync_restore(struct braid *b);
+int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in);
+int sync_restore(struct braid *b, const struct braid_get_info *info);
+int sync_take_fd(struct msghdr *mh);
 
 /* request.c */
 void request_completed(struct braid *b, const struct braid_completion *c);
 void request_fail_all(struct braid *b, int err);
 int request_resubmit(struct braid *b);
+void request_strand(struct braid *b, const struct braid_buf *buf);
 void request_free_all(struct braid *b);
 
 /* model.c */

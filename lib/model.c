@@ -37,10 +37,39 @@ static struct braid_model_get model_arg(struct braid_model *m)
 	};
 }
 
-static int model_get(struct braid *b, const char *name, uint32_t flags, uint64_t id,
+/*
+ * Link it, or drop it for the handle that is there. In the reader: a queue
+ * that returns before the caller wakes must find it in the list.
+ */
+static void model_taken(struct braid *b, struct call *call)
+{
+	const struct braid_model_get *arg = call->arg;
+	struct braid_model **m = call->data, *known;
+
+	if (!call->ret && (arg->n_inputs > BRAID_MAX_TENSORS ||
+			   arg->n_outputs > BRAID_MAX_TENSORS - arg->n_inputs))
+		call->ret = -EBADMSG;
+	if (call->ret)
+		return;
+	for (known = b->models; known; known = known->next)
+		if (known->id == arg->id && !known->gone)
+			break;
+	if (known) {
+		free(*m);
+		*m = known;
+	} else {
+		model_fill(*m, arg);
+		(*m)->next = b->models;
+		b->models = *m;
+	}
+	(*m)->users++;
+}
+
+/* By name, or the one after @prev, or the first. */
+static int model_get(struct braid *b, const char *name, const struct braid_model *prev,
 		     struct braid_model **out)
 {
-	struct braid_model *m = model_new(), *known;
+	struct braid_model *m = model_new();
 	struct braid_model_get arg;
 	int ret;
 
@@ -48,36 +77,27 @@ static int model_get(struct braid *b, const char *name, uint32_t flags, uint64_t
 		return braid_fail(-ENOMEM, "no memory");
 	conn_lock(b);
 	do {
+		struct call call = { .taken = model_taken, .data = &m };
+
 		arg = model_arg(m);
-		arg.flags = flags;
-		arg.id = id;
 		if (name)
 			strncpy(arg.name, name, sizeof(arg.name) - 1);
+		else
+			arg.flags = BRAID_MODEL_GET_NEXT;
 		ret = conn_wait_up(b);
+		if (prev)
+			arg.id = prev->id;	/* another one after a reconnection */
 		if (!ret)
-			ret = conn_call(b, BRAID_NR_MODEL_GET, &arg, -1, NULL);
+			ret = conn_ask(b, &call, BRAID_NR_MODEL_GET, &arg);
 	} while (ret == -ECONNRESET && !b->dead);
-	if (!ret && arg.n_inputs + arg.n_outputs > BRAID_MAX_TENSORS)
-		ret = -EBADMSG;
-	if (ret) {
-		free(m);
-		goto out;
-	}
-	for (known = b->models; known; known = known->next)
-		if (known->id == arg.id && !known->gone)
-			break;
-	if (known) {
-		free(m);
-		m = known;
-	} else {
-		model_fill(m, &arg);
-		m->next = b->models;
-		b->models = m;
-	}
-	m->users++;
-	*out = m;
-out:
+	if (ret && !b->dead)
+		braid_fail(ret, "model %s: %s", name ? name : "after the last one",
+			   strerror(-ret));
 	conn_unlock(b);
+	if (ret)
+		free(m);
+	else
+		*out = m;
 	return ret;
 }
 
@@ -88,14 +108,14 @@ API int braid_model_find(struct braid *b, const char *name, struct braid_model *
 	if (!*name || strlen(name) >= BRAID_NAME_MAX)
 		return braid_fail(-EINVAL, "model name '%s': 1 to %d characters", name,
 				  BRAID_NAME_MAX - 1);
-	ret = model_get(b, name, 0, 0, out);
+	ret = model_get(b, name, NULL, out);
 	return ret == -ENOENT ? braid_fail(ret, "no model '%s'", name) : ret;
 }
 
 API int braid_model_next(struct braid *b, const struct braid_model *prev,
 			 struct braid_model **out)
 {
-	int ret = model_get(b, NULL, BRAID_MODEL_GET_NEXT, prev ? prev->id : 0, out);
+	int ret = model_get(b, NULL, prev, out);
 
 	return ret == -ENOENT ? braid_fail(ret, "no further model") : ret;
 }
@@ -107,9 +127,9 @@ API void braid_model_put(struct braid *b, struct braid_model *m)
 	if (!m)
 		return;
 	conn_lock(b);
-	if (!--m->users) {
-		for (at = &b->models; *at != m; at = &(*at)->next)
-			;
+	for (at = &b->models; *at && *at != m; at = &(*at)->next)
+		;
+	if (*at && !--m->users) {
 		*at = m->next;
 		free(m);
 	}
@@ -131,7 +151,7 @@ int model_restore(struct braid *b, struct braid_model *m)
 		return -ENOMEM;
 	arg = model_arg(now);
 	memcpy(arg.name, m->name, sizeof(arg.name));
-	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1, NULL);
+	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1);
 	tensors = (m->n_inputs + m->n_outputs) * sizeof(m->tensors[0]);
 	if (ret == -ENOENT) {
 		m->gone = true;

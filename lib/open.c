@@ -95,7 +95,7 @@ API int braid_info(struct braid *b, struct braid_get_info *info)
 		*info = (struct braid_get_info){ .size = sizeof(*info) };
 		ret = conn_wait_up(b);
 		if (!ret)
-			ret = conn_call(b, BRAID_NR_GET_INFO, info, -1, NULL);
+			ret = conn_call(b, BRAID_NR_GET_INFO, info);
 	} while (ret == -ECONNRESET && !b->dead);
 	conn_unlock(b);
 	return ret;

@@ -11,18 +11,11 @@
 #include <string.h>
 
 #include "lib/conn.h"
+#include "lib/request.h"
 
 #define API __attribute__((visibility("default")))
 
 #define MAX_SLOTS	65536u
-
-/* A SUBMIT while it is put together. */
-struct batch {
-	struct braid_request reqs[BRAID_MAX_BATCH];
-	struct braid_slice *slices;
-	uint32_t slots[BRAID_MAX_BATCH];
-	unsigned int n, n_slices, max_slices;
-};
 
 static int slots_grow(struct braid *b)
 {
@@ -53,14 +46,21 @@ static int slots_grow(struct braid *b)
 	return 0;
 }
 
-static void slot_free(struct braid *b, struct slot *s)
+/* The queue has it no more. */
+static void slot_unsent(struct braid *b, const struct slot *s)
+{
+	b->n_sent--;
+	b->n_async -= !s->sync;
+}
+
+void request_free(struct braid *b, struct slot *s)
 {
 	s->state = SLOT_FREE;
 	s->gen++;
 	b->free_slots[b->n_free++] = s - b->slots;
 }
 
-static int slot_new(struct braid *b, const struct braid_job_desc *job, bool sync,
+int request_new(struct braid *b, const struct braid_job_desc *job, bool sync,
 		    uint32_t *number)
 {
 	uint32_t n = job->model->n_inputs + job->model->n_outputs;
@@ -86,14 +86,16 @@ static int slot_new(struct braid *b, const struct braid_job_desc *job, bool sync
 	s->desc.io = NULL;	/* s->at; the caller's may be gone by now */
 	s->state = SLOT_SENT;
 	s->sync = sync;
+	s->cancelled = s->stranded = false;
 	s->id = 0;
 	s->order = ++b->order;
 	b->n_sent++;
+	b->n_async += !sync;
 	*number = b->free_slots[--b->n_free];
 	return 0;
 }
 
-static void batch_add(struct braid *b, struct batch *t, uint32_t number)
+void request_add(struct braid *b, struct batch *t, uint32_t number)
 {
 	struct slot *s = &b->slots[number];
 	const struct braid_model *m = s->desc.model;
@@ -116,7 +118,7 @@ static void batch_add(struct braid *b, struct batch *t, uint32_t number)
 	t->slots[t->n++] = number;
 }
 
-static struct braid_submit batch_arg(struct batch *t)
+struct braid_submit request_submit_arg(struct batch *t)
 {
 	return (struct braid_submit){
 		.size = sizeof(struct braid_submit),
@@ -150,13 +152,15 @@ void request_completed(struct braid *b, const struct braid_completion *c)
 	uint32_t number = (uint32_t)c->user_data;
 	struct slot *s = number < b->n_slots ? &b->slots[number] : NULL;
 
-	if (!s || s->state != SLOT_SENT || s->gen != c->user_data >> 32)
+	if (!s || s->state != SLOT_SENT || s->gen != c->user_data >> 32) {
+		b->seen++;	/* nobody takes it, and it takes no place */
 		return;
+	}
 	s->done = *c;
 	s->done.size = sizeof(s->done);
 	s->done.user_data = s->desc.user_data;
 	s->state = SLOT_READY;
-	b->n_sent--;
+	slot_unsent(b, s);
 	if (!s->sync)
 		b->ready[(b->ready_head + b->n_ready++) % b->n_slots] = number;
 }
@@ -193,12 +197,12 @@ static int by_order(const void *x, const void *y, void *arg)
 
 static int batch_send_again(struct braid *b, struct batch *t)
 {
-	struct braid_submit arg = batch_arg(t);
+	struct braid_submit arg = request_submit_arg(t);
 	int ret;
 
 	if (!t->n)
 		return 0;
-	ret = sync_call(b, BRAID_NR_SUBMIT, &arg, -1, NULL);
+	ret = sync_call(b, BRAID_NR_SUBMIT, &arg, -1);
 	if (ret && !arg.error)
 		return ret;
 	if (arg.error == -EAGAIN || arg.error == -EDQUOT)
@@ -213,6 +217,14 @@ static int batch_send_again(struct braid *b, struct batch *t)
 	}
 	t->n = 0;
 	return 0;
+}
+
+/* What a request ends with instead of being sent again, 0 for nothing. */
+static int not_again(const struct slot *s)
+{
+	if (s->cancelled)
+		return -ECANCELED;
+	return s->desc.model->gone || s->stranded ? -ENOENT : 0;
 }
 
 /* Send everything again, in the order it was first sent. */
@@ -242,13 +254,18 @@ int request_resubmit(struct braid *b)
 		while (i < n) {
 			struct slot *s = &b->slots[list[i]];
 
-			if (s->desc.model->gone) {
-				complete_here(b, list[i++], -ENOENT);
-				continue;
+			int status = not_again(s);
+
+			if (!status && !batch_fits(b, t, s->desc.model->n_inputs +
+						   s->desc.model->n_outputs)) {
+				if (t->n)
+					break;
+				status = -EMSGSIZE;	/* of a queue with other limits */
 			}
-			if (!batch_fits(b, t, s->desc.model->n_inputs + s->desc.model->n_outputs))
-				break;
-			batch_add(b, t, list[i++]);
+			if (status)
+				complete_here(b, list[i++], status);
+			else
+				request_add(b, t, list[i++]);
 		}
 		while ((ret = batch_send_again(b, t)) == -EINPROGRESS) {
 			/* One was refused; the rest goes as a batch of its own. */
@@ -256,7 +273,7 @@ int request_resubmit(struct braid *b)
 
 			t->n = t->n_slices = 0;
 			for (unsigned int k = 0; k < left; k++)
-				batch_add(b, t, t->slots[k]);
+				request_add(b, t, t->slots[k]);
 		}
 		t->n = t->n_slices = 0;
 	}
@@ -268,6 +285,19 @@ out:
 	return ret;
 }
 
+/* A buffer goes: the queue lets what uses it end, but another queue never will. */
+void request_strand(struct braid *b, const struct braid_buf *buf)
+{
+	for (uint32_t i = 0; i < b->n_slots; i++) {
+		struct slot *s = &b->slots[i];
+
+		if (s->state != SLOT_SENT)
+			continue;
+		for (uint32_t k = 0; k < s->desc.model->n_inputs + s->desc.model->n_outputs; k++)
+			s->stranded |= s->at[k].buf == buf;
+	}
+}
+
 void request_free_all(struct braid *b)
 {
 	for (uint32_t i = 0; i < b->n_slots; i++)
@@ -277,14 +307,7 @@ void request_free_all(struct braid *b)
 	free(b->ready);
 }
 
-static bool call_over(const void *arg)
-{
-	const struct call *c = arg;
-
-	return c->done || c->lost;
-}
-
-static int refused(int err, uint32_t which)
+int request_refused(int err, uint32_t which)
 {
 	const char *why = err == -EAGAIN ? "too many outstanding, take completions" :
 			  err == -EDQUOT ? "over the owner's quota of requests" :
@@ -296,49 +319,71 @@ static int refused(int err, uint32_t which)
 	return braid_fail(err, "job %u: %s", which, why);
 }
 
+/* Those from @from on were not taken. */
+static void batch_drop(struct braid *b, const struct batch *t, uint32_t from)
+{
+	for (uint32_t i = from; i < t->n; i++) {
+		struct slot *s = &b->slots[t->slots[i]];
+
+		slot_unsent(b, s);
+		request_free(b, s);
+	}
+}
+
+/*
+ * In the reader, so that what was refused is never sent again, nor an id of
+ * this queue's taken for one of the next.
+ */
+void request_taken(struct braid *b, struct call *call)
+{
+	struct braid_submit *arg = call->arg;
+	const struct batch *t = call->data;
+
+	if (call->ret && !arg->error)
+		arg->error = call->ret;
+	if (arg->accepted > t->n)
+		arg->accepted = t->n;
+	set_ids(b, t, arg->first_id, arg->accepted);
+	batch_drop(b, t, arg->accepted);
+}
+
 /* One message's worth of jobs; the lock is held. */
 static int submit_batch(struct braid *b, struct batch *t, const struct braid_job_desc *jobs,
-			unsigned int n, bool sync)
+			unsigned int first, unsigned int n)
 {
-	struct call call = { 0 };
+	struct call call = { .taken = request_taken, .data = t };
 	struct braid_submit arg;
 	uint32_t number;
 	int ret = 0;
 
+	if (b->dead)
+		return conn_dead(b);
 	t->n = t->n_slices = 0;
-	while (t->n < n) {
-		const struct braid_model *m = jobs[t->n].model;
+	while (first + t->n < n) {
+		const struct braid_job_desc *job = &jobs[first + t->n];
 
-		if (m->gone)
-			ret = braid_fail(-ENOENT, "job %u: the model is gone", t->n);
-		if (!ret && !batch_fits(b, t, m->n_inputs + m->n_outputs))
+		if (job->model->gone)
+			ret = braid_fail(-ENOENT, "job %u: the model is gone", first + t->n);
+		if (!ret && !batch_fits(b, t, job->model->n_inputs + job->model->n_outputs))
 			break;
 		if (!ret)
-			ret = slot_new(b, &jobs[t->n], sync, &number);
+			ret = request_new(b, job, false, &number);
 		if (ret)
 			break;
-		batch_add(b, t, number);
+		request_add(b, t, number);
 	}
 	if (!t->n)
 		return ret ? ret : braid_fail(-EMSGSIZE, "job does not fit a message");
-	arg = batch_arg(t);
-	ret = conn_send(b, &call, BRAID_NR_SUBMIT, &arg, -1);
-	if (!ret && !call.lost)
-		ret = conn_pump(b, call_over, &call, UINT64_MAX);
-	conn_forget(b, &call);
-	if (call.lost || b->dead)
-		return t->n;	/* they are in slots: they will be sent again, or fail there */
-	if (!ret)
-		ret = call.ret;
-	if (ret && !arg.error)
-		arg.error = ret;
-	set_ids(b, t, arg.first_id, arg.accepted);
-	for (unsigned int i = arg.accepted; i < t->n; i++) {
-		slot_free(b, &b->slots[t->slots[i]]);
-		b->n_sent--;
+	arg = request_submit_arg(t);
+	ret = conn_ask(b, &call, BRAID_NR_SUBMIT, &arg);
+	if (!call.done) {
+		if (call.lost)
+			return t->n;	/* they will be sent again, or fail there */
+		batch_drop(b, t, 0);
+		return ret;
 	}
 	if (arg.error)
-		refused(arg.error, arg.accepted);
+		request_refused(arg.error, first + arg.accepted);
 	return arg.accepted ? (int)arg.accepted : arg.error;
 }
 
@@ -353,7 +398,7 @@ API int braid_submit(struct braid *b, const struct braid_job_desc *jobs, unsigne
 		return braid_fail(-EMSGSIZE, "%u jobs, at most %d", n, BRAID_MAX_BATCH);
 	conn_lock(b);
 	while (taken < n) {
-		ret = submit_batch(b, &t, jobs + taken, n - taken, false);
+		ret = submit_batch(b, &t, jobs, taken, n);
 		if (ret < 0)
 			break;
 		taken += ret;
@@ -368,7 +413,7 @@ static bool something_ready(const void *arg)
 {
 	const struct braid *b = arg;
 
-	return b->n_ready || !b->n_sent;
+	return b->n_ready || !b->n_async;
 }
 
 API int braid_wait(struct braid *b, struct braid_completion *out, unsigned int max,
@@ -379,8 +424,13 @@ API int braid_wait(struct braid *b, struct braid_completion *out, unsigned int m
 	int ret = 0;
 
 	conn_lock(b);
+	/* With nothing outstanding braid_fd() may still tell the connection's end. */
+	if (!b->n_ready && !b->n_async)
+		conn_look(b);
 	if (!b->n_ready)
 		ret = conn_pump(b, something_ready, b, deadline);
+	if (!b->n_ready && b->dead)
+		ret = conn_dead(b);
 	for (; n < max && b->n_ready; n++) {
 		struct slot *s = &b->slots[b->ready[b->ready_head]];
 
@@ -388,148 +438,60 @@ API int braid_wait(struct braid *b, struct braid_completion *out, unsigned int m
 		b->ready_head = (b->ready_head + 1) % b->n_slots;
 		b->n_ready--;
 		b->seen++;
-		slot_free(b, s);
+		request_free(b, s);
 	}
 	conn_unlock(b);
 	return n ? (int)n : ret == -ETIMEDOUT ? 0 : ret;
 }
 
+/* A request that may end, and its slot be another's, while we wait. */
+struct cancel_wait {
+	const struct braid *b;
+	uint32_t number, gen;
+};
+
+/* Its id is known, or that it has none: it is over, or there is no connection. */
+static bool cancel_may_go(const void *arg)
+{
+	const struct cancel_wait *w = arg;
+	const struct slot *s = &w->b->slots[w->number];
+
+	return s->state != SLOT_SENT || s->gen != w->gen || s->id || w->b->sock < 0 ||
+	       w->b->broken;
+}
+
+/* Give one request up; false: it was over. The lock is held. */
+static bool cancel_one(struct braid *b, uint32_t number)
+{
+	struct cancel_wait w = { .b = b, .number = number, .gen = b->slots[number].gen };
+	struct braid_cancel arg = { .size = sizeof(arg) };
+	struct slot *s;
+
+	/* Without a connection, this is what the next one will find. */
+	b->slots[number].cancelled = true;
+	/* Another thread's SUBMIT may be on its way. */
+	conn_pump(b, cancel_may_go, &w, UINT64_MAX);
+	s = &b->slots[number];
+	if (s->state != SLOT_SENT || s->gen != w.gen)
+		return s->gen == w.gen;
+	if (s->id && b->sock >= 0 && !b->broken) {
+		arg.id = s->id;
+		conn_call(b, BRAID_NR_CANCEL, &arg);
+	}
+	return true;
+}
+
 API int braid_cancel(struct braid *b, uint64_t user_data)
 {
-	int found = 0, ret;
+	int found = 0;
 
 	conn_lock(b);
 	for (uint32_t i = 0; i < b->n_slots; i++) {
-		struct braid_cancel arg = { .size = sizeof(arg) };
+		const struct slot *s = &b->slots[i];
 
-		if (b->slots[i].state != SLOT_SENT || b->slots[i].sync ||
-		    b->slots[i].desc.user_data != user_data || !b->slots[i].id)
-			continue;
-		arg.id = b->slots[i].id;
-		ret = conn_call(b, BRAID_NR_CANCEL, &arg, -1, NULL);
-		if (!ret || ret == -ENOENT)
-			found++;	/* ENOENT: its completion is on the way */
+		if (s->state == SLOT_SENT && !s->sync && s->desc.user_data == user_data)
+			found += cancel_one(b, i);
 	}
 	conn_unlock(b);
 	return found ? found : braid_fail(-ENOENT, "nothing outstanding with that user_data");
-}
-
-struct infer_wait {
-	const struct braid *b;
-	const struct call *call;
-	uint32_t number;
-};
-
-static bool infer_over(const void *arg)
-{
-	const struct infer_wait *w = arg;
-
-	return w->b->slots[w->number].state == SLOT_READY || (w->call->done && w->call->ret < 0);
-}
-
-/* A staging buffer of this connection's that nobody uses; the lock is held. */
-static struct braid_buf *staging_find(struct braid *b, size_t bytes)
-{
-	struct braid_buf *best = NULL;
-
-	for (struct braid_buf *buf = b->bufs; buf; buf = buf->next)
-		if (buf->staging && !buf->busy && buf->bytes >= bytes &&
-		    (!best || buf->bytes < best->bytes))
-			best = buf;
-	if (best)
-		best->busy = true;
-	return best;
-}
-
-static int staging_get(struct braid *b, size_t bytes, struct braid_buf **out)
-{
-	int ret;
-
-	conn_lock(b);
-	*out = staging_find(b, bytes);
-	conn_unlock(b);
-	if (*out)
-		return 0;
-	ret = braid_buf_new(b, bytes, out);
-	if (ret)
-		return ret;
-	conn_lock(b);
-	(*out)->staging = (*out)->busy = true;
-	conn_unlock(b);
-	return 0;
-}
-
-/* The lock is held. There is a completion, or a reply that says why not. */
-static int infer_run(struct braid *b, const struct braid_job_desc *job, struct batch *t)
-{
-	struct infer_wait w = { .b = b };
-	struct call call = { 0 };
-	struct braid_submit arg;
-	struct slot *s;
-	int ret;
-
-	if (job->model->gone)
-		return braid_fail(-ENOENT, "the model is gone");
-	ret = slot_new(b, job, true, &w.number);
-	if (ret)
-		return ret;
-	t->n = t->n_slices = 0;
-	batch_add(b, t, w.number);
-	arg = batch_arg(t);
-	arg.flags = BRAID_QUIET;	/* the completion says it all */
-	w.call = &call;
-	ret = conn_send(b, &call, BRAID_NR_SUBMIT, &arg, -1);
-	if (!ret)
-		ret = conn_pump(b, infer_over, &w, UINT64_MAX);
-	conn_forget(b, &call);
-	s = &b->slots[w.number];
-	if (s->state == SLOT_READY) {
-		ret = s->done.status;
-		b->seen++;
-		slot_free(b, s);
-		if (ret)
-			braid_fail(ret, "%s: %s", job->model->name, strerror(-ret));
-		return ret;
-	}
-	b->n_sent--;
-	slot_free(b, s);
-	return refused(call.done && call.ret < 0 ? call.ret : ret, 0);
-}
-
-API int braid_infer(struct braid *b, const struct braid_model *m, const void *const *inputs,
-		    void *const *outputs, int timeout_ms)
-{
-	uint64_t deadline = timeout_ms < 0 ? 0 : conn_now() + timeout_ms * 1000000ull;
-	struct braid_slice slices[BRAID_MAX_TENSORS];
-	struct batch t = { .slices = slices, .max_slices = BRAID_MAX_TENSORS };
-	struct braid_at at[BRAID_MAX_TENSORS];
-	uint32_t n = m->n_inputs + m->n_outputs;
-	struct braid_job_desc job = { .model = m, .io = at, .deadline_ns = deadline,
-				      .priority = BRAID_PRIORITY_NORMAL };
-	struct braid_buf *buf;
-	size_t bytes = 0;
-	int ret;
-
-	for (uint32_t i = 0; i < n; i++)
-		bytes += (m->tensors[i].bytes + 63) & ~63ull;
-	ret = staging_get(b, bytes, &buf);
-	if (ret)
-		return ret;
-	bytes = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		at[i] = (struct braid_at){ buf, bytes };
-		if (i < m->n_inputs)
-			memcpy((uint8_t *)buf->addr + bytes, inputs[i], m->tensors[i].bytes);
-		bytes += (m->tensors[i].bytes + 63) & ~63ull;
-	}
-	conn_lock(b);
-	ret = infer_run(b, &job, &t);
-	conn_unlock(b);
-	for (uint32_t i = m->n_inputs; !ret && i < n; i++)
-		memcpy(outputs[i - m->n_inputs], (uint8_t *)buf->addr + at[i].offset,
-		       m->tensors[i].bytes);
-	conn_lock(b);
-	buf->busy = false;
-	conn_unlock(b);
-	return ret;
 }
