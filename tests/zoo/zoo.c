@@ -15,7 +15,8 @@
 #include "tests/tap.h"
 #include "tools/zoo/models.h"
 
-#define MAX_OPS 20
+#define MAX_OPS	20
+#define LARGE	(32u << 20)
 
 struct op_count {
 	const char *op;
@@ -287,13 +288,19 @@ static void test_bytes(const char *name)
 {
 	struct zoo_options opt = defaults();
 	size_t one, two, other;
-	char *a = generate(name, &opt, &one), *b = generate(name, &opt, &two), *c;
+	char *a = generate(name, &opt, &one), *b, *c;
 	Onnx__ModelProto *m = onnx__model_proto__unpack(NULL, one, (const uint8_t *)a);
 
 	ok(m && sorted(m->graph) && unique_names(m->graph),
 	   "%s: nodes are sorted and names unique", name);
 	if (m)
 		onnx__model_proto__free_unpacked(m, NULL);
+	/* The largest take long; tests/zoo.t knows the digests of all. */
+	if (one > LARGE) {
+		free(a);
+		return;
+	}
+	b = generate(name, &opt, &two);
 	ok(one == two && !memcmp(a, b, one), "%s: one seed, one file", name);
 	opt.seed++;
 	c = generate(name, &opt, &other);

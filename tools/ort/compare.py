@@ -98,6 +98,7 @@ def main():
     p.add_argument("models", nargs="+", metavar="MODEL[:INPUT=DIMS]...")
     args = p.parse_args()
     rows = []
+    load = [os.getloadavg()[0]]
     print(f"{'model':<34} {'braid ms':>10} {'ort ms':>10} {'ratio':>7} {'of min':>7} {'rel L2':>9}")
     for m in args.models:
         path, *dims = m.split(":")
@@ -106,6 +107,7 @@ def main():
         print(f"{r['model']:<34} {r['braid_median_ms']:>10.2f} {r['onnxruntime_median_ms']:>10.2f}"
               f" {r['ratio_median']:>7.2f} {r['ratio_min']:>7.2f} {r['relative_l2']:>9.1e}",
               flush=True)
+    load.append(os.getloadavg()[0])
     if args.json:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True,
                                 text=True).stdout.strip()
@@ -113,7 +115,8 @@ def main():
             json.dump({
                 "what": "CPU backend beside ONNX Runtime, one thread each, taking turns",
                 "date": datetime.date.today().isoformat(), "commit": commit,
-                "cpu": cpu_name(), "kernel": platform.release(),
+                "cpu": cpu_name(), "cores": os.cpu_count(),
+                "load_average_before_after": load, "kernel": platform.release(),
                 "onnxruntime": ort.__version__, "rounds": args.rounds, "runs": args.runs,
                 "models": rows,
             }, f, indent=2)
