@@ -62,6 +62,7 @@ static struct backend *be;
 static const struct { const char *name; int size; } used[] = {
 	{ "tiny_cnn", 0 }, { "tiny_mlp", 0 }, { "tiny_bert", 0 }, { "lstm", 0 }, { "gru", 0 },
 	{ "null", 0 }, { "squeezenet1_1", 64 }, { "mobilenet_v2", 64 }, { "efficientnet_b0", 64 },
+	{ "resnet50", 64 }, { "bert_6x384", 0 },
 };
 
 #define MODELS	(sizeof(used) / sizeof(used[0]))
