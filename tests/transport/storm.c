@@ -173,9 +173,12 @@ void storm_start(struct storm *s, const char *const *models, unsigned int n_mode
 {
 	fflush(stdout);
 	for (unsigned int i = 0; i < STORM_TENANTS; i++) {
-		s->pids[i] = fork();
-		if (!s->pids[i])
+		pid_t pid = fork();
+
+		/* The child shares this memory: only the parent may write. */
+		if (!pid)
 			be_tenant(s, models[i % n_models], i);
+		s->pids[i] = pid;
 	}
 	while (atomic_load(&s->ready) < STORM_TENANTS)
 		storm_sleep_ms(5);
