@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ways of doing a convolution, for k_conv.c to choose from. The prepare
+ * The ways of doing a convolution or its transpose, to choose from. The prepare
  * functions set co->kernel to what runs the choice.
  */
 #ifndef BRAID_AGENT_CPU_CONV_H
@@ -13,5 +13,8 @@ int dwconv_prepare(struct cpu_op *co);
 
 bool rowconv_fits(const struct cpu_op *co);
 int rowconv_prepare(struct cpu_op *co);
+
+bool upconv_fits(const struct cpu_op *co);
+int upconv_prepare(struct cpu_op *co);
 
 #endif

@@ -2,11 +2,13 @@
 /*
  * CONV_TRANSPOSE: output pixels whose coordinates leave the same remainder by
  * the stride meet the same taps of the kernel, and for these the operation is
- * a plain convolution of step 1. So it is igemm.c with a phase a remainder.
+ * a plain convolution of step 1. So it is igemm.c with a phase a remainder,
+ * but for enlargements, which k_upconv.c does.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/cpu/conv.h"
 #include "agent/cpu/igemm.h"
 
 #define MAX_PHASES	4096
@@ -68,9 +70,12 @@ static int prepare(struct cpu_op *co)
 {
 	const struct prog_conv *cv = &co->op->params.conv;
 	const struct prog_window *win = &cv->win;
-	struct igemm *g = calloc(1, sizeof(*g));
 	int64_t n[3], taps;
+	struct igemm *g;
 
+	if (upconv_fits(co))
+		return upconv_prepare(co);
+	g = calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;
 	igemm_geometry(co, g, cv->group);

@@ -49,6 +49,7 @@ struct cpu_dw_args;
  *         unary_has() is true
  * @epilogue: y[i] = fn(y[i] + residual[i]) or fn(y[i]) + residual[i]; the
  *            residual may be NULL
+ * @epilogue_to: the same from x to y; add, if any, comes before all else
  * @max: largest of n >= 1 floats; a NaN gives NaN
  * @sum: sum of n floats
  * @exp_sum: y[i] = exp(x[i] - shift); returns the sum
@@ -62,6 +63,8 @@ struct cpu_simd {
 	void (*dw)(const struct cpu_dw_args *a);
 	void (*unary)(float *y, const float *x, int64_t n, enum prog_fn fn,
 		      float alpha, float beta);
+	void (*epilogue_to)(float *y, const float *x, int64_t n, const struct cpu_epi *e,
+			    const float *add, const float *residual);
 	void (*epilogue)(float *y, int64_t n, const struct cpu_epi *e, const float *residual);
 	float (*max)(const float *x, int64_t n);
 	float (*sum)(const float *x, int64_t n);

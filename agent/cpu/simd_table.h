@@ -17,6 +17,7 @@ const struct cpu_simd ISA(cpu_simd) = {
 	.gemm = ISA(gemm),
 	.dw = ISA(dw),
 	.unary = ISA(unary),
+	.epilogue_to = ISA(epilogue_to),
 	.epilogue = ISA(epilogue),
 	.max = ISA(max),
 	.sum = ISA(sum),

@@ -11,7 +11,9 @@
 #define BRAID_AGENT_CPU_SIMD_VEC_H
 
 #include <math.h>
-#include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #include "agent/cpu/simd.h"
 
@@ -48,22 +50,49 @@ ISA_INLINE vf v_all(float x)
 	return x - zero;
 }
 
-/* The first n < ISA_VL floats, the rest zero. */
+/*
+ * The first n < ISA_VL floats, the rest zero; and the same stored. In pieces of
+ * constant size: a copy of variable size is a call.
+ */
+#ifdef __AVX512F__
+ISA_INLINE vf v_load_part(const float *p, int64_t n)
+{
+	return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+
+ISA_INLINE void v_store_part(float *p, vf v, int64_t n)
+{
+	_mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+#else
 ISA_INLINE vf v_load_part(const float *p, int64_t n)
 {
 	float t[ISA_VL] __attribute__((aligned(ISA_VL * 4))) = { 0 };
+	float *to = t;
 
-	memcpy(t, p, n * sizeof(float));
+	for (int k = ISA_VL / 2; k; k /= 2)
+		if (n & k) {
+			__builtin_memcpy(to, p, k * sizeof(float));
+			to += k;
+			p += k;
+		}
 	return v_load(t);
 }
 
 ISA_INLINE void v_store_part(float *p, vf v, int64_t n)
 {
 	float t[ISA_VL] __attribute__((aligned(ISA_VL * 4)));
+	const float *from = t;
 
 	v_store(t, v);
-	memcpy(p, t, n * sizeof(float));
+	for (int k = ISA_VL / 2; k; k /= 2)
+		if (n & k) {
+			__builtin_memcpy(p, from, k * sizeof(float));
+			from += k;
+			p += k;
+		}
 }
+#endif
 
 /* m ? a : b, where m is all ones or all zeros an element. */
 ISA_INLINE vf v_sel(vi m, vf a, vf b)

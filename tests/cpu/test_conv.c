@@ -118,7 +118,7 @@ static void conv_case(struct one *o, struct one_rng *g, bool transpose, int shap
 	struct prog_window *win = &o->op.params.conv.win;
 	int64_t x[5], w[5], y[5], group = 1, cg, mg;
 
-	/* shape: 0 any, 1 depthwise, 2 pointwise, 3 image, 4 wide */
+	/* shape: 0 any, 1 depthwise, 2 pointwise, 3 image, 4 wide, 5 enlargement */
 	for (int i = 0; i < 3; i++) {
 		bool flat = i == 0 && one_range(g, 0, 3);
 
@@ -130,6 +130,11 @@ static void conv_case(struct one *o, struct one_rng *g, bool transpose, int shap
 		win->pad_lo[i] = flat ? 0 : (int32_t)one_range(g, 0, win->kernel[i] - 1);
 		win->pad_hi[i] = flat ? 0 : (int32_t)one_range(g, 0, win->kernel[i] - 1);
 		x[i + 1] = flat ? 1 : one_range(g, 1, 13);
+		if (shape == 5) {
+			win->stride[i] = win->kernel[i];
+			win->dilation[i] = 1;
+			win->pad_lo[i] = win->pad_hi[i] = 0;
+		}
 	}
 	x[0] = one_range(g, 1, 2);
 	cg = one_range(g, 1, shape == 4 ? 70 : 20);
@@ -151,7 +156,8 @@ static void conv_case(struct one *o, struct one_rng *g, bool transpose, int shap
 
 		if (transpose) {
 			y[i + 1] = (x[i + 1] - 1) * win->stride[i] + span -
-				   win->pad_lo[i] - win->pad_hi[i] + one_range(g, 0, 1);
+				   win->pad_lo[i] - win->pad_hi[i] +
+				   (shape == 5 ? 0 : one_range(g, 0, 1));
 			if (y[i + 1] < 1)
 				y[i + 1] = 1;
 		} else {
@@ -345,6 +351,7 @@ int main(void)
 	convs(4, false, 3, "convolution of few channels", 100);
 	convs(5, false, 4, "convolution of many channels", 40);
 	convs(6, true, 0, "transposed convolution", 120);
+	convs(9, true, 5, "enlargement", 80);
 	convs(7, true, 1, "transposed depthwise convolution", 60);
 	gemms(8, 400);
 	return tap_done();
