@@ -29,16 +29,12 @@
 #define CLONES_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define CLONES_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512vl,avx512bw,avx512dq")))
 
-/* 0: baseline, 1: AVX2 and FMA, 2: AVX-512 F, VL, BW, DQ. A few loads. */
-static inline int clones_level(void)
-{
-	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
-		return 0;
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-		return 2;
-	return 1;
-}
+/**
+ * clones_level() - 0: baseline, 1: AVX2 and FMA, 2: AVX-512 F, VL, BW, DQ
+ *
+ * That of cpu_simd(); BRAID_CPU_ISA asks for less.
+ */
+int clones_level(void);
 
 #define CLONES(scope, name, params, args)				\
 	static CLONES_AVX512 void name##_avx512 params { name##_body args; }	\

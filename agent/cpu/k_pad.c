@@ -18,6 +18,8 @@
 #include "agent/cpu/kernel.h"
 #include "agent/cpu/walk.h"
 
+#define MAX_MAP	(1 << 24)	/* extents of the axes that have maps */
+
 struct pad {
 	uint32_t rank;			/* axes up to and with the row; at least 1 */
 	int64_t in_dims[PROG_MAX_RANK], out_dims[PROG_MAX_RANK];
@@ -191,6 +193,17 @@ static void pad_run(const struct cpu_run *run, const struct cpu_op *co,
 
 static int pad_check(const struct program *p, const struct prog_op *op, char *why, size_t len)
 {
+	const struct prog_tensor *y = &p->tensors[op->out[0]];
+	uint32_t rank = y->rank;
+	int64_t total = 0;
+
+	while (rank && !op->params.pad.lo[rank - 1] && !op->params.pad.hi[rank - 1])
+		rank--;
+	for (uint32_t i = 0; i < rank; i++)
+		total += y->dims[i];
+	if (total > MAX_MAP)
+		return cpu_refuse(op, why, len, "the padded axes' extents sum to %lld, %d are the limit",
+				  (long long)total, MAX_MAP);
 	if (!cpu_convertible(p->tensors[op->in[0]].type))
 		return cpu_refuse(op, why, len, "no padding of %s",
 				  prog_type_name(p->tensors[op->in[0]].type));
