@@ -272,6 +272,14 @@ void bq_completion_sent(struct bq_tenant *t)
 	t->sent++;
 }
 
+void bq_completion_unsent(struct bq_tenant *t, u32 n)
+{
+	for (; n && t->sent > t->seen; n--) {
+		t->unsent = t->unsent->prev;
+		t->sent--;
+	}
+}
+
 int bq_completion_seen(struct bq *q, struct bq_tenant *t, u64 total)
 {
 	if (total < t->seen || total > t->sent)

@@ -206,6 +206,16 @@ void bq_completion_pop(struct bq *q, struct bq_tenant *t);
 void bq_completion_sent(struct bq_tenant *t);
 
 /**
+ * bq_completion_unsent - the last records did not get on the wire after all
+ * @t: tenant
+ * @n: how many of them, at most those that are not yet seen
+ *
+ * Undoes that many bq_completion_sent(); for a message that was filled before
+ * the socket had no room for it. Linear in @n.
+ */
+void bq_completion_unsent(struct bq_tenant *t, u32 n);
+
+/**
  * bq_completion_seen - the tenant has taken records
  * @q: queue
  * @t: tenant

@@ -199,15 +199,12 @@ void client_completions(struct client *c)
 		struct braid_msg head;
 		struct braid_completion done[COMPLETIONS_A_MESSAGE];
 	} m;
-	struct bq_tenant look;
 	unsigned int n;
 	int ret;
 
 	while (!c->closed && !c->out_bytes) {
 		uint64_t before = c->tenant.sent;
 
-		/* Peek and advance; wind back if the socket has no room. */
-		look = c->tenant;
 		for (n = 0; n < COMPLETIONS_A_MESSAGE; n++) {
 			if (!bq_completion_peek(&c->tenant, &m.done[n]))
 				break;
@@ -223,8 +220,7 @@ void client_completions(struct client *c)
 		};
 		ret = send_message(c->watch.fd, &m, m.head.size, -1);
 		if (ret == -EAGAIN) {
-			c->tenant.unsent = look.unsent;
-			c->tenant.sent = look.sent;
+			bq_completion_unsent(&c->tenant, n);
 			break;
 		}
 		if (ret)

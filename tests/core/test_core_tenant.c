@@ -283,6 +283,15 @@ static void test_records(void)
 	bq_completion_sent(t);
 	is_int(t->sent, 4, "sending nothing counts nothing");
 	ok(!bq_completion_peek(t, &c), "all sent");
+	bq_completion_unsent(t, 2);
+	is_int(t->sent, 2, "two were not, after all");
+	ok(bq_completion_peek(t, &c) && c.id == 3, "so they come again");
+	bq_completion_unsent(t, 9);
+	is_int(t->sent, 1, "what was seen stays sent");
+	ok(bq_completion_peek(t, &c) && c.id == 2, "and the rest comes again");
+	for (i = 0; i < 3; i++)
+		bq_completion_sent(t);
+	ok(t->sent == 4 && !bq_completion_peek(t, &c), "all sent again");
 	is_int(bq_completion_seen(&w.q, t, 4), 0, "all seen");
 	is_int(t->outstanding, 0, "all free");
 	w_submit(&w, t, m);
