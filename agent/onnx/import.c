@@ -26,6 +26,7 @@ struct import {
 	const Onnx__ModelProto *model;
 	const struct load_config *cfg;
 	int64_t opset;
+	bool explained;
 };
 
 static void run_graph(struct import *im, const Onnx__GraphProto *g, struct scope *s, int depth);
@@ -295,6 +296,10 @@ static void explain(struct import *im, const Onnx__NodeProto *n, const char *nod
 	struct build *b = im->b;
 	char words[sizeof(b->why)];
 
+	/* Inside of an If the node that failed says it, not those around it. */
+	if (im->explained)
+		return;
+	im->explained = true;
 	snprintf(words, sizeof(words), "%s", b->why);
 	snprintf(b->why, sizeof(b->why), "operator %.64s%s%.64s (opset %lld), node '%.96s': %.240s",
 		 is_default_domain(n->domain) ? "" : n->domain,
