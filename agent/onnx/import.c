@@ -441,7 +441,7 @@ static void run_node(struct import *im, const Onnx__NodeProto *n, size_t number,
 		in[i] = scope_find(s, n->input[i]);
 		if (in[i] == PROG_NONE)
 			build_fail(b, -EINVAL,
-				   "input '%s' is written by no node before it (a cycle, nodes out of order, or a missing input)",
+				   "input '%s' is written by no node before it (a cycle, or out of order)",
 				   n->input[i]);
 		e.n_in = i + 1;
 	}

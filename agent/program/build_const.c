@@ -124,21 +124,45 @@ static int64_t to_int(double v, double lo, double hi)
 static void put(enum braid_type type, void *data, double v)
 {
 	switch (type) {
-	case BRAID_TYPE_F32: *(float *)data = v; return;
-	case BRAID_TYPE_F64: *(double *)data = v; return;
-	case BRAID_TYPE_U8: *(uint8_t *)data = to_int(v, 0, UINT8_MAX); return;
-	case BRAID_TYPE_BOOL: *(uint8_t *)data = v != 0; return;
-	case BRAID_TYPE_I8: *(int8_t *)data = to_int(v, INT8_MIN, INT8_MAX); return;
-	case BRAID_TYPE_U16: *(uint16_t *)data = to_int(v, 0, UINT16_MAX); return;
-	case BRAID_TYPE_I16: *(int16_t *)data = to_int(v, INT16_MIN, INT16_MAX); return;
-	case BRAID_TYPE_U32: *(uint32_t *)data = to_int(v, 0, UINT32_MAX); return;
-	case BRAID_TYPE_I32: *(int32_t *)data = to_int(v, INT32_MIN, INT32_MAX); return;
+	case BRAID_TYPE_F32:
+		*(float *)data = v;
+		return;
+	case BRAID_TYPE_F64:
+		*(double *)data = v;
+		return;
+	case BRAID_TYPE_U8:
+		*(uint8_t *)data = to_int(v, 0, UINT8_MAX);
+		return;
+	case BRAID_TYPE_BOOL:
+		*(uint8_t *)data = v != 0;
+		return;
+	case BRAID_TYPE_I8:
+		*(int8_t *)data = to_int(v, INT8_MIN, INT8_MAX);
+		return;
+	case BRAID_TYPE_U16:
+		*(uint16_t *)data = to_int(v, 0, UINT16_MAX);
+		return;
+	case BRAID_TYPE_I16:
+		*(int16_t *)data = to_int(v, INT16_MIN, INT16_MAX);
+		return;
+	case BRAID_TYPE_U32:
+		*(uint32_t *)data = to_int(v, 0, UINT32_MAX);
+		return;
+	case BRAID_TYPE_I32:
+		*(int32_t *)data = to_int(v, INT32_MIN, INT32_MAX);
+		return;
 	case BRAID_TYPE_U64:
 		*(uint64_t *)data = v >= 0x1p64 ? UINT64_MAX : v >= 0 ? (uint64_t)v : 0;
 		return;
-	case BRAID_TYPE_I64: *(int64_t *)data = to_int(v, -0x1p63, 0x1p63); return;
-	case BRAID_TYPE_F16: *(uint16_t *)data = float_to_half(v); return;
-	case BRAID_TYPE_BF16: *(uint16_t *)data = float_to_bfloat(v); return;
+	case BRAID_TYPE_I64:
+		*(int64_t *)data = to_int(v, -0x1p63, 0x1p63);
+		return;
+	case BRAID_TYPE_F16:
+		*(uint16_t *)data = float_to_half(v);
+		return;
+	case BRAID_TYPE_BF16:
+		*(uint16_t *)data = float_to_bfloat(v);
+		return;
 	}
 }
 

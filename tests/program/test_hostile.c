@@ -131,26 +131,105 @@ static void good(struct mini *s)
 
 /* ---- one way to be wrong each ---- */
 
-static void nothing(struct mini *s) { }
-static void no_graph(struct mini *s) { s->m.graph = NULL; }
-static void no_opset(struct mini *s) { s->m.n_opset_import = 0; }
-static void new_opset(struct mini *s) { s->opset.version = 1000; }
-static void new_ir(struct mini *s) { s->m.ir_version = 1000; }
-static void no_outputs(struct mini *s) { s->g.n_output = 0; }
-static void twice_output(struct mini *s) { s->g.n_output = 2; }
-static void twice_input(struct mini *s) { s->g.n_input = 2; }
-static void twice_initializer(struct mini *s) { s->g.n_initializer = 2; }
-static void twice_value(struct mini *s) { s->out[1][0] = "h"; }
-static void shadow_input(struct mini *s) { s->out[0][0] = "x"; }
-static void nameless_output(struct mini *s) { s->y.name = ""; }
-static void unwritten_output(struct mini *s) { s->y.name = "z"; }
-static void missing_value(struct mini *s) { s->in[1][0] = "nowhere"; }
-static void missing_input(struct mini *s) { s->in[1][0] = ""; }
-static void no_operator(struct mini *s) { s->node[1].op_type = NULL; }
-static void unknown_operator(struct mini *s) { s->node[1].op_type = "Frobnicate"; }
-static void too_many_inputs(struct mini *s) { s->node[0].n_input = 3; s->in[0][2] = "x"; }
-static void foreign_domain(struct mini *s) { s->node[1].domain = "com.example"; }
-static void loop(struct mini *s) { s->node[1].op_type = "Loop"; }
+static void nothing(struct mini *s)
+{
+}
+
+static void no_graph(struct mini *s)
+{
+	s->m.graph = NULL;
+}
+
+static void no_opset(struct mini *s)
+{
+	s->m.n_opset_import = 0;
+}
+
+static void new_opset(struct mini *s)
+{
+	s->opset.version = 1000;
+}
+
+static void new_ir(struct mini *s)
+{
+	s->m.ir_version = 1000;
+}
+
+static void no_outputs(struct mini *s)
+{
+	s->g.n_output = 0;
+}
+
+static void twice_output(struct mini *s)
+{
+	s->g.n_output = 2;
+}
+
+static void twice_input(struct mini *s)
+{
+	s->g.n_input = 2;
+}
+
+static void twice_initializer(struct mini *s)
+{
+	s->g.n_initializer = 2;
+}
+
+static void twice_value(struct mini *s)
+{
+	s->out[1][0] = "h";
+}
+
+static void shadow_input(struct mini *s)
+{
+	s->out[0][0] = "x";
+}
+
+static void nameless_output(struct mini *s)
+{
+	s->y.name = "";
+}
+
+static void unwritten_output(struct mini *s)
+{
+	s->y.name = "z";
+}
+
+static void missing_value(struct mini *s)
+{
+	s->in[1][0] = "nowhere";
+}
+
+static void missing_input(struct mini *s)
+{
+	s->in[1][0] = "";
+}
+
+static void no_operator(struct mini *s)
+{
+	s->node[1].op_type = NULL;
+}
+
+static void unknown_operator(struct mini *s)
+{
+	s->node[1].op_type = "Frobnicate";
+}
+
+static void too_many_inputs(struct mini *s)
+{
+	s->node[0].n_input = 3;
+	s->in[0][2] = "x";
+}
+
+static void foreign_domain(struct mini *s)
+{
+	s->node[1].domain = "com.example";
+}
+
+static void loop(struct mini *s)
+{
+	s->node[1].op_type = "Loop";
+}
 
 static void cycle(struct mini *s)
 {
@@ -187,10 +266,25 @@ static void external(struct mini *s)
 	s->entry.value = "../../etc/passwd";
 }
 
-static void short_typed(struct mini *s) { s->w.n_float_data = 3; }
-static void wrong_field(struct mini *s) { s->w.data_type = 7; }
-static void string_tensor(struct mini *s) { s->w.data_type = 8; }
-static void negative_dim(struct mini *s) { s->w_dims[0] = -4; }
+static void short_typed(struct mini *s)
+{
+	s->w.n_float_data = 3;
+}
+
+static void wrong_field(struct mini *s)
+{
+	s->w.data_type = 7;
+}
+
+static void string_tensor(struct mini *s)
+{
+	s->w.data_type = 8;
+}
+
+static void negative_dim(struct mini *s)
+{
+	s->w_dims[0] = -4;
+}
 
 static void short_raw(struct mini *s)
 {
@@ -213,13 +307,41 @@ static void overflowing_dims(struct mini *s)
 	s->w_dims[0] = s->w_dims[1] = INT64_MAX / 2;
 }
 
-static void many_dims(struct mini *s) { s->shape.n_dim = 9; }
-static void huge_input(struct mini *s) { s->dim[0].dim_value = s->dim[1].dim_value = 1LL << 31; }
-static void free_dim(struct mini *s) { s->dim[1].dim_value = -1; }
-static void no_type(struct mini *s) { s->x.type = NULL; }
-static void string_input(struct mini *s) { s->tensor.elem_type = 8; }
-static void no_broadcast(struct mini *s) { s->w_dims[0] = 3; s->w.n_float_data = 3; }
-static void control_name(struct mini *s) { s->in[1][0] = "a\nb\033[2J"; }
+static void many_dims(struct mini *s)
+{
+	s->shape.n_dim = 9;
+}
+
+static void huge_input(struct mini *s)
+{
+	s->dim[0].dim_value = s->dim[1].dim_value = 1LL << 31;
+}
+
+static void free_dim(struct mini *s)
+{
+	s->dim[1].dim_value = -1;
+}
+
+static void no_type(struct mini *s)
+{
+	s->x.type = NULL;
+}
+
+static void string_input(struct mini *s)
+{
+	s->tensor.elem_type = 8;
+}
+
+static void no_broadcast(struct mini *s)
+{
+	s->w_dims[0] = 3;
+	s->w.n_float_data = 3;
+}
+
+static void control_name(struct mini *s)
+{
+	s->in[1][0] = "a\nb\033[2J";
+}
 
 static void unknown_attribute(struct mini *s)
 {

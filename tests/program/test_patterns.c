@@ -35,8 +35,16 @@ static uint32_t un(struct form *f, enum prog_fn fn, uint32_t x)
 	return build_unary(f->b, x, fn, 0, 0);
 }
 
-static uint32_t mul(struct form *f, uint32_t x, uint32_t y) { return bin(f, PROG_BIN_MUL, x, y); }
-static uint32_t add(struct form *f, uint32_t x, uint32_t y) { return bin(f, PROG_BIN_ADD, x, y); }
+static uint32_t mul(struct form *f, uint32_t x, uint32_t y)
+{
+	return bin(f, PROG_BIN_MUL, x, y);
+}
+
+static uint32_t add(struct form *f, uint32_t x, uint32_t y)
+{
+	return bin(f, PROG_BIN_ADD, x, y);
+}
+
 static uint32_t divide(struct form *f, uint32_t x, double v)
 {
 	return bin(f, PROG_BIN_DIV, x, num(f, v));
@@ -309,7 +317,8 @@ static uint32_t same_twice(struct form *f)
 {
 	uint32_t x = input(f, 2, 4, 8, 0, 0);
 
-	return mul(f, add(f, un(f, PROG_FN_EXP, x), num(f, 2)), add(f, un(f, PROG_FN_EXP, x), num(f, 2)));
+	return mul(f, add(f, un(f, PROG_FN_EXP, x), num(f, 2)),
+		   add(f, un(f, PROG_FN_EXP, x), num(f, 2)));
 }
 
 static uint32_t nothing_done(struct form *f)
@@ -341,7 +350,8 @@ static const struct {
 	{ "hard swish, division last", hard_swish_paddle, { { PROG_UNARY, 1 } }, 1 },
 	{ "hard swish, division first", hard_swish_torch, { { PROG_UNARY, 1 } }, 1 },
 	{ "hard swish of a hard sigmoid", hard_swish_onnx, { { PROG_UNARY, 1 } }, 1 },
-	{ "a steeper hard sigmoid", hard_gate_of_a_fifth, { { PROG_UNARY, 1 }, { PROG_BINARY, 1 } }, 2 },
+	{ "a steeper hard sigmoid", hard_gate_of_a_fifth,
+	  { { PROG_UNARY, 1 }, { PROG_BINARY, 1 } }, 2 },
 	{ "GELU", gelu_torch, { { PROG_UNARY, 1 } }, 1 },
 	{ "GELU, half first", gelu_half_first, { { PROG_UNARY, 1 } }, 1 },
 	{ "GELU of a product", gelu_of_a_product, { { PROG_BINARY, 1 } }, 1 },
@@ -350,20 +360,25 @@ static const struct {
 	{ "GELU with tanh, as products", gelu_tanh_products, { { PROG_UNARY, 1 } }, 1 },
 	{ "layer normalisation", layer_norm, { { PROG_NORM, 1 } }, 1 },
 	{ "layer normalisation over two axes", layer_norm_reciprocal, { { PROG_NORM, 1 } }, 1 },
-	{ "normalisation of an inner axis", layer_norm_middle, { { PROG_NORM, 0 }, { PROG_REDUCE, 2 } }, 0 },
+	{ "normalisation of an inner axis", layer_norm_middle,
+	  { { PROG_NORM, 0 }, { PROG_REDUCE, 2 } }, 0 },
 	{ "conv, batch norm, relu", conv_norm_relu, { { PROG_CONV, 1 }, { PROG_TRANSPOSE, 2 } }, 3 },
 	{ "residual block", residual_block, { { PROG_CONV, 3 }, { PROG_TRANSPOSE, 2 } }, 5 },
-	{ "residual after a function", residual_after_function, { { PROG_CONV, 2 }, { PROG_UNARY, 1 }, { PROG_TRANSPOSE, 2 } }, 5 },
+	{ "residual after a function", residual_after_function,
+	  { { PROG_CONV, 2 }, { PROG_UNARY, 1 }, { PROG_TRANSPOSE, 2 } }, 5 },
 	{ "a result that is an output too", shared_conv, { { PROG_CONV, 1 }, { PROG_UNARY, 1 } }, 0 },
 	{ "matmul, bias, GELU", matmul_bias_gelu, { { PROG_GEMM, 1 } }, 1 },
 	{ "attention scores", attention, { { PROG_GEMM, 1 }, { PROG_TRANSPOSE, 2 } }, 3 },
-	{ "squeeze and excite", squeeze_excite, { { PROG_CONV, 4 }, { PROG_BINARY, 1 }, { PROG_REDUCE, 1 }, { PROG_TRANSPOSE, 2 } }, 8 },
+	{ "squeeze and excite", squeeze_excite,
+	  { { PROG_CONV, 4 }, { PROG_BINARY, 1 }, { PROG_REDUCE, 1 }, { PROG_TRANSPOSE, 2 } }, 8 },
 	{ "channel shuffle", channel_shuffle, { { PROG_CONV, 2 }, { PROG_TRANSPOSE, 3 } }, 5 },
 	{ "concatenation", dense_concat, { { PROG_CONV, 3 }, { PROG_TRANSPOSE, 2 } }, 0 },
-	{ "patches to tokens", patches, { { PROG_CONV, 1 }, { PROG_GEMM, 1 }, { PROG_TRANSPOSE, 1 } }, 3 },
+	{ "patches to tokens", patches,
+	  { { PROG_CONV, 1 }, { PROG_GEMM, 1 }, { PROG_TRANSPOSE, 1 } }, 3 },
 	{ "the same twice", same_twice, { { PROG_UNARY, 1 }, { PROG_BINARY, 2 } }, 3 },
 	{ "what changes nothing", nothing_done, { { PROG_UNARY, 2 } }, 2 },
-	{ "numbers before a convolution", affine_before_conv, { { PROG_CONV, 2 }, { PROG_BINARY, 0 } }, 0 },
+	{ "numbers before a convolution", affine_before_conv,
+	  { { PROG_CONV, 2 }, { PROG_BINARY, 0 } }, 0 },
 };
 
 static struct build *make(size_t i)
