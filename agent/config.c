@@ -33,6 +33,7 @@ void config_defaults(struct config *c)
 		.max_tenants = 10000,
 		.byte_quota = 1ull << 30,
 		.request_quota = 4096,
+		.buffer_quota = 16384,
 		.log_level = 6,
 	};
 }
@@ -130,6 +131,8 @@ static int set_braidd(struct config *c, const char *name, const char *value)
 		return set_uint(&c->max_tenants, value, 1, 1000000);
 	if (!strcmp(name, "request_quota"))
 		return set_uint(&c->request_quota, value, 1, 1u << 24);
+	if (!strcmp(name, "buffer_quota"))
+		return set_uint(&c->buffer_quota, value, 1, 1u << 24);
 	if (!strcmp(name, "byte_quota")) {
 		if (number(value, 4096, 1ull << 50, &v))
 			return -EINVAL;
@@ -160,6 +163,8 @@ static int set_debug(struct config *c, const char *name, const char *value)
 		return set_kill(c, value, false);
 	if (!strcmp(name, "hang_runner_on"))
 		return set_kill(c, value, true);
+	if (!strcmp(name, "runner"))
+		return set_string(c->runner, sizeof(c->runner), value);
 	return 1;
 }
 

@@ -41,6 +41,8 @@ struct config {
 	int log_level;			/* syslog's: 3 error to 7 debug */
 	struct config_knob knobs[CONFIG_KNOBS];
 	unsigned int n_knobs;
+	unsigned int buffer_quota;	/* buffers an owner may hold */
+	char runner[PATH_MAX];		/* [debug]: what to run as the runner, "": itself */
 	char kill_model[BRAID_NAME_MAX];	/* fault injection, see [debug] */
 	float kill_value;
 	bool kill_hang;

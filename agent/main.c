@@ -5,6 +5,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,9 @@ int main(int argc, char **argv)
 	}
 	if (a.check)
 		return check(&cfg);
+	/* A log that nobody reads, or a limit on files, is an error and no end. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	log_open(a.runner ? "runner" : "braidd", cfg.log_level);
 	if (a.runner)
 		return runner_main(&cfg);

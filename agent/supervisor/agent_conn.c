@@ -17,6 +17,8 @@
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
 
+#define MESSAGES_A_ROUND	64	/* then tenants have their turn */
+
 static void agent_ready_cb(struct loop_watch *w, uint32_t events);
 
 int agent_connect(struct server *s, int fd)
@@ -55,7 +57,7 @@ void agent_disconnect(struct server *s)
 	bq_agent_gone(&s->q, server_now());
 }
 
-/* Replies to the agent are small and few: one that does not fit is its end. */
+/* Replies to the agent are few: one that does not fit is its end. */
 static void send_agent(struct server *s, const void *msg, size_t bytes, int fd)
 {
 	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
@@ -80,6 +82,45 @@ static void send_agent(struct server *s, const void *msg, size_t bytes, int fd)
 		shutdown(s->agent.watch.fd, SHUT_RDWR);	/* seen as its end */
 }
 
+static uint32_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * What a reply has room for. Strides are the agent's to choose, so room is
+ * given out in bytes: events first, as without them there are no jobs.
+ */
+static void make_room(const struct wire_call *call, struct bq_fetch *f)
+{
+	size_t left = WIRE_MAX_BYTES - sizeof(struct braid_msg), used;
+
+	/* The structure, and eight bytes for the alignment of each array. */
+	used = call->caller_size + 8 * (WIRE_MAX_ARRAYS + 1);
+	left = left > used ? left - used : 0;
+	f->max_events = least(call->count[3], sizeof(((struct agent *)0)->events) /
+						      sizeof(struct braid_event));
+	if (f->max_events)
+		f->max_events = least(f->max_events, left / call->stride[3]);
+	left -= (size_t)f->max_events * call->stride[3];
+	f->max_jobs = least(call->count[1], BRAID_MAX_BATCH);
+	if (f->max_jobs)
+		f->max_jobs = least(f->max_jobs, left / 2 / call->stride[1]);
+	left -= (size_t)f->max_jobs * call->stride[1];
+	f->max_slices = least(call->count[2], sizeof(((struct agent *)0)->slices) /
+						      sizeof(struct braid_slice));
+	if (f->max_slices)
+		f->max_slices = least(f->max_slices, left / call->stride[2]);
+}
+
+static void fetch_failed(struct server *s, int err)
+{
+	uint8_t msg[sizeof(struct braid_msg)];
+
+	s->agent.fetching = false;
+	send_agent(s, msg, wire_reply_error(BRAID_NR_FETCH, s->agent.fetch.seq, err, msg), -1);
+}
+
 /*
  * Answer the FETCH that waits, if there is anything; else tell when to look
  * again.
@@ -95,7 +136,6 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 		.jobs = a->jobs, .slices = a->slices, .events = a->events,
 	};
 	struct bq_look look;
-	size_t fixed;
 	int ret;
 
 	if (!a->connected || !a->fetching)
@@ -107,28 +147,16 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 		return;
 	}
 	if (!ret) {
-		f.max_jobs = a->fetch.count[1] < BRAID_MAX_BATCH ? a->fetch.count[1] :
-								   BRAID_MAX_BATCH;
-		f.max_events = a->fetch.count[3] < 128 ? a->fetch.count[3] : 128;
-		fixed = sizeof(struct braid_msg) + a->fetch.caller_size + 64 +
-			(size_t)f.max_jobs * a->fetch.stride[1] +
-			(size_t)f.max_events * a->fetch.stride[3];
-		f.max_slices = a->fetch.count[2] < BRAID_MAX_BATCH * 16 ? a->fetch.count[2] :
-									  BRAID_MAX_BATCH * 16;
-		if (fixed > sizeof(s->out) || !a->fetch.stride[2])
-			f.max_slices = 0;
-		else if (f.max_slices > (sizeof(s->out) - fixed) / a->fetch.stride[2])
-			f.max_slices = (sizeof(s->out) - fixed) / a->fetch.stride[2];
+		make_room(&a->fetch, &f);
 		ret = bq_fetch(&s->q, &f, now);
 		if (ret == -EAGAIN)
 			return;
 	}
-	a->fetching = false;
 	if (ret) {
-		send_agent(s, s->out, wire_reply_error(BRAID_NR_FETCH, a->fetch.seq, ret, s->out),
-			   -1);
+		fetch_failed(s, ret);
 		return;
 	}
+	a->fetching = false;
 	arg->window = f.window;
 	arg->generation = f.generation;
 	arg->reason = f.reason;
@@ -143,27 +171,31 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 static int fetch(struct server *s, struct wire_call *call)
 {
 	struct agent *a = &s->agent;
-	int ret;
+	uint64_t when = BQ_NEVER;
+	struct braid_want want;
+	int ret = 0;
 
 	if (call->arg.fetch.flags & ~BRAID_FETCH_NONBLOCK)
 		return -EOPNOTSUPP;
-	if (call->arg.fetch.flags)
-		return -EAGAIN;	/* over the socket every FETCH can be polled for */
-	if (a->fetching) {
-		uint8_t msg[sizeof(struct braid_msg)];
-
-		send_agent(s, msg, wire_reply_error(BRAID_NR_FETCH, a->fetch.seq, -ECANCELED, msg),
-			   -1);
-		a->fetching = false;
-	}
-	for (uint32_t i = 0; i < call->count[0]; i++) {
-		ret = wire_get(call, 0, i, &a->wants[i]);
-		if (ret)
-			return ret;
-	}
+	if (!s->q.ready)
+		return -ENODEV;
+	/* One that is wrong replaces nothing. */
+	for (uint32_t i = 0; i < call->count[0] && !ret; i++)
+		ret = wire_get(call, 0, i, &want);
+	if (ret)
+		return ret;
+	if (a->fetching)
+		fetch_failed(s, -ECANCELED);
+	for (uint32_t i = 0; i < call->count[0]; i++)
+		wire_get(call, 0, i, &a->wants[i]);
 	a->n_wants = call->count[0];
 	a->fetch = *call;
 	a->fetching = true;
+	if (call->arg.fetch.flags & BRAID_FETCH_NONBLOCK) {
+		agent_answer_fetch(s, &when);
+		if (a->fetching)
+			fetch_failed(s, -EAGAIN);
+	}
 	return 0;
 }
 
@@ -250,7 +282,8 @@ static int ready(struct server *s, struct wire_call *call)
 	return 0;
 }
 
-static void handle(struct server *s, size_t bytes)
+/* 0, or the reason to hang up. */
+static int handle(struct server *s, size_t bytes)
 {
 	struct wire_reply r = { .buf = s->out };
 	struct wire_call call;
@@ -259,9 +292,12 @@ static void handle(struct server *s, size_t bytes)
 
 	ret = wire_parse_command(s->in, bytes, true, &call);
 	if (ret) {
-		log_line(LOG_ERR, "malformed agent message", "error=%d", ret);
-		send_agent(s, s->out, wire_reply_error(0, call.seq, ret, s->out), -1);
-		return;
+		uint32_t nr = bytes < sizeof(struct braid_msg) ? 0 :
+			      ((struct braid_msg *)s->in)->cmd;
+
+		log_line(LOG_ERR, "agent message refused", "cmd=%u error=%d", nr, ret);
+		send_agent(s, s->out, wire_reply_error(nr, call.seq, ret, s->out), -1);
+		return ret == -EBADMSG || ret == -EPROTONOSUPPORT ? ret : 0;
 	}
 	switch (call.cmd->nr) {
 	case BRAID_NR_GET_INFO:
@@ -284,12 +320,12 @@ static void handle(struct server *s, size_t bytes)
 	case BRAID_NR_FETCH:
 		ret = fetch(s, &call);
 		if (!ret)
-			return;		/* answered when there is something */
+			return 0;	/* answered when there is something */
 		break;
 	case BRAID_NR_COMMIT:
 		n = commit(s, &call, &r);
 		if (!n)
-			return;
+			return 0;
 		break;
 	case BRAID_NR_BUF_GET_FD:
 		ret = buf_get_fd(s, &call);
@@ -309,20 +345,44 @@ static void handle(struct server *s, size_t bytes)
 		n = wire_reply_end(&r, 0);
 	}
 	send_agent(s, s->out, n, call.fd);
+	return 0;
+}
+
+/* 0: there may be more; 1: nothing now; negative: the connection is over. */
+static int receive(struct server *s, unsigned int most)
+{
+	ssize_t n;
+
+	for (unsigned int i = 0; i < most; i++) {
+		n = recv(s->agent.watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return 1;
+		if (n <= 0)
+			return -ECONNRESET;
+		if (handle(s, n))
+			return -EBADMSG;
+	}
+	return 0;
 }
 
 static void agent_ready_cb(struct loop_watch *w, uint32_t events)
 {
 	struct server *s = bq_entry(w, struct server, agent.watch);
-	ssize_t n;
 
-	for (;;) {
-		n = recv(w->fd, s->in, sizeof(s->in), MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0)
-			break;
-		handle(s, n);
-	}
+	if (receive(s, MESSAGES_A_ROUND) >= 0)
+		return;
+	agent_disconnect(s);
+	/* Without the queue it is of no use, and it must not write any more. */
+	if (!s->runner.stopping)
+		runner_kill(s);
+}
+
+/* The agent's process is dead: take what it sent before. */
+void agent_last_words(struct server *s)
+{
+	if (!s->agent.connected)
+		return;
+	while (!receive(s, MESSAGES_A_ROUND))
+		;
 	agent_disconnect(s);
 }

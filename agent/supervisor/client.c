@@ -7,6 +7,7 @@
  * own socket, then its own places in tenant_depth.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -46,18 +47,15 @@ void client_accept(struct loop_watch *w, uint32_t events)
 
 	fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE) {
-			/* Until somebody leaves there is nothing to be done. */
-			loop_change(s->loop, w, 0);
-			s->accepting = false;
-			log_line(LOG_WARNING, "out of descriptors", "tenants=%u", s->n_clients);
-		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			server_no_descriptors(s);
 		return;
 	}
 	if (s->n_clients >= s->cfg.max_tenants ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len)) {
-		log_line(LOG_WARNING, "tenant refused", "tenants=%u max_tenants=%u",
-			 s->n_clients, s->cfg.max_tenants);
+		if (server_may_tell(s))
+			log_line(LOG_WARNING, "tenant refused", "tenants=%u max_tenants=%u",
+				 s->n_clients, s->cfg.max_tenants);
 		close(fd);
 		return;
 	}
@@ -106,10 +104,6 @@ void client_close(struct client *c, const char *why)
 	s->dead = c;
 	bq_tenant_gone(&s->q, &c->tenant);
 	s->again = true;
-	if (!s->accepting && !s->draining) {
-		s->accepting = true;
-		loop_change(s->loop, &s->listener, EPOLLIN);
-	}
 }
 
 /* The round is over: no event of it can name them any more. */
@@ -155,7 +149,8 @@ static int send_message(int sock, const void *msg, size_t bytes, int fd)
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return 0;
-	return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS ? -EAGAIN : -errno;
+	/* Only a full socket tells when to try again. */
+	return errno == EAGAIN ? -EAGAIN : -errno;
 }
 
 /* Keep what does not fit; reading goes on when it has been sent. */
@@ -165,12 +160,16 @@ static int reply(struct client *c, const void *msg, size_t bytes, int fd)
 
 	if (ret != -EAGAIN)
 		return ret;
+	if (fd >= 0) {
+		c->out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (c->out_fd < 0)
+			return -errno;
+	}
 	c->out = malloc(bytes);
 	if (!c->out)
 		return -ENOMEM;
 	memcpy(c->out, msg, bytes);
 	c->out_bytes = bytes;
-	c->out_fd = fd >= 0 ? dup(fd) : -1;
 	return 0;
 }
 
@@ -278,8 +277,10 @@ static void handle(struct client *c, size_t bytes, int fd_in)
 	}
 	if (ret) {
 		c->hang_up = true;
-		log_line(LOG_NOTICE, "malformed message", "tenant=%llu pid=%d uid=%u error=%d",
-			 (unsigned long long)c->tenant.id, c->pid, c->uid, ret);
+		if (server_may_tell(s))
+			log_line(LOG_NOTICE, "malformed message",
+				 "tenant=%llu pid=%d uid=%u error=%d",
+				 (unsigned long long)c->tenant.id, c->pid, c->uid, ret);
 	}
 }
 

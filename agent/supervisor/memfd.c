@@ -22,12 +22,15 @@ int memfd_new(uint64_t bytes)
 	int fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret;
 
 	if (fd < 0)
-		return -errno;
+		return errno == EMFILE || errno == ENFILE ? -ENOMEM : -errno;
 	/* Now, so that lack of memory is an error here and no fault later. */
-	ret = posix_fallocate(fd, 0, bytes);
+	do {
+		ret = posix_fallocate(fd, 0, bytes);
+	} while (ret == EINTR);
 	if (ret) {
 		close(fd);
-		return ret == ENOSPC ? -ENOMEM : -ret;
+		/* What it is a lack of is no business of tenants: memory. */
+		return ret == ENOSPC || ret == EFBIG ? -ENOMEM : -ret;
 	}
 	if (fcntl(fd, F_ADD_SEALS, SEALS)) {
 		ret = -errno;

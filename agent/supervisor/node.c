@@ -16,6 +16,12 @@ struct request_node {
 struct buffer_node {
 	struct bq_buffer b;
 	int fd;
+	uint64_t owner;			/* key: the owner itself may go first */
+};
+
+struct owner_node {
+	struct bq_owner o;
+	unsigned int buffers;
 };
 
 struct model_node {
@@ -39,13 +45,33 @@ void node_free_request(struct bq_request *r)
 	free(bq_entry(r, struct request_node, r));
 }
 
-struct bq_buffer *node_buffer(int fd)
+struct bq_owner *node_owner(void)
+{
+	struct owner_node *n = calloc(1, sizeof(*n));
+
+	return n ? &n->o : NULL;
+}
+
+static struct owner_node *owner_node(const struct bq_owner *o)
+{
+	return bq_entry(o, struct owner_node, o);
+}
+
+/* Buffers that it has; each costs a descriptor here and a mapping there. */
+unsigned int node_owner_buffers(const struct bq_owner *o)
+{
+	return owner_node(o)->buffers;
+}
+
+struct bq_buffer *node_buffer(int fd, struct bq_owner *o)
 {
 	struct buffer_node *n = malloc(sizeof(*n));
 
 	if (!n)
 		return NULL;
 	n->fd = fd;
+	n->owner = o->key;
+	owner_node(o)->buffers++;
 	return &n->b;
 }
 
@@ -54,10 +80,14 @@ int node_buffer_fd(const struct bq_buffer *b)
 	return bq_entry(b, struct buffer_node, b)->fd;
 }
 
-void node_free_buffer(struct bq_buffer *b)
+void node_free_buffer(struct server *s, struct bq_buffer *b)
 {
 	struct buffer_node *n = bq_entry(b, struct buffer_node, b);
+	struct bq_owner *o = bq_owner_find(&s->q, n->owner);
 
+	/* An owner that came anew since has its own count. */
+	if (o && owner_node(o)->buffers)
+		owner_node(o)->buffers--;
 	close(n->fd);
 	free(n);
 }
@@ -105,13 +135,13 @@ void node_reap(struct server *s)
 				 tenant)->reaped = true;
 			break;
 		case BQ_OWNER:
-			free(bq_entry(dead, struct bq_owner, reap));
+			free(owner_node(bq_entry(dead, struct bq_owner, reap)));
 			break;
 		case BQ_MODEL:
 			node_free_model(bq_entry(dead, struct bq_model, reap));
 			break;
 		case BQ_BUFFER:
-			node_free_buffer(bq_entry(dead, struct bq_buffer, reap));
+			node_free_buffer(s, bq_entry(dead, struct bq_buffer, reap));
 			break;
 		}
 	}

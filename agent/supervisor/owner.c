@@ -48,7 +48,7 @@ struct bq_owner *owner_of(struct server *s, pid_t pid, uid_t uid)
 	o = bq_owner_find(&s->q, key);
 	if (o)
 		return o;
-	o = malloc(sizeof(*o));
+	o = node_owner();
 	if (o)
 		bq_owner_add(&s->q, o, key);
 	return o;

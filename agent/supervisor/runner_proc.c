@@ -18,7 +18,6 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "agent/log.h"
@@ -26,6 +25,7 @@
 
 #define FIRST_BACKOFF_MS	20u
 #define LAST_BACKOFF_MS		5000u
+#define STOP_MS			10000u	/* it may be in the middle of loading a model */
 
 static int open_pidfd(pid_t pid)
 {
@@ -66,10 +66,9 @@ static void died(struct loop_watch *w, uint32_t events)
 	w->fd = -1;
 	r->pid = 0;
 	/* What it sent before its death is still in the socket and counts. */
-	if (s->agent.connected)
-		s->agent.watch.ready(&s->agent.watch, EPOLLIN);
-	agent_disconnect(s);
+	agent_last_words(s);
 	close_control(s);
+	control_runner_gone(s);
 	if (WIFSIGNALED(status))
 		log_line(LOG_WARNING, "runner died", "signal=%d starts=%u", WTERMSIG(status),
 			 r->starts);
@@ -125,8 +124,14 @@ static void __attribute__((noreturn)) become_runner(struct server *s, int queue,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
-	execv("/proc/self/exe", (char **)argv);
+	execv(*s->cfg.runner ? s->cfg.runner : "/proc/self/exe", (char **)argv);
 	_exit(127);
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 int runner_start(struct server *s)
@@ -156,6 +161,7 @@ int runner_start(struct server *s)
 		become_runner(s, queue[1], control[1], parent);
 	close(queue[1]);
 	close(control[1]);
+	queue[1] = control[1] = -1;
 	r->srv = s;
 	r->starts++;
 	r->started_ns = server_now();
@@ -166,18 +172,33 @@ int runner_start(struct server *s)
 					.ready = died };
 	r->control = (struct loop_watch){ .fd = control[0], .events = EPOLLIN,
 					  .ready = control_ready };
-	loop_add(s->loop, &r->control);
 	ret = r->watch.fd < 0 ? -errno : loop_add(s->loop, &r->watch);
+	if (!ret)
+		ret = loop_add(s->loop, &r->control);
+	if (ret)
+		goto err_unwatched;
 	log_line(LOG_INFO, "runner started", "pid=%d starts=%u", r->pid, r->starts);
-	return ret;
+	return 0;
 
+err_unwatched:
+	/* One whose end nobody would notice is worse than none. */
+	kill(r->pid, SIGKILL);
+	waitpid(r->pid, NULL, 0);
+	r->pid = 0;
+	if (r->watch.fd >= 0) {
+		loop_del(s->loop, &r->watch);
+		close(r->watch.fd);
+		r->watch.fd = -1;
+	}
+	r->control.fd = -1;
+	agent_disconnect(s);
+	queue[0] = -1;
 err_control:
-	close(control[0]);
-	close(control[1]);
+	close_if_open(control[0]);
+	close_if_open(control[1]);
 err_queue:
-	if (queue[0] >= 0)
-		close(queue[0]);
-	close(queue[1]);
+	close_if_open(queue[0]);
+	close_if_open(queue[1]);
 	return ret;
 }
 
@@ -202,18 +223,25 @@ void runner_ready(struct server *s)
 	log_line(LOG_INFO, "agent ready", "generation=%llu models=%u after_ms=%llu",
 		 (unsigned long long)s->q.generation, s->q.n_models,
 		 (unsigned long long)(server_now() - s->runner.started_ns) / 1000000);
-	sd_notifyf(0, "READY=1\nSTATUS=serving %u models", s->q.n_models);
-	s->announced = true;
+	notify_ready(s);
 }
 
 /* Ask it to end; died() then ends the loop. */
 void runner_stop(struct server *s)
 {
 	s->runner.stopping = true;
+	s->runner.kill_at = server_now() + STOP_MS * 1000000ull;
 	if (s->runner.pid)
 		kill(s->runner.pid, SIGTERM);
 	else
 		loop_stop(s->loop);
+}
+
+void runner_kill(struct server *s)
+{
+	s->runner.kill_at = BQ_NEVER;
+	if (s->runner.pid)
+		kill(s->runner.pid, SIGKILL);
 }
 
 int runner_send(struct server *s, const char *json, size_t len)

@@ -18,12 +18,14 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/log.h"
 #include "agent/supervisor/supervisor.h"
+
+#define ACCEPT_AGAIN_NS	100000000ull	/* out of descriptors: look again so soon */
+#define TELL_NS		1000000000ull	/* a line a second of what tenants can cause at will */
 
 uint64_t server_now(void)
 {
@@ -47,6 +49,40 @@ static void set_timer(struct server *s, uint64_t at)
 		its.it_value.tv_nsec = at % 1000000000ull;
 	}
 	timerfd_settime(s->timer.fd, TFD_TIMER_ABSTIME, &its, NULL);
+}
+
+/* Nobody can be let in: leave them waiting, and look again in a moment. */
+void server_no_descriptors(struct server *s)
+{
+	if (!s->accept_at)
+		log_line(LOG_WARNING, "out of descriptors", "tenants=%u", s->n_clients);
+	s->accept_at = server_now() + ACCEPT_AGAIN_NS;
+	loop_change(s->loop, &s->listener, 0);
+	loop_change(s->loop, &s->control_listener, 0);
+}
+
+static void accept_again(struct server *s)
+{
+	s->accept_at = 0;
+	loop_change(s->loop, &s->control_listener, EPOLLIN);
+	if (!s->draining)
+		loop_change(s->loop, &s->listener, EPOLLIN);
+}
+
+/* May a line be written that a tenant can cause as often as it likes? */
+bool server_may_tell(struct server *s)
+{
+	uint64_t now = server_now();
+
+	if (s->told_at && now - s->told_at < TELL_NS) {
+		s->untold++;
+		return false;
+	}
+	if (s->untold)
+		log_line(LOG_NOTICE, "lines about tenants left out", "lines=%u", s->untold);
+	s->untold = 0;
+	s->told_at = now;
+	return true;
 }
 
 /* Everything has ended and everybody has been told? */
@@ -90,6 +126,16 @@ void server_settle(void *arg)
 			when = s->drain_until;
 		}
 	}
+	if (s->runner.stopping && server_now() >= s->runner.kill_at) {
+		log_line(LOG_WARNING, "the runner does not end: killed", "pid=%d", s->runner.pid);
+		runner_kill(s);
+	}
+	if (s->runner.stopping && s->runner.kill_at < when)
+		when = s->runner.kill_at;
+	if (s->accept_at && server_now() >= s->accept_at)
+		accept_again(s);
+	if (s->accept_at && s->accept_at < when)
+		when = s->accept_at;
 	set_timer(s, when);
 }
 
@@ -104,22 +150,28 @@ static void timer_ready(struct loop_watch *w, uint32_t events)
 
 static void drain(struct server *s)
 {
+	struct client *c, *next;
+
 	if (s->draining) {
 		log_line(LOG_WARNING, "asked twice to stop: not waiting", "%s", "");
 		s->drain_until = 0;
+		if (s->runner.stopping)
+			runner_kill(s);
 		return;
 	}
 	log_line(LOG_INFO, "draining", "queued=%u fetched=%u limit_ms=%u", s->q.queued,
 		 s->q.fetched, s->cfg.drain_ms);
-	sd_notify(0, "STOPPING=1");
+	notify_stopping();
 	s->draining = true;
 	s->drain_until = server_now() + s->cfg.drain_ms * 1000000ull;
 	loop_change(s->loop, &s->listener, 0);
 	/* What tenants send from now on stays in their sockets: their library
 	 * sends it again to whoever comes next.
 	 */
-	for (struct client *c = s->clients; c; c = c->next)
+	for (c = s->clients; c; c = next) {
+		next = c->next;		/* it may go to the list of the dead */
 		client_completions(c);
+	}
 }
 
 static void signal_ready(struct loop_watch *w, uint32_t events)
@@ -131,8 +183,12 @@ static void signal_ready(struct loop_watch *w, uint32_t events)
 	while (read(w->fd, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo == SIGHUP) {
 			log_line(LOG_INFO, "reloading models", "%s", "");
-			if (runner_send(s, reload, sizeof(reload) - 1))
+			notify_reloading();
+			/* The next runner looks at the directory when it starts. */
+			if (runner_send(s, reload, sizeof(reload) - 1)) {
 				log_line(LOG_WARNING, "no runner to reload", "%s", "");
+				notify_ready(s);
+			}
 		} else {
 			drain(s);
 		}
@@ -148,13 +204,21 @@ int server_listen(const char *path, unsigned int mode, const char *group, char *
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd, ret, probe;
 	struct group *gr;
+	struct stat st;
 
 	memcpy(sa.sun_path, path, strlen(path) + 1);
+	if (!lstat(path, &st) && !S_ISSOCK(st.st_mode)) {
+		snprintf(why, len, "%s: is there, and is no socket", path);
+		return -EEXIST;
+	}
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		goto err;
 	probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	ret = connect(probe, (struct sockaddr *)&sa, sizeof(sa));
+	if (probe < 0)
+		goto err;
+	/* One whose backlog is full listens as well. */
+	ret = connect(probe, (struct sockaddr *)&sa, sizeof(sa)) && errno != EAGAIN;
 	close(probe);
 	if (!ret) {
 		snprintf(why, len, "%s: another braidd serves there", path);
@@ -226,11 +290,13 @@ static int set_up_queue(struct server *s, char *why, size_t len)
 	return ret;
 }
 
-static int watch(struct server *s, struct loop_watch *w, int fd,
+int server_watch(struct server *s, struct loop_watch *w, int fd,
 		 void (*ready)(struct loop_watch *w, uint32_t events))
 {
+	int ret = fd < 0 ? -errno : 0;
+
 	*w = (struct loop_watch){ .fd = fd, .events = EPOLLIN, .ready = ready };
-	return fd < 0 ? fd : loop_add(s->loop, w);
+	return ret ? ret : loop_add(s->loop, w);
 }
 
 static int set_up_loop(struct server *s, char *why, size_t len)
@@ -243,26 +309,38 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 	s->runner.srv = s;
 	s->runner.control.fd = -1;
 	s->timer_at = BQ_NEVER;
-	ret = watch(s, &s->timer, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-		    timer_ready);
+	ret = server_watch(s, &s->timer,
+			   timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+			   timer_ready);
 	if (!ret)
-		ret = watch(s, &s->runner.timer,
-			    timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-			    runner_timer);
+		ret = server_watch(s, &s->runner.timer,
+				   timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+				   runner_timer);
 	if (!ret)
-		ret = watch(s, &s->signals, open_signals(), signal_ready);
+		ret = notify_watchdog(s);
+	if (!ret)
+		ret = server_watch(s, &s->signals, open_signals(), signal_ready);
 	if (ret)
 		return ret;
 	ret = server_listen(s->cfg.control, 0600, "", why, len);
 	if (ret >= 0)
-		ret = watch(s, &s->control_listener, ret, control_accept);
+		ret = server_watch(s, &s->control_listener, ret, control_accept);
 	if (ret < 0)
 		return ret;
 	ret = server_listen(s->cfg.socket, 0660, s->cfg.group, why, len);
 	if (ret >= 0)
-		ret = watch(s, &s->listener, ret, client_accept);
-	s->accepting = true;
+		ret = server_watch(s, &s->listener, ret, client_accept);
 	return ret;
+}
+
+static void close_watches(struct server *s)
+{
+	struct loop_watch *all[] = { &s->listener, &s->control_listener, &s->timer, &s->signals,
+				     &s->watchdog, &s->runner.timer };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i]->fd > 0)
+			close(all[i]->fd);
 }
 
 static void tear_down(struct server *s)
@@ -271,12 +349,14 @@ static void tear_down(struct server *s)
 		client_close(s->clients, "braidd ends");
 	agent_disconnect(s);
 	control_close_all(s);
+	bq_exit(&s->q);
 	node_reap(s);
 	client_free_dead(s);
 	/*
 	 * The sockets' names stay: a successor replaces them, and one that has
 	 * done so already must not lose them.
 	 */
+	close_watches(s);
 	loop_free(s->loop);
 	free(s);
 }
@@ -301,6 +381,7 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	if (ret) {
 		log_line(LOG_ERR, "braidd can't start", "error=\"%s\"",
 			 *why ? why : strerror(-ret));
+		tear_down(s);
 		return 1;
 	}
 	log_line(LOG_INFO, "braidd serves", "socket=%s control=%s backend=%s", cfg->socket,

@@ -13,6 +13,7 @@
 #ifndef BRAID_AGENT_SUPERVISOR_SERVER_H
 #define BRAID_AGENT_SUPERVISOR_SERVER_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -66,6 +67,7 @@ struct runner_proc {
 	uint64_t started_ns;
 	uint64_t committed;		/* of all, when it started */
 	bool stopping;
+	uint64_t kill_at;		/* stopping: when patience ends */
 };
 
 struct control_client;
@@ -79,18 +81,21 @@ struct server {
 	struct loop_watch control_listener;
 	struct loop_watch timer;	/* bq_next_event() and bq_look.when */
 	struct loop_watch signals;
+	struct loop_watch watchdog;	/* the service manager's */
 	uint64_t timer_at;
 	struct client *clients;
 	struct client *dead;
 	unsigned int n_clients;
-	bool accepting;
+	uint64_t accept_at;		/* out of descriptors: try again then, 0: accepting */
+	uint64_t told_at;		/* last line about what tenants can cause at will */
+	unsigned int untold;		/* such lines since then */
 	struct agent agent;
 	struct runner_proc runner;
 	struct control_client *controls;
+	unsigned int n_controls;
 	uint64_t control_seq;
 	bool again;			/* a tenant went while we settled */
 	bool draining;
-	bool announced;			/* sd_notify READY=1 was sent */
 	uint64_t drain_until;
 	uint64_t started_ns;
 	uint8_t in[WIRE_MAX_BYTES];
@@ -101,6 +106,16 @@ struct server {
 uint64_t server_now(void);
 void server_settle(void *arg);
 int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len);
+int server_watch(struct server *s, struct loop_watch *w, int fd,
+		 void (*ready)(struct loop_watch *w, uint32_t events));
+void server_no_descriptors(struct server *s);
+bool server_may_tell(struct server *s);
+
+/* notify.c: the service manager */
+void notify_ready(struct server *s);
+void notify_reloading(void);
+void notify_stopping(void);
+int notify_watchdog(struct server *s);
 
 /* client.c: tenants */
 void client_accept(struct loop_watch *w, uint32_t events);
@@ -118,17 +133,20 @@ size_t cmd_model_get(struct server *s, struct wire_call *call, struct wire_reply
 /* agent_conn.c: the runner's commands */
 int agent_connect(struct server *s, int fd);
 void agent_disconnect(struct server *s);
+void agent_last_words(struct server *s);
 void agent_answer_fetch(struct server *s, uint64_t *when);
 
 /* node.c: memory of the queue's nodes */
 struct bq_request *node_request(unsigned int n_slots);
-struct bq_buffer *node_buffer(int fd);
+struct bq_buffer *node_buffer(int fd, struct bq_owner *o);
 int node_buffer_fd(const struct bq_buffer *b);
 struct bq_model *node_model(unsigned int n_tensors);
 struct braid_tensor *node_model_tensors(struct bq_model *m);
 void node_free_request(struct bq_request *r);
-void node_free_buffer(struct bq_buffer *b);
+void node_free_buffer(struct server *s, struct bq_buffer *b);
 void node_free_model(struct bq_model *m);
+struct bq_owner *node_owner(void);
+unsigned int node_owner_buffers(const struct bq_owner *o);
 void node_reap(struct server *s);
 
 /* memfd.c: buffers */
@@ -146,14 +164,28 @@ const char *knob_words(enum bq_knob knob, uint32_t value, char *buf, size_t len)
 /* runner_proc.c */
 int runner_start(struct server *s);
 void runner_stop(struct server *s);
+void runner_kill(struct server *s);
 void runner_ready(struct server *s);
 int runner_send(struct server *s, const char *json, size_t len);
 void runner_timer(struct loop_watch *w, uint32_t events);
 
 /* control.c */
+void control_answer(struct control_client *c, json_t *result, const char *error);
 void control_accept(struct loop_watch *w, uint32_t events);
 void control_runner_said(struct server *s, const char *json, size_t len);
+void control_runner_gone(struct server *s);
 void control_free_dead(struct server *s);
 void control_close_all(struct server *s);
+
+#define SHOW_FROM_START	UINT64_MAX
+
+/* control_show.c: what there is to see, as JSON */
+json_t *show_number(uint64_t v);
+json_t *show_text(const char *text);
+json_t *show_knobs(const struct server *s);
+json_t *show_status(struct server *s);
+json_t *show_models(struct server *s, uint64_t after, uint64_t *more);
+json_t *show_tenants(struct server *s, uint64_t after, uint64_t *more);
+json_t *show_owners(struct server *s, uint64_t after, uint64_t *more);
 
 #endif

@@ -4,6 +4,7 @@
  * is of the queue is checked in core/, the same for both transports.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@ int cmd_get_info(struct server *s, struct bq_tenant *t, struct wire_call *call)
 	struct braid_get_info *i = &call->arg.get_info;
 
 	if (i->flags)
-		return -E2BIG;
+		return -EOPNOTSUPP;
 	*i = (struct braid_get_info){
 		.size = sizeof(*i),
 		.abi = BRAID_ABI,
@@ -87,25 +88,27 @@ static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 	ret = bq_buffer_check(&s->q, &c->tenant, &length);
 	if (ret)
 		return ret;
+	if (node_owner_buffers(c->tenant.owner) >= s->cfg.buffer_quota)
+		return -EDQUOT;
 	if (adopt) {
 		if (length != a->length || memfd_check(fd_in, length))
 			return -EINVAL;
-		fd = dup(fd_in);
+		fd = fcntl(fd_in, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0)
-			return -errno;
+			return -ENOMEM;
 	} else {
 		fd = memfd_new(length);
 		if (fd < 0)
 			return fd;
 	}
-	b = node_buffer(fd);
+	b = node_buffer(fd, c->tenant.owner);
 	if (!b) {
 		close(fd);
 		return -ENOMEM;
 	}
 	ret = bq_buffer_add(&s->q, &c->tenant, b, length);
 	if (ret) {
-		node_free_buffer(b);
+		node_free_buffer(s, b);
 		return ret;
 	}
 	a->length = length;

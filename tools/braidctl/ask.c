@@ -39,7 +39,8 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-json_t *ctl_ask(const struct ctl *c, json_t *req)
+/* Ask once; @more is set when the list goes on after it. */
+static json_t *ask(const struct ctl *c, json_t *req, json_t **more)
 {
 	json_t *o = NULL, *result = NULL;
 	char *text = NULL, *buf = NULL;
@@ -71,14 +72,34 @@ json_t *ctl_ask(const struct ctl *c, json_t *req)
 		fprintf(stderr, "braidctl: %s\n", error ? error : "answer not understood");
 	else
 		result = json_incref(json_object_get(o, "result"));
+	*more = json_incref(json_object_get(o, "more"));
 out:
 	json_decref(o);
-	json_decref(req);
 	free(text);
 	free(buf);
 	if (fd >= 0)
 		close(fd);
 	return result;
+}
+
+json_t *ctl_ask(const struct ctl *c, json_t *req)
+{
+	json_t *more = NULL, *all, *part;
+
+	all = ask(c, req, &more);
+	while (all && more) {
+		json_object_set_new(req, "after", more);
+		more = NULL;
+		part = ask(c, req, &more);
+		if (!part || json_array_extend(all, part)) {
+			json_decref(all);
+			all = NULL;
+		}
+		json_decref(part);
+	}
+	json_decref(more);
+	json_decref(req);
+	return all;
 }
 
 bool ctl_json(const struct ctl *c, json_t *result)
