@@ -52,6 +52,7 @@ struct backend_io {
  * @start_ns: when its first tile started, CLOCK_MONOTONIC
  * @end_ns: when its last tile ended
  * @device_ns: time spent on it by the device, summed over workers
+ * @left: the backend's own, from launch() to reap()
  */
 struct backend_group {
 	struct backend_model *model;
@@ -61,6 +62,7 @@ struct backend_group {
 
 	int status;
 	uint64_t start_ns, end_ns, device_ns;
+	uint32_t left;
 };
 
 /**

@@ -108,7 +108,10 @@ static void cpu_close(struct backend *be)
 static int cpu_model_load(struct backend *be, const struct program *p,
 			  struct backend_model **model, char *why, size_t len)
 {
-	return model_new(p, be->exec.n_lanes, be->max_degree, model, why, len);
+	const struct exec *ex = &be->exec;
+	uint32_t contexts = ex->n_lanes > ex->n_threads ? ex->n_lanes : ex->n_threads;
+
+	return model_new(p, contexts, be->max_degree, model, why, len);
 }
 
 static void cpu_model_unload(struct backend *be, struct backend_model *model)

@@ -88,88 +88,132 @@ static void tell_done(struct exec *ex, struct backend_group *g)
 		return;	/* the counter is full: it is readable as it is */
 }
 
-static uint32_t start_groups(struct exec *ex);
-
-/* The last operation of a group is complete. Returns tiles that became ready. */
-static uint32_t finish_group(struct exec *ex, struct exec_context *c, uint64_t now)
+/* The last operation of a slice is complete: its context is free again. */
+static void finish_slice(struct exec *ex, struct exec_context *c, uint64_t now)
 {
 	struct backend_group *g = c->group;
 	struct backend_model *m = c->model;
 	struct exec_lane *lane = c->lane;
 
-	g->status = 0;
-	g->end_ns = now;
-	if (!g->start_ns)
-		g->start_ns = now;
 	c->group = NULL;
 	c->lane = NULL;
 	c->next_free = m->free;
 	m->free = c;
 	m->n_free++;
+	g->left -= c->run.degree;
+	if (g->left)
+		return;
+	g->status = 0;
+	g->end_ns = now;
+	if (!g->start_ns)
+		g->start_ns = now;
 	if (!--lane->left) {
 		lane->launch = NULL;
 		ex->lanes_used--;
 		pthread_cond_broadcast(&ex->quiet);
 	}
 	tell_done(ex, g);
-	return start_groups(ex);
 }
 
-static uint32_t start_group(struct exec *ex, struct exec_lane *lane, struct backend_group *g)
+/* The next slice of a group; its model has a free context. Returns tiles. */
+static uint32_t start_slice(struct exec *ex, struct exec_lane *lane, struct backend_group *g)
 {
 	struct backend_model *m = g->model;
 	struct exec_context *c = m->free;
-	uint32_t tiles = 0;
+	uint32_t left = g->degree - lane->at, most, n, tiles = 0;
 
+	/* As many slices as there are workers, if there are requests for that. */
+	most = (g->degree + ex->n_threads - 1) / ex->n_threads;
+	most = most < m->slice ? most : m->slice;
+	n = (left + most - 1) / most;
+	n = (left + n - 1) / n;
 	m->free = c->next_free;
 	m->n_free--;
 	c->group = g;
 	c->lane = lane;
-	model_bind(c, g);
-	g->start_ns = g->end_ns = g->device_ns = 0;
+	model_bind(c, g, lane->at, n);
+	lane->at += n;
 	for (uint32_t i = 0; i < m->prog->n_ops; i++)
 		if (!c->ops[i].waits)
 			tiles += make_ready(ex, &c->ops[i]);
+	if (!m->prog->n_ops)
+		finish_slice(ex, c, exec_now());
 	return tiles;
 }
 
-/*
- * Put queued launches on free lanes and start the groups for which there is a
- * context. Returns tiles that became ready.
- */
-static uint32_t start_groups(struct exec *ex)
+/* Start what there are contexts for of a lane's launch. Returns tiles. */
+static uint32_t start_slices(struct exec *ex, struct exec_lane *lane)
 {
 	uint32_t tiles = 0;
+
+	while (lane->launch && lane->started < lane->launch->n_groups) {
+		struct backend_group *g = &lane->launch->groups[lane->started];
+
+		if (!lane->at) {
+			g->start_ns = g->end_ns = g->device_ns = 0;
+			g->left = g->degree;
+		}
+		if (!g->model->n_free)
+			break;
+		tiles += start_slice(ex, lane, g);
+		if (lane->at == g->degree) {
+			lane->started++;
+			lane->at = 0;
+		}
+	}
+	return tiles;
+}
+
+static void fill_lanes(struct exec *ex)
+{
+	for (uint32_t i = 0; i < ex->n_lanes && ex->n_queue; i++) {
+		struct exec_lane *lane = &ex->lanes[i];
+
+		if (lane->launch)
+			continue;
+		lane->launch = ex->queue[ex->queue_at];
+		lane->started = lane->at = 0;
+		lane->left = lane->launch->n_groups;
+		lane->age = ++ex->ages;
+		ex->queue_at = (ex->queue_at + 1) % EXEC_MAX_LAUNCHES;
+		ex->n_queue--;
+		ex->lanes_used++;
+	}
+}
+
+/* The oldest launch that is younger than @age. */
+static struct exec_lane *next_lane(struct exec *ex, uint64_t age)
+{
+	struct exec_lane *next = NULL;
 
 	for (uint32_t i = 0; i < ex->n_lanes; i++) {
 		struct exec_lane *lane = &ex->lanes[i];
 
-		if (!lane->launch && ex->n_queue) {
-			lane->launch = ex->queue[ex->queue_at];
-			lane->started = 0;
-			lane->left = lane->launch->n_groups;
-			ex->queue_at = (ex->queue_at + 1) % EXEC_MAX_LAUNCHES;
-			ex->n_queue--;
-			ex->lanes_used++;
-		}
-		while (lane->launch && lane->started < lane->launch->n_groups) {
-			struct backend_group *g = &lane->launch->groups[lane->started];
-
-			if (!g->model->n_free)
-				break;
-			lane->started++;
-			tiles += start_group(ex, lane, g);
-			if (g->model->prog->n_ops)
-				continue;
-			/* Nothing to do; the lane may be another launch's behind this. */
-			for (uint32_t k = 0; k < g->model->n_contexts; k++)
-				if (g->model->contexts[k].group == g) {
-					tiles += finish_group(ex, &g->model->contexts[k],
-							      exec_now());
-					break;
-				}
-		}
+		if (lane->launch && lane->age > age && (!next || lane->age < next->age))
+			next = lane;
 	}
+	return next;
+}
+
+/*
+ * Put queued launches on free lanes and start the slices for which there is a
+ * context, those of older launches first. Returns tiles that became ready.
+ */
+static uint32_t start_launches(struct exec *ex)
+{
+	struct exec_lane *lane;
+	uint32_t tiles = 0;
+	uint64_t age;
+
+	/* A launch of nothing but empty programs is done when it starts. */
+	do {
+		fill_lanes(ex);
+		age = 0;
+		while ((lane = next_lane(ex, age))) {
+			age = lane->age;
+			tiles += start_slices(ex, lane);
+		}
+	} while (ex->n_queue && ex->lanes_used < ex->n_lanes);
 	return tiles;
 }
 
@@ -183,8 +227,10 @@ static uint32_t finish_op(struct exec *ex, struct exec_op *op, uint64_t now)
 	for (uint32_t k = m->succ_at[i]; k < m->succ_at[i + 1]; k++)
 		if (!--c->ops[m->succ[k]].waits)
 			tiles += make_ready(ex, &c->ops[m->succ[k]]);
-	if (!--c->ops_left)
-		tiles += finish_group(ex, c, now);
+	if (!--c->ops_left) {
+		finish_slice(ex, c, now);
+		tiles += start_launches(ex);
+	}
 	return tiles;
 }
 
@@ -291,7 +337,7 @@ int exec_submit(struct exec *ex, struct backend_launch *launch, void *scratch)
 
 		ex->in_flight += launch->n_groups;
 		ex->queue[(ex->queue_at + ex->n_queue++) % EXEC_MAX_LAUNCHES] = launch;
-		tiles = start_groups(ex);
+		tiles = start_launches(ex);
 		if (!here)
 			wake(ex, tiles);
 		while (here && work_once(ex, &last, scratch))
@@ -332,12 +378,11 @@ void exec_stop(struct exec *ex)
 
 uint32_t exec_credits(struct exec *ex, const struct backend_model *m)
 {
-	uint32_t lanes, n;
+	uint32_t lanes;
 
 	pthread_mutex_lock(&ex->lock);
 	lanes = ex->n_lanes - ex->lanes_used;
 	lanes = lanes > ex->n_queue ? lanes - ex->n_queue : 0;
-	n = lanes < m->n_free ? lanes : m->n_free;
 	pthread_mutex_unlock(&ex->lock);
-	return n * m->max_degree;
+	return lanes * m->max_degree;
 }

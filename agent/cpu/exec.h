@@ -6,11 +6,16 @@
  * It is taken once for each piece of work: a worker hands in what it finished
  * and takes what is next in one go. It is never held while a tile runs.
  *
- *   launch   queued ──► on a lane, its groups started as contexts are free
- *   group    a context of its model: arena, table of pointers, state by operation
+ *   launch   queued ──► on a lane, its groups started one after the other
+ *   group    cut into slices of so many requests as a cache and the workers like
+ *   slice    a context of its model: arena, table of pointers, state by operation
  *   op       waits for its dependencies ──► ready, tiles handed out ──► done
  *
- * A worker stays with the group that it worked on last as long as that has
+ * The requests of a slice run as one. More of them in one slice would save
+ * nothing once what they compute no longer fits a cache, and slices that run
+ * side by side need not wait for each other at every operation.
+ *
+ * A worker stays with the slice that it worked on last as long as that has
  * something ready: what the last operation wrote is in its cache.
  */
 #ifndef BRAID_AGENT_CPU_EXEC_H
@@ -32,9 +37,9 @@
 struct exec_context;
 
 /**
- * struct exec_op - an operation of a group that runs
+ * struct exec_op - an operation of a slice that runs
  * @prev, @next: in the list of what is ready
- * @ctx: its group's context, immutable
+ * @ctx: its slice's context, immutable
  * @waits: dependencies that are not complete yet
  * @tiles: how many there are, known once it is ready
  * @taken: tiles handed out
@@ -47,12 +52,12 @@ struct exec_op {
 };
 
 /**
- * struct exec_context - what one group of a model needs to run
+ * struct exec_context - what one slice of a group needs to run
  * @model: whose it is, immutable
  * @next_free: in the model's list of free ones
- * @group: what runs in it, NULL while free
+ * @group: whose slice runs in it, NULL while free
  * @lane: the lane that the group's launch is on
- * @run: as tiles see it, but for the scratch; set when a group starts
+ * @run: as tiles see it, but for the scratch; set when a slice starts
  * @io: the table of pointers in @run
  * @ops: state by operation
  * @ops_left: operations not complete yet
@@ -74,10 +79,11 @@ struct exec_context {
  * @ops: its operations, prepared
  * @succ: who depends on operation i: succ[succ_at[i]] to succ[succ_at[i + 1]]
  * @succ_at: n_ops + 1 indices
- * @contexts: one a lane
+ * @contexts: one a worker or lane, whichever are more
  * @work: multiply-accumulates and elements written, of one request
- * @arena_bytes: mapped for each
- * @free: contexts that no group runs in
+ * @slice: requests of a slice, at most
+ * @arena_bytes: mapped for each context
+ * @free: contexts that no slice runs in
  * @n_free: how many
  */
 struct backend_model {
@@ -85,7 +91,7 @@ struct backend_model {
 	struct cpu_op *ops;
 	uint32_t *succ, *succ_at;
 	struct exec_context *contexts;
-	uint32_t n_contexts, max_degree;
+	uint32_t n_contexts, max_degree, slice;
 	uint64_t work;
 	size_t arena_bytes;
 	struct exec_context *free;
@@ -95,12 +101,15 @@ struct backend_model {
 /**
  * struct exec_lane - a launch that runs
  * @launch: which, NULL while the lane is free
- * @started: groups that have been started, in order
+ * @started: groups that have been started as a whole, in order
+ * @at: requests of the next group that have been started
  * @left: groups that are not finished
+ * @age: number of the launch, in the order of their start
  */
 struct exec_lane {
 	struct backend_launch *launch;
-	uint32_t started, left;
+	uint32_t started, at, left;
+	uint64_t age;
 };
 
 /**
@@ -113,6 +122,7 @@ struct exec_lane {
  * @idle: workers that wait for @work
  * @stop: workers leave
  * @lanes: launches that run
+ * @ages: launches that have been started
  * @queue: ring of launches that wait for a lane
  * @done: ring of groups that wait for reap()
  * @in_flight: groups launched and not yet reaped
@@ -127,6 +137,7 @@ struct exec {
 	bool stop;
 	struct exec_lane lanes[EXEC_MAX_LANES];
 	uint32_t n_lanes, lanes_used;
+	uint64_t ages;
 	struct backend_launch *queue[EXEC_MAX_LAUNCHES];
 	uint32_t queue_at, n_queue;
 	struct backend_group *done[EXEC_MAX_GROUPS];
@@ -156,7 +167,7 @@ unsigned int exec_reap(struct exec *ex, struct backend_group **done, unsigned in
 /** exec_stop() - drop what is queued, wait for what runs, let the workers go */
 void exec_stop(struct exec *ex);
 
-/** exec_credits() - requests of @m that would find a lane and a context now */
+/** exec_credits() - requests of @m that would find a lane now */
 uint32_t exec_credits(struct exec *ex, const struct backend_model *m);
 
 /** exec_now() - CLOCK_MONOTONIC in nanoseconds */
@@ -167,8 +178,9 @@ int model_new(const struct program *p, uint32_t n_contexts, uint32_t max_degree,
 	      struct backend_model **model, char *why, size_t len);
 void model_free(struct backend_model *m);
 
-/** model_bind() - point a context at the memory of a group */
-void model_bind(struct exec_context *c, const struct backend_group *g);
+/** model_bind() - point a context at the memory of @n requests of a group */
+void model_bind(struct exec_context *c, const struct backend_group *g, uint32_t first,
+		uint32_t n);
 
 /* buffer.c: memory of tenants. */
 struct backend_buf {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * Models: a program's operations prepared, who waits for whom, and a context
- * for each group that may run at the same time.
+ * for each slice of a group that may run at the same time.
  *
- * Arenas are address space for the highest degree; pages come when a group
- * touches them, so a model that is never merged costs one request's arena.
+ * Arenas are address space for the largest slice; pages come when one touches
+ * them, so a model that is never merged costs one request's arena.
  *
  * model_new() and model_free() touch nothing shared; model_bind() is called
  * under exec's lock.
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "agent/cpu/exec.h"
 
@@ -48,7 +49,7 @@ static int make_context(struct backend_model *m, struct exec_context *c)
 
 	c->model = m;
 	c->ops = calloc(p->n_ops ? p->n_ops : 1, sizeof(*c->ops));
-	c->io = calloc(width * m->max_degree + 1, sizeof(*c->io));
+	c->io = calloc(width * m->slice + 1, sizeof(*c->io));
 	if (!c->ops || !c->io)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->n_ops; i++)
@@ -64,6 +65,22 @@ static int make_context(struct backend_model *m, struct exec_context *c)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+/*
+ * Requests that run as one: as many as compute in about one and a half times
+ * the second cache. Up to there they cost what they cost one by one (within 2%,
+ * measured); four of a model of 6 MB made each 30% slower.
+ */
+static uint32_t slice_of(const struct program *p, uint32_t max_degree)
+{
+	long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+	uint64_t n;
+
+	if (cache < (256 << 10))
+		cache = 1 << 20;
+	n = p->arena_bytes ? (uint64_t)cache * 3 / 2 / p->arena_bytes : max_degree;
+	return n < 1 ? 1 : n > max_degree ? max_degree : (uint32_t)n;
 }
 
 int model_new(const struct program *p, uint32_t n_contexts, uint32_t max_degree,
@@ -83,7 +100,8 @@ int model_new(const struct program *p, uint32_t n_contexts, uint32_t max_degree,
 		for (uint32_t k = 0; k < p->ops[i].n_out; k++)
 			if (p->ops[i].out[k] != PROG_NONE)
 				m->work += p->tensors[p->ops[i].out[k]].elems;
-	if (__builtin_mul_overflow(p->arena_bytes, (uint64_t)max_degree, &bytes) ||
+	m->slice = slice_of(p, max_degree);
+	if (__builtin_mul_overflow(p->arena_bytes, (uint64_t)m->slice, &bytes) ||
 	    bytes > SIZE_MAX / 2)
 		goto nomem;
 	m->arena_bytes = bytes;
@@ -109,7 +127,7 @@ int model_new(const struct program *p, uint32_t n_contexts, uint32_t max_degree,
 nomem:
 	err = -ENOMEM;
 	if (why && len)
-		snprintf(why, len, "out of memory for arenas of %u requests each", max_degree);
+		snprintf(why, len, "out of memory for %u arenas of %u requests", n_contexts, m ? m->slice : 0);
 fail:
 	model_free(m);
 	return err;
@@ -135,14 +153,16 @@ void model_free(struct backend_model *m)
 	free(m);
 }
 
-void model_bind(struct exec_context *c, const struct backend_group *g)
+void model_bind(struct exec_context *c, const struct backend_group *g, uint32_t first,
+		uint32_t n)
 {
 	const struct program *p = c->run.prog;
-	size_t n = ((size_t)p->n_inputs + p->n_outputs) * g->degree;
+	size_t width = (size_t)p->n_inputs + p->n_outputs;
+	const struct backend_io *io = g->io + first * width;
 
-	for (size_t i = 0; i < n; i++)
-		c->io[i] = g->io[i].buf->base + g->io[i].offset;
-	c->run.degree = g->degree;
+	for (size_t i = 0; i < n * width; i++)
+		c->io[i] = io[i].buf->base + io[i].offset;
+	c->run.degree = n;
 	for (uint32_t i = 0; i < p->n_ops; i++)
 		c->ops[i].waits = p->ops[i].n_deps;
 	c->ops_left = p->n_ops;
