@@ -125,6 +125,7 @@ struct build *build_new(void)
 	if (!b)
 		return NULL;
 	b->max_bytes = BUILD_MAX_BYTES;
+	b->max_const_bytes = BUILD_MAX_BYTES;
 	b->nowhere.kind = BUILD_DEAD;
 	b->nowhere.epi.residual = PROG_NONE;
 	zero = build_alloc(b, sizeof(*zero));

@@ -82,8 +82,9 @@ struct build_chunk;
  * @outputs: of the model, in the file's order
  * @node: stamped on the operations that are appended, may be NULL
  * @op_type: likewise
- * @const_bytes: bytes of constants owned
- * @max_bytes: bound on constants and on the arena
+ * @const_bytes: bytes of constants made here, not borrowed
+ * @max_const_bytes: bound on them
+ * @max_bytes: bound on a tensor, on all constants of the program, on the arena
  * @fold_work: what constant folding has cost so far
  * @nowhere: what build_op() returns without memory
  * @err: first failure, negative errno, or 0
@@ -96,7 +97,7 @@ struct build {
 	uint32_t n_tensors, n_ops, n_inputs, n_outputs;
 	uint32_t cap_tensors, cap_ops;
 	const char *node, *op_type;
-	uint64_t const_bytes, max_bytes, fold_work;
+	uint64_t const_bytes, max_const_bytes, max_bytes, fold_work;
 	struct prog_op nowhere;
 	int err;
 	char why[512];

@@ -5,5 +5,3 @@
 
 libs += program
 program-src := $(wildcard agent/program/*.c agent/onnx/*.c)
-# The rounds of SHA-256 turn their eight words by one: unrolled, that is free.
-sha256-cflags := -O3 -funroll-loops

@@ -19,9 +19,9 @@ uint32_t build_const_new(struct build *b, enum braid_type type, uint32_t rank,
 	if (b->err)
 		return 0;
 	bytes = (uint64_t)b->tensors[t]->elems * prog_type_size(type);
-	if (bytes > b->max_bytes - b->const_bytes)
-		return build_fail(b, -EINVAL, "constants take more than %llu bytes",
-				  (unsigned long long)b->max_bytes);
+	if (bytes > b->max_const_bytes - b->const_bytes)
+		return build_fail(b, -EINVAL, "computed constants take more than %llu bytes",
+				  (unsigned long long)b->max_const_bytes);
 	*data = build_alloc(b, bytes);
 	if (!*data)
 		return 0;

@@ -179,9 +179,9 @@ static int run(struct fold *f, void **data)
 	for (uint32_t i = 0; i < f->n_results; i++) {
 		const struct build_tensor *x = build_t(f->b, f->results[i]);
 
-		if (bytes_of(x) > f->b->max_bytes - f->b->const_bytes) {
-			build_fail(f->b, -EINVAL, "constants take more than %llu bytes",
-				   (unsigned long long)f->b->max_bytes);
+		if (bytes_of(x) > f->b->max_const_bytes - f->b->const_bytes) {
+			build_fail(f->b, -EINVAL, "computed constants take more than %llu bytes",
+				   (unsigned long long)f->b->max_const_bytes);
 			break;
 		}
 		data[i] = build_alloc(f->b, bytes_of(x));

@@ -21,6 +21,10 @@
 
 #define MAX_FILE_BYTES	INT32_MAX	/* protobuf's own bound on a message */
 
+/* A small file must not ask for gigabytes: each weight may be remade a few times. */
+#define CONST_BYTES	(512ull << 20)
+#define CONST_FACTOR	8
+
 /* Names in a message come from a hostile file and end up in logs. */
 static void say(char *why, size_t len, const char *name, const char *words)
 {
@@ -101,6 +105,9 @@ static int load(const void *data, size_t bytes, void *owned, const char *name,
 	}
 	if (cfg->max_bytes)
 		b->max_bytes = cfg->max_bytes;
+	b->max_const_bytes = CONST_BYTES + CONST_FACTOR * bytes;
+	if (b->max_const_bytes > b->max_bytes)
+		b->max_const_bytes = b->max_bytes;
 	onnx_import(b, m, cfg);
 	if (cfg->passes)
 		build_passes(b);

@@ -3,7 +3,7 @@
  * A program: what a model is once shapes are bound and nothing is symbolic.
  *
  * A flat list of operations over typed, statically shaped tensors, with
- * dependencies and a coloured arena. Written once by agent/program/lower.c,
+ * dependencies and a coloured arena. Written once through agent/program/build.h,
  * immutable afterwards, read by every backend. It holds no code and no
  * pointer into the ONNX file. All integers are validated by program_verify()
  * before a backend sees them, so a backend need not check again.

@@ -22,9 +22,22 @@ static uint32_t rotr(uint32_t x, int n)
 	return x >> n | x << (32 - n);
 }
 
+/* Round @i of eight: word n of the standard is v[(n - i) mod 8]. */
+static inline __attribute__((always_inline)) void round_of(uint32_t v[8], unsigned int i,
+							   uint32_t kw)
+{
+	uint32_t a = v[-i & 7], b = v[(1 - i) & 7], c = v[(2 - i) & 7], e = v[(4 - i) & 7];
+	uint32_t f = v[(5 - i) & 7], g = v[(6 - i) & 7], t1, t2;
+
+	t1 = v[(7 - i) & 7] + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + kw;
+	t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+	v[(3 - i) & 7] += t1;
+	v[(7 - i) & 7] = t1 + t2;
+}
+
 static void block(uint32_t h[8], const uint8_t *p)
 {
-	uint32_t w[64], v[8], t1, t2;
+	uint32_t w[64], v[8];
 
 	for (int i = 0; i < 16; i++)
 		w[i] = (uint32_t)p[4 * i] << 24 | p[4 * i + 1] << 16 | p[4 * i + 2] << 8 |
@@ -33,17 +46,17 @@ static void block(uint32_t h[8], const uint8_t *p)
 		w[i] = (rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10) + w[i - 7] +
 		       (rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3) + w[i - 16];
 	memcpy(v, h, sizeof(v));
-	/* Instead of moving a to h on by one a round, the round counts them from i on. */
-#define V(n)	v[((n) - i) & 7]
-	for (int i = 0; i < 64; i++) {
-		t1 = V(7) + (rotr(V(4), 6) ^ rotr(V(4), 11) ^ rotr(V(4), 25)) +
-		     ((V(4) & V(5)) ^ (~V(4) & V(6))) + k[i] + w[i];
-		t2 = (rotr(V(0), 2) ^ rotr(V(0), 13) ^ rotr(V(0), 22)) +
-		     ((V(0) & V(1)) ^ (V(0) & V(2)) ^ (V(1) & V(2)));
-		V(3) += t1;
-		V(7) = t1 + t2;
+	/* The eight words turn by one a round; eight rounds turn them back. */
+	for (int i = 0; i < 64; i += 8) {
+		round_of(v, 0, k[i] + w[i]);
+		round_of(v, 1, k[i + 1] + w[i + 1]);
+		round_of(v, 2, k[i + 2] + w[i + 2]);
+		round_of(v, 3, k[i + 3] + w[i + 3]);
+		round_of(v, 4, k[i + 4] + w[i + 4]);
+		round_of(v, 5, k[i + 5] + w[i + 5]);
+		round_of(v, 6, k[i + 6] + w[i + 6]);
+		round_of(v, 7, k[i + 7] + w[i + 7]);
 	}
-#undef V
 	for (int i = 0; i < 8; i++)
 		h[i] += v[i];
 }
