@@ -16,7 +16,7 @@
 
 #define LINK_MAX_SLICES	(BRAID_MAX_BATCH * 8)
 #define LINK_MAX_EVENTS	128
-#define LINK_MAX_WANTS	256
+#define LINK_MAX_WANTS	512
 
 /**
  * struct link_window - what a FETCH brought

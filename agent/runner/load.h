@@ -5,6 +5,8 @@
 #ifndef BRAID_AGENT_RUNNER_LOAD_H
 #define BRAID_AGENT_RUNNER_LOAD_H
 
+#include <stdbool.h>
+
 #include "agent/backend/backend.h"
 #include "agent/config.h"
 
@@ -13,6 +15,8 @@ struct loader;
 /**
  * struct load_job - a model to load; from malloc(), the loader's until it is done
  * @next: the loader's
+ * @asked: the caller's, not looked at
+ * @dropped: the caller's, not looked at
  * @conf: what to load
  * @file_key: the caller's
  * @prog: out, NULL on failure
@@ -22,6 +26,8 @@ struct loader;
  */
 struct load_job {
 	struct load_job *next;
+	struct load_job *asked;
+	bool dropped;
 	struct model_config conf;
 	uint64_t file_key;
 	struct program *prog;

@@ -56,8 +56,11 @@ int buf_add(struct runner *r, const struct braid_event *ev)
 	if (ret)
 		return ret;
 	b = calloc(1, sizeof(*b));
-	if (!b || fd < 0)
+	if (!b || fd < 0) {
+		log_line(LOG_WARNING, "buffer can't be taken", "buffer=%llu tenant=%llu",
+			 (unsigned long long)ev->id, (unsigned long long)ev->tenant);
 		goto skip;
+	}
 	b->id = ev->id;
 	b->bytes = arg.length;
 	ret = r->ops->buf_map(r->be, fd, b->bytes, &b->bb);

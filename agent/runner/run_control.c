@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -56,12 +57,25 @@ static void answer(int fd, uint64_t id, json_t *result, const char *error)
 	json_t *o = error ? json_pack("{s:I,s:s}", "id", (json_int_t)id, "error", error) :
 			    json_pack("{s:I,s:o}", "id", (json_int_t)id, "result", result);
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	char broken[96];
 
-	if (text && send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (!text)
+		snprintf(broken, sizeof(broken),
+			 "{\"id\":%llu,\"error\":\"the answer can't be put into words\"}",
+			 (unsigned long long)id);
+	if (send(fd, text ? text : broken, strlen(text ? text : broken),
+		 MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_line(LOG_WARNING, "answer to the supervisor lost", "error=\"%s\"",
 			 strerror(errno));
 	free(text);
 	json_decref(o);
+}
+
+/* The reload that SIGHUP asked for is over: all is loaded, or refused. */
+void runner_reloaded(struct runner *r)
+{
+	r->tell_reloaded = false;
+	answer(r->control_watch.fd, 0, json_object(), NULL);
 }
 
 void runner_control(struct loop_watch *w, uint32_t events)
@@ -84,8 +98,11 @@ void runner_control(struct loop_watch *w, uint32_t events)
 	if (!op) {
 		answer(w->fd, field(req, "id"), NULL, "no \"op\"");
 	} else if (!strcmp(op, "reload")) {
+		/* Without an id it is answered when the models are loaded. */
+		r->tell_reloaded |= !field(req, "id");
 		models_reload(r);
-		answer(w->fd, field(req, "id"), json_object(), NULL);
+		if (field(req, "id"))
+			answer(w->fd, field(req, "id"), json_object(), NULL);
 	} else if (!strcmp(op, "explain")) {
 		res = explain_query(r->explain, field(req, "window"), field(req, "tenant"),
 				    field(req, "request"));

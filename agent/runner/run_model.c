@@ -19,6 +19,7 @@
 /* A first guess, till there is a measurement: a core does so much a second. */
 #define GUESS_MACS_PER_NS	10u
 #define GUESS_FIXED_NS		20000u
+#define ESTIMATES_A_TICK	8u
 
 struct run_model *model_by_id(struct runner *r, uint64_t id)
 {
@@ -75,6 +76,45 @@ static struct run_model *by_name(struct runner *r, const char *name)
 	return m;
 }
 
+/* Still served or still draining, from the very same file and binding. */
+static struct run_model *by_digest(struct runner *r, const char *name, const uint8_t *digest)
+{
+	struct run_model *m = r->models;
+
+	while (m && (strcmp(m->conf.name, name) ||
+		     memcmp(m->prog->digest, digest, BRAID_DIGEST_BYTES)))
+		m = m->next;
+	return m;
+}
+
+/* The newest that was asked for under a name is on its way, and the same. */
+static bool is_asked(const struct runner *r, const char *name, uint64_t key)
+{
+	const struct load_job *j = r->asked;
+
+	while (j && strcmp(j->conf.name, name))
+		j = j->asked;
+	return j && j->file_key == key;
+}
+
+static bool is_on_its_way(const struct runner *r, const char *name)
+{
+	const struct load_job *j = r->asked;
+
+	while (j && strcmp(j->conf.name, name))
+		j = j->asked;
+	return j;
+}
+
+static unsigned int n_served(const struct runner *r)
+{
+	unsigned int n = 0;
+
+	for (const struct run_model *m = r->models; m; m = m->next)
+		n += !m->deleting;
+	return n;
+}
+
 static void withdraw(struct runner *r, struct run_model *m)
 {
 	struct braid_model_del arg = { .size = sizeof(arg), .id = m->id };
@@ -104,13 +144,17 @@ static int scan(struct runner *r)
 		uint64_t key = key_of(&list[i]);
 		struct load_job *job;
 
-		if (have && have->file_key == key)
+		/* A storm of reloads asks once. */
+		if (is_asked(r, list[i].name, key) ||
+		    (have && have->file_key == key && !is_on_its_way(r, list[i].name)))
 			continue;
 		job = calloc(1, sizeof(*job));
 		if (!job)
 			continue;
 		job->conf = list[i];
 		job->file_key = key;
+		job->asked = r->asked;
+		r->asked = job;
 		loader_put(r->loader, job);
 		asked++;
 	}
@@ -122,8 +166,14 @@ static int scan(struct runner *r)
 		if (!there && !m->deleting)
 			withdraw(r, m);
 	}
+	/* One that went before it was loaded is not to be served when it is. */
+	for (struct load_job *j = r->asked; j; j = j->asked) {
+		j->dropped = true;
+		for (unsigned int i = 0; i < n; i++)
+			if (!strcmp(list[i].name, j->conf.name))
+				j->dropped = false;
+	}
 	free(list);
-	r->loading += asked;
 	return asked;
 }
 
@@ -143,7 +193,7 @@ static int become_ready(struct runner *r)
 int models_start(struct runner *r)
 {
 	scan(r);
-	return r->loading ? 0 : become_ready(r);
+	return r->asked ? 0 : become_ready(r);
 }
 
 void models_reload(struct runner *r)
@@ -152,6 +202,8 @@ void models_reload(struct runner *r)
 
 	if (n >= 0)
 		log_line(LOG_INFO, "reload", "changed=%d", n);
+	if (r->tell_reloaded && !r->asked)
+		runner_reloaded(r);
 }
 
 static int publish(struct runner *r, struct run_model *m)
@@ -206,6 +258,32 @@ static void unload(struct runner *r, struct run_model *m)
 	free(m);
 }
 
+/*
+ * What came is there already: touched, not changed; or withdrawn and brought
+ * back while it drains, which the queue takes as one and the same, so it has
+ * to be one here as well.
+ */
+static void serve_again(struct runner *r, struct run_model *m, struct run_model *old,
+			uint64_t file_key)
+{
+	int ret;
+
+	m->file_key = file_key;
+	if (!m->deleting)
+		return;
+	ret = publish(r, m);
+	if (ret) {
+		log_line(LOG_ERR, "model not published", "model=%s error=\"%s\"", m->conf.name,
+			 strerror(-ret));
+		return;
+	}
+	m->deleting = false;
+	log_line(LOG_INFO, "model back", "model=%s id=%llu", m->conf.name,
+		 (unsigned long long)m->id);
+	if (old && old != m)
+		withdraw(r, old);
+}
+
 /* A model came from the loader: publish it, then withdraw what it replaces. */
 static void serve(struct runner *r, struct load_job *job)
 {
@@ -216,15 +294,17 @@ static void serve(struct runner *r, struct load_job *job)
 		log_line(LOG_ERR, "model refused", "model=%s why=\"%s\"", job->conf.name, job->why);
 		return;
 	}
-	if (old && !memcmp(old->prog->digest, job->prog->digest, BRAID_DIGEST_BYTES)) {
-		/* Touched, not changed. */
-		old->file_key = job->file_key;
+	m = job->dropped ? NULL : by_digest(r, job->conf.name, job->prog->digest);
+	if (m || job->dropped) {
 		r->ops->model_unload(r->be, job->bm);
 		program_free(job->prog);
+		if (m)
+			serve_again(r, m, old, job->file_key);
 		return;
 	}
 	m = calloc(1, sizeof(*m));
-	if (!m || r->n_models == RUNNER_MODELS) {
+	if (!m || r->n_models == RUNNER_LOADED ||
+	    (!old && n_served(r) >= RUNNER_MODELS)) {
 		log_line(LOG_ERR, "model refused", "model=%s why=\"%s\"", job->conf.name,
 			 m ? "too many models" : "no memory");
 		free(m);
@@ -265,15 +345,23 @@ void models_loaded(struct loop_watch *w, uint32_t events)
 	int ret;
 
 	while ((job = loader_get(r->loader))) {
+		struct load_job **at = &r->asked;
+
+		while (*at != job)
+			at = &(*at)->asked;
+		*at = job->asked;
 		serve(r, job);
 		free(job);
-		r->loading--;
 	}
-	if (!r->ready && !r->loading) {
+	if (r->asked)
+		return;
+	if (!r->ready) {
 		ret = become_ready(r);
 		if (ret)
 			runner_fail(r, "READY", ret);
 	}
+	if (r->tell_reloaded)
+		runner_reloaded(r);
 }
 
 void model_drained(struct runner *r, uint64_t id)
@@ -297,16 +385,22 @@ void model_ran(struct run_model *m, uint32_t degree, uint64_t device_ns)
 	m->mean_ns = m->mean_ns ? (m->mean_ns * 15 + each) / 16 : each;
 }
 
-/* Tell the queue of estimates that are off by a fifth; not on the hot path. */
+/*
+ * Tell the queue of estimates that are off by a fifth. By the clock, not by
+ * request, and few at a time, as each waits for its answer.
+ */
 void models_estimates(struct runner *r)
 {
-	for (struct run_model *m = r->models; m; m = m->next) {
+	unsigned int told = 0;
+
+	for (struct run_model *m = r->models; m && told < ESTIMATES_A_TICK; m = m->next) {
 		uint64_t est = m->est_ns;
 
 		if (m->deleting || !m->mean_ns ||
 		    (m->mean_ns <= est + est / 5 && m->mean_ns + m->mean_ns / 5 >= est))
 			continue;
 		m->est_ns = m->mean_ns;
+		told++;
 		if (publish(r, m))
 			m->est_ns = est;
 	}

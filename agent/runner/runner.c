@@ -47,11 +47,18 @@ void runner_want(struct runner *r)
 {
 	struct braid_want wants[LINK_MAX_WANTS];
 	uint32_t n = 0;
+	bool take;
 	int ret;
 
+	_Static_assert(RUNNER_LOADED <= LINK_MAX_WANTS, "every model can be named");
 	if (!r->ready || r->failed)
 		return;
-	for (struct run_model *m = r->models; m && r->n_free && n < LINK_MAX_WANTS; m = m->next) {
+	/*
+	 * Two FETCHes may be unanswered and both bring a window: the reserve is
+	 * for the one that this does not know of.
+	 */
+	take = r->n_free > RUNNER_RESERVE && !r->waiting;
+	for (struct run_model *m = r->models; m && take && n < LINK_MAX_WANTS; m = m->next) {
 		uint32_t credits = r->ops->credits(r->be, m->bm);
 
 		if (credits)
@@ -114,6 +121,7 @@ static void after(void *arg)
 
 	do {
 		windows_reap(&r->backend_watch, 0);
+		windows_launch(r);
 		/* An answer that a call met on its way is not announced by the socket. */
 		if (link_kept(r->link))
 			link_ready(&r->link_watch, 0);
@@ -199,23 +207,32 @@ static int set_up(struct runner *r, char *why, size_t len)
 static void tear_down(struct runner *r)
 {
 	/*
+	 * Nobody is left to answer to, and the loader may be in the middle of
+	 * something long: the end of the process ends all of it.
+	 */
+	if (r->failed)
+		_exit(1);
+	loader_free(r->loader);
+	/*
 	 * What is still running writes into tenants' buffers: the backend is
 	 * closed, which waits for it, before anything is unmapped.
 	 */
-	loader_free(r->loader);
 	while (r->be && r->busy && !r->failed) {
 		struct timespec ts = { .tv_nsec = 1000000 };
 
 		windows_reap(&r->backend_watch, 0);
+		windows_launch(r);
 		if (r->busy)
 			nanosleep(&ts, NULL);
 	}
-	if (r->be && !r->busy) {
+	if (r->failed)
+		_exit(1);
+	if (r->be) {
 		models_free(r);
 		bufs_free(r);
 		r->ops->close(r->be);
-		windows_free(r);
 	}
+	windows_free(r);
 	explain_free(r->explain);
 	link_close(r->link);
 	loop_free(r->loop);
@@ -234,7 +251,7 @@ int runner_main(const struct config *cfg)
 	if (ret) {
 		log_line(LOG_ERR, "runner can't start", "error=\"%s\"",
 			 *why ? why : strerror(-ret));
-		return 1;
+		_exit(1);	/* whatever was set up ends with the process */
 	}
 	after(r);
 	if (!r->failed)

@@ -19,9 +19,12 @@
 #include "agent/runner/plan.h"
 
 #define RUNNER_WINDOWS	8u	/* in flight at once */
-#define RUNNER_MODELS	256u
+#define RUNNER_RESERVE	2u	/* and what FETCHes that were replaced may still bring */
+#define RUNNER_MODELS	256u	/* served */
+#define RUNNER_LOADED	512u	/* those that drain included; each is named in a FETCH */
 
 struct loader;
+struct load_job;
 struct explain;
 struct buf_table;
 
@@ -62,9 +65,10 @@ struct run_group {
 /* A window in flight. */
 struct window {
 	struct window *next;
+	struct window *next_waiting;	/* for the backend to have room */
 	uint64_t id;
-	uint64_t start_ns;
 	uint32_t groups_left;
+	uint32_t launched;		/* launches that the backend has */
 	uint32_t n_jobs;
 	struct braid_job jobs[BRAID_MAX_BATCH];
 	struct run_model *models[BRAID_MAX_BATCH];
@@ -92,13 +96,18 @@ struct runner {
 	struct run_model *models;
 	unsigned int n_models;
 	uint32_t last_number;
-	unsigned int loading;		/* asked for, not answered */
+	struct load_job *asked;		/* of the loader, not back yet */
+	bool tell_reloaded;		/* the supervisor waits to hear that it is over */
 	struct buf_table *bufs;
 	struct explain *explain;
 
 	struct window *free_windows;
 	struct window *busy;		/* newest first */
+	struct window *waiting;		/* of them, oldest first */
 	unsigned int n_free;
+	uint64_t watched;		/* the oldest window, */
+	uint32_t watched_left;		/* its groups, */
+	uint64_t watched_ns;		/* and since when it is that and has these */
 	struct link_window *in;
 	struct braid_want wants[LINK_MAX_WANTS];
 	uint32_t n_wants;
@@ -141,6 +150,7 @@ void windows_free(struct runner *r);
 void window_take(struct runner *r, const struct link_window *in);
 void windows_reap(struct loop_watch *w, uint32_t events);
 void windows_watch(struct runner *r);
+void windows_launch(struct runner *r);
 
 /* explain.c */
 struct explain *explain_new(void);
@@ -150,6 +160,7 @@ void explain_window(struct explain *e, const struct window *w, uint32_t reason,
 void explain_group(struct explain *e, const struct window *w, uint32_t group);
 
 /* run_control.c */
+void runner_reloaded(struct runner *r);
 void runner_control(struct loop_watch *w, uint32_t events);
 
 #endif

@@ -21,7 +21,7 @@ int windows_new(struct runner *r)
 	r->in = calloc(1, sizeof(*r->in));
 	if (!r->in)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < RUNNER_WINDOWS; i++) {
+	for (unsigned int i = 0; i < RUNNER_WINDOWS + RUNNER_RESERVE; i++) {
 		struct window *w = calloc(1, sizeof(*w));
 
 		if (!w)
@@ -85,13 +85,14 @@ static void maybe_die(struct runner *r, const struct run_model *m, const struct 
 
 /* Where a job's tensors are; 0, or why it can't be run. */
 static int place(struct runner *r, const struct link_window *in, const struct braid_job *job,
-		 const struct run_model *m, struct backend_io *io)
+		 const struct run_model *m, struct backend_io *io, uint32_t room)
 {
 	uint32_t n = job->n_inputs + job->n_outputs;
 
 	if (!m || m->prog->n_inputs != job->n_inputs || m->prog->n_outputs != job->n_outputs)
 		return -ENOENT;
-	if (job->first_slice > in->arg.slices.count || n > in->arg.slices.count - job->first_slice)
+	if (n > room || job->first_slice > in->arg.slices.count ||
+	    n > in->arg.slices.count - job->first_slice)
 		return -EINVAL;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct braid_slice *s = &in->slices[job->first_slice + i];
@@ -175,9 +176,9 @@ static void group_done(struct runner *r, struct run_group *rg)
 static void launch(struct runner *r, struct window *w, struct backend_io *staged,
 		   const uint32_t *io_first)
 {
+	struct window **at_end = &r->waiting;
 	struct plan *plan = &w->plan;
 	uint32_t at = 0;
-	int ret;
 
 	/* The table of a group is one row a request, in the group's order. */
 	for (uint32_t i = 0; i < plan->n_groups; i++) {
@@ -196,22 +197,46 @@ static void launch(struct runner *r, struct window *w, struct backend_io *staged
 		m->inflight++;
 	}
 	w->groups_left = plan->n_groups;
-	w->start_ns = runner_now();
+	w->launched = 0;
 	w->next = r->busy;
 	r->busy = w;
 	r->groups += plan->n_groups;
-	for (uint32_t i = 0; i < plan->n_launches; i++) {
-		const struct plan_launch *pl = &plan->launches[i];
+	w->next_waiting = NULL;
+	while (*at_end)
+		at_end = &(*at_end)->next_waiting;
+	*at_end = w;
+	windows_launch(r);
+}
+
+/* Hand over the rest of a window; false when the backend has no room now. */
+static bool launch_rest(struct runner *r, struct window *w)
+{
+	while (w->launched < w->plan.n_launches) {
+		uint32_t i = w->launched;
+		const struct plan_launch *pl = &w->plan.launches[i];
+		int ret;
 
 		w->launches[i] = (struct backend_launch){
 			.groups = &w->groups[pl->first], .n_groups = pl->n_groups, .priv = w,
 		};
 		ret = r->hang ? 0 : r->ops->launch(r->be, &w->launches[i]);
+		if (ret == -EAGAIN)
+			return false;
+		w->launched++;
 		for (uint32_t k = 0; ret && k < pl->n_groups; k++) {
 			w->groups[pl->first + k].status = ret;
+			w->groups[pl->first + k].device_ns = 0;
 			group_done(r, &w->run[pl->first + k]);
 		}
 	}
+	return true;
+}
+
+/* What the backend had no room for: no fault of the tenants', it waits. */
+void windows_launch(struct runner *r)
+{
+	while (r->waiting && launch_rest(r, r->waiting))
+		r->waiting = r->waiting->next_waiting;
 }
 
 void window_take(struct runner *r, const struct link_window *in)
@@ -226,7 +251,7 @@ void window_take(struct runner *r, const struct link_window *in)
 	events(r, in);
 	if (!in->arg.jobs.count || r->failed)
 		return;
-	w = r->free_windows;	/* there is one, or no model had been named */
+	w = r->free_windows;	/* there is one: see runner_want() */
 	r->free_windows = w->next;
 	r->n_free--;
 	w->id = in->arg.window;
@@ -235,7 +260,7 @@ void window_take(struct runner *r, const struct link_window *in)
 		const struct braid_job *job = &in->jobs[i];
 		struct run_model *m = cached_model(r, w, job->model);
 
-		ret = place(r, in, job, m, &staged[used]);
+		ret = place(r, in, job, m, &staged[used], LINK_MAX_SLICES - used);
 		if (ret) {
 			commit_error(r, job, ret);
 			continue;
@@ -278,17 +303,28 @@ void windows_reap(struct loop_watch *watch, uint32_t events)
 	} while (n == 64);
 }
 
-/* A launch that takes too long: only the end of this process ends it. */
+/*
+ * A launch that takes too long: only the end of this process ends it. Launches
+ * start in order, so the oldest window is the one that runs; time counts while
+ * none of its groups ends, not while it waits for windows before it.
+ */
 void windows_watch(struct runner *r)
 {
 	uint64_t limit = r->cfg.watchdog_ms * 1000000ull, now = runner_now();
+	struct window *w = r->busy;
 
-	for (struct window *w = r->busy; w && limit; w = w->next) {
-		if (now - w->start_ns < limit)
-			continue;
-		log_line(LOG_CRIT, "watchdog: a window takes too long, giving up",
-			 "window=%llu jobs=%u groups_left=%u", (unsigned long long)w->id,
-			 w->n_jobs, w->groups_left);
-		kill(getpid(), SIGKILL);
+	while (w && w->next)
+		w = w->next;
+	if (!w || w->id != r->watched || w->groups_left != r->watched_left) {
+		r->watched = w ? w->id : 0;
+		r->watched_left = w ? w->groups_left : 0;
+		r->watched_ns = now;
+		return;
 	}
+	if (!limit || now - r->watched_ns < limit)
+		return;
+	log_line(LOG_CRIT, "watchdog: a window takes too long, giving up",
+		 "window=%llu jobs=%u groups_left=%u", (unsigned long long)w->id, w->n_jobs,
+		 w->groups_left);
+	kill(getpid(), SIGKILL);
 }
