@@ -11,6 +11,7 @@
 
 #define SPIN_NS		4000	/* before a worker sleeps */
 #define CHUNK_MAX	8	/* tiles taken at a time */
+#define WORTH_NS	10000	/* of work pay for waking a worker */
 
 uint64_t exec_now(void)
 {
@@ -58,10 +59,17 @@ static void count_ready(struct exec *ex, int by)
 	atomic_store_explicit(&ex->n_ready, n + (uint32_t)by, memory_order_relaxed);
 }
 
-/* An operation has all it waited for. Returns the number of its tiles. */
-static uint32_t make_ready(struct exec *ex, struct exec_op *op)
+/*
+ * An operation has all it waited for. Small ones are left to the worker that
+ * made them ready: fetching another costs more than doing them. But for those
+ * that begin a slice: @first.
+ */
+static void make_ready(struct exec *ex, struct exec_op *op, bool first)
 {
-	const struct cpu_op *co = &op->ctx->model->ops[op - op->ctx->ops];
+	struct backend_model *m = op->ctx->model;
+	const uint32_t i = (uint32_t)(op - op->ctx->ops);
+	const struct cpu_op *co = &m->ops[i];
+	uint64_t ns;
 
 	op->tiles = op->left = co->kernel->tiles(co, op->ctx->run.degree);
 	op->taken = 0;
@@ -69,14 +77,32 @@ static uint32_t make_ready(struct exec *ex, struct exec_op *op)
 	op->next = &ex->ready;
 	op->prev->next = op;
 	op->next->prev = op;
-	count_ready(ex, 1);
-	return op->tiles;
+	ns = (uint64_t)op->tiles * (m->tile_ns[i] ? m->tile_ns[i] : WORTH_NS);
+	if (first && ns < WORTH_NS)
+		ns = WORTH_NS;
+	ex->new_tiles += op->tiles;
+	ex->new_ns += ns;
+	op->shared = ns >= WORTH_NS;
+	if (op->shared)
+		count_ready(ex, 1);
 }
 
-static void wake(struct exec *ex, uint32_t tiles)
+/* Wake workers for what has become ready, but for @kept tiles, the caller's. */
+static void wake(struct exec *ex, uint32_t kept)
 {
-	for (uint32_t i = 0; i < tiles && i < ex->idle; i++)
+	uint32_t n = ex->new_tiles > kept ? ex->new_tiles - kept : 0;
+
+	if (n > ex->new_ns / WORTH_NS)
+		n = (uint32_t)(ex->new_ns / WORTH_NS);
+	/* Somebody must. */
+	if (!n && !kept && ex->new_tiles)
+		n = 1;
+	if (n > ex->idle)
+		n = ex->idle;
+	while (n--)
 		pthread_cond_signal(&ex->work);
+	ex->new_tiles = 0;
+	ex->new_ns = 0;
 }
 
 static void tell_done(struct exec *ex, struct backend_group *g)
@@ -115,12 +141,12 @@ static void finish_slice(struct exec *ex, struct exec_context *c, uint64_t now)
 	tell_done(ex, g);
 }
 
-/* The next slice of a group; its model has a free context. Returns tiles. */
-static uint32_t start_slice(struct exec *ex, struct exec_lane *lane, struct backend_group *g)
+/* The next slice of a group; its model has a free context. */
+static void start_slice(struct exec *ex, struct exec_lane *lane, struct backend_group *g)
 {
 	struct backend_model *m = g->model;
 	struct exec_context *c = m->free;
-	uint32_t left = g->degree - lane->at, most, n, tiles = 0;
+	uint32_t left = g->degree - lane->at, most, n;
 
 	/* As many slices as there are workers, if there are requests for that. */
 	most = (g->degree + ex->n_threads - 1) / ex->n_threads;
@@ -135,17 +161,14 @@ static uint32_t start_slice(struct exec *ex, struct exec_lane *lane, struct back
 	lane->at += n;
 	for (uint32_t i = 0; i < m->prog->n_ops; i++)
 		if (!c->ops[i].waits)
-			tiles += make_ready(ex, &c->ops[i]);
+			make_ready(ex, &c->ops[i], true);
 	if (!m->prog->n_ops)
 		finish_slice(ex, c, exec_now());
-	return tiles;
 }
 
-/* Start what there are contexts for of a lane's launch. Returns tiles. */
-static uint32_t start_slices(struct exec *ex, struct exec_lane *lane)
+/* Start what there are contexts for of a lane's launch. */
+static void start_slices(struct exec *ex, struct exec_lane *lane)
 {
-	uint32_t tiles = 0;
-
 	while (lane->launch && lane->started < lane->launch->n_groups) {
 		struct backend_group *g = &lane->launch->groups[lane->started];
 
@@ -155,13 +178,12 @@ static uint32_t start_slices(struct exec *ex, struct exec_lane *lane)
 		}
 		if (!g->model->n_free)
 			break;
-		tiles += start_slice(ex, lane, g);
+		start_slice(ex, lane, g);
 		if (lane->at == g->degree) {
 			lane->started++;
 			lane->at = 0;
 		}
 	}
-	return tiles;
 }
 
 static void fill_lanes(struct exec *ex)
@@ -197,12 +219,11 @@ static struct exec_lane *next_lane(struct exec *ex, uint64_t age)
 
 /*
  * Put queued launches on free lanes and start the slices for which there is a
- * context, those of older launches first. Returns tiles that became ready.
+ * context, those of older launches first.
  */
-static uint32_t start_launches(struct exec *ex)
+static void start_launches(struct exec *ex)
 {
 	struct exec_lane *lane;
-	uint32_t tiles = 0;
 	uint64_t age;
 
 	/* A launch of nothing but empty programs is done when it starts. */
@@ -211,27 +232,25 @@ static uint32_t start_launches(struct exec *ex)
 		age = 0;
 		while ((lane = next_lane(ex, age))) {
 			age = lane->age;
-			tiles += start_slices(ex, lane);
+			start_slices(ex, lane);
 		}
 	} while (ex->n_queue && ex->lanes_used < ex->n_lanes);
-	return tiles;
 }
 
-/* An operation is complete. Returns tiles that became ready. */
-static uint32_t finish_op(struct exec *ex, struct exec_op *op, uint64_t now)
+/* An operation is complete. */
+static void finish_op(struct exec *ex, struct exec_op *op, uint64_t now)
 {
 	struct exec_context *c = op->ctx;
 	struct backend_model *m = c->model;
-	uint32_t i = (uint32_t)(op - c->ops), tiles = 0;
+	uint32_t i = (uint32_t)(op - c->ops);
 
 	for (uint32_t k = m->succ_at[i]; k < m->succ_at[i + 1]; k++)
 		if (!--c->ops[m->succ[k]].waits)
-			tiles += make_ready(ex, &c->ops[m->succ[k]]);
+			make_ready(ex, &c->ops[m->succ[k]], false);
 	if (!--c->ops_left) {
 		finish_slice(ex, c, now);
-		tiles += start_launches(ex);
+		start_launches(ex);
 	}
-	return tiles;
 }
 
 static struct exec_op *pick(struct exec *ex, const struct exec_context *last)
@@ -254,11 +273,21 @@ static void rest(struct exec *ex)
 	while (!atomic_load_explicit(&ex->n_ready, memory_order_relaxed) && exec_now() < end)
 		relax();
 	pthread_mutex_lock(&ex->lock);
-	if (ex->stop || atomic_load_explicit(&ex->n_ready, memory_order_relaxed))
+	if (ex->stop || ex->ready.next != &ex->ready)
 		return;
 	ex->idle++;
 	pthread_cond_wait(&ex->work, &ex->lock);
 	ex->idle--;
+}
+
+static void saw_tile(const struct exec_op *op, uint64_t ns)
+{
+	uint32_t *seen = &op->ctx->model->tile_ns[op - op->ctx->ops];
+	uint64_t old = *seen ? *seen : ns;
+
+	/* At least 1: 0 would be "not seen". */
+	ns = (7 * old + ns) / 8;
+	*seen = ns < 1 ? 1 : ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
 }
 
 /*
@@ -283,7 +312,8 @@ static bool work_once(struct exec *ex, struct exec_context **last, void *scratch
 	if (op->taken == op->tiles) {
 		op->prev->next = op->next;
 		op->next->prev = op->prev;
-		count_ready(ex, -1);
+		if (op->shared)
+			count_ready(ex, -1);
 	}
 	run = op->ctx->run;
 	co = &op->ctx->model->ops[op - op->ctx->ops];
@@ -301,11 +331,11 @@ static bool work_once(struct exec *ex, struct exec_context **last, void *scratch
 	pthread_mutex_lock(&ex->lock);
 	op->ctx->group->device_ns += end - start;
 	op->left -= n;
+	saw_tile(op, (end - start) / n);
 	if (!op->left) {
-		tiles = finish_op(ex, op, end);
-		/* One of them is this worker's. */
-		if (tiles > 1)
-			wake(ex, tiles - 1);
+		finish_op(ex, op, end);
+		/* One of the new tiles is this worker's. */
+		wake(ex, 1);
 	}
 	return true;
 }
@@ -333,13 +363,11 @@ int exec_submit(struct exec *ex, struct backend_launch *launch, void *scratch)
 	} else {
 		/* Only where the caller could not meet somebody else's long tiles. */
 		bool here = scratch && !ex->lanes_used && !ex->n_queue;
-		uint32_t tiles;
 
 		ex->in_flight += launch->n_groups;
 		ex->queue[(ex->queue_at + ex->n_queue++) % EXEC_MAX_LAUNCHES] = launch;
-		tiles = start_launches(ex);
-		if (!here)
-			wake(ex, tiles);
+		start_launches(ex);
+		wake(ex, here ? 1 : 0);
 		while (here && work_once(ex, &last, scratch))
 			;
 	}

@@ -44,11 +44,13 @@ struct exec_context;
  * @tiles: how many there are, known once it is ready
  * @taken: tiles handed out
  * @left: tiles not finished yet
+ * @shared: counted in @n_ready: worth the attention of a second worker
  */
 struct exec_op {
 	struct exec_op *prev, *next;
 	struct exec_context *ctx;
 	uint32_t waits, tiles, taken, left;
+	bool shared;
 };
 
 /**
@@ -75,7 +77,7 @@ struct exec_context {
 
 /**
  * struct backend_model - a program made ready for launches
- * @prog: the program, immutable like all but the last two
+ * @prog: the program, immutable like all but the last three
  * @ops: its operations, prepared
  * @succ: who depends on operation i: succ[succ_at[i]] to succ[succ_at[i + 1]]
  * @succ_at: n_ops + 1 indices
@@ -83,6 +85,7 @@ struct exec_context {
  * @work: multiply-accumulates and elements written, of one request
  * @slice: requests of a slice, at most
  * @arena_bytes: mapped for each context
+ * @tile_ns: what a tile of each operation takes, as seen lately; 0: not seen
  * @free: contexts that no slice runs in
  * @n_free: how many
  */
@@ -94,6 +97,7 @@ struct backend_model {
 	uint32_t n_contexts, max_degree, slice;
 	uint64_t work;
 	size_t arena_bytes;
+	uint32_t *tile_ns;
 	struct exec_context *free;
 	uint32_t n_free;
 };
@@ -118,7 +122,10 @@ struct exec_lane {
  * @work: signalled when something becomes ready, or to stop
  * @quiet: signalled when a lane becomes free
  * @ready: list head of operations with tiles to hand out, oldest first
- * @n_ready: their number; read without the lock by workers that spin
+ * @n_ready: those that are worth a second worker; read without the lock by
+ *           workers that spin
+ * @new_tiles: tiles that have become ready since workers were last woken
+ * @new_ns: what they will take
  * @idle: workers that wait for @work
  * @stop: workers leave
  * @lanes: launches that run
@@ -133,7 +140,8 @@ struct exec {
 	pthread_cond_t work, quiet;
 	struct exec_op ready;
 	_Atomic uint32_t n_ready;
-	uint32_t idle, n_threads;
+	uint32_t new_tiles, idle, n_threads;
+	uint64_t new_ns;
 	bool stop;
 	struct exec_lane lanes[EXEC_MAX_LANES];
 	uint32_t n_lanes, lanes_used;

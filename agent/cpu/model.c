@@ -109,7 +109,8 @@ int model_new(const struct program *p, uint32_t n_contexts, uint32_t max_degree,
 	if (err)
 		goto fail;
 	m->contexts = calloc(n_contexts, sizeof(*m->contexts));
-	if (!m->contexts || find_successors(m))
+	m->tile_ns = calloc(p->n_ops ? p->n_ops : 1, sizeof(*m->tile_ns));
+	if (!m->contexts || !m->tile_ns || find_successors(m))
 		goto nomem;
 	/* The first is the last to become free: the same pages serve again. */
 	m->n_contexts = n_contexts;
@@ -146,6 +147,7 @@ void model_free(struct backend_model *m)
 			munmap(c->run.arena, m->arena_bytes);
 	}
 	free(m->contexts);
+	free(m->tile_ns);
 	free(m->succ);
 	free(m->succ_at);
 	if (m->ops)
