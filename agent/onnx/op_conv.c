@@ -97,110 +97,128 @@ static void emit_conv(struct emit *e)
 		finish(e, PROG_CONV, &win.win, group, w->dims[0], win.out);
 }
 
-#define MAX_EXTENT	(1 << 24)
+/* What a ConvTranspose says of one spatial dimension, and what follows. */
+struct up {
+	int64_t in, kernel, stride, dilation, extra, lo, hi;
+	int64_t shape;		/* output_shape, 0: not given */
+	int64_t out;
+};
+
+static bool in_range(int64_t v, int64_t least)
+{
+	return v >= least && v <= OP_MAX_EXTENT;
+}
 
 /*
  * The result's extent follows from the padding, or the padding from it
  * (output_shape, auto_pad):
  *   out = stride * (in - 1) + output_padding + (kernel - 1) * dilation + 1 - pads
  */
+static bool up_extent(struct emit *e, struct up *u, enum op_auto_pad how)
+{
+	bool upper = how == OP_PAD_SAME_UPPER, same = upper || how == OP_PAD_SAME_LOWER;
+	int64_t full, total;
+
+	if (!in_range(u->in, 1) || !in_range(u->kernel, 1) || !in_range(u->stride, 1) ||
+	    !in_range(u->dilation, 1) || !in_range(u->extra, 0) || !in_range(u->lo, 0) ||
+	    !in_range(u->hi, 0) || !in_range(u->shape, 0)) {
+		emit_fail(e, -EINVAL, "a spatial dimension's geometry is out of range");
+		return false;
+	}
+	full = u->stride * (u->in - 1) + u->extra + (u->kernel - 1) * u->dilation + 1;
+	if (how == OP_PAD_VALID)
+		u->lo = u->hi = 0;
+	u->out = full - u->lo - u->hi;
+	if (u->shape || same) {
+		u->out = u->shape ? u->shape : u->in * u->stride;
+		total = full - u->out;
+		/* ONNX and ONNX Runtime differ on what that would mean. */
+		if (total < 0 && !u->shape) {
+			emit_fail(e, -EOPNOTSUPP,
+				  "auto_pad where the stride is larger than the kernel");
+			return false;
+		}
+		/* SAME_UPPER puts the odd one behind; everything else before. */
+		u->lo = total < 0 ? 0 : upper ? total / 2 : total - total / 2;
+		u->hi = total - u->lo;
+	}
+	if (!in_range(u->out, 1)) {
+		emit_fail(e, -EINVAL, "a result's extent of %lld is out of range",
+			  (long long)u->out);
+		return false;
+	}
+	/* What output_padding adds behind is padding taken away. */
+	u->hi -= u->extra;
+	return true;
+}
+
+/* A list attribute of @n entries; NULL where it is absent or does not fit. */
+static const int64_t *list_of(struct emit *e, const char *name, uint32_t n)
+{
+	uint32_t got;
+	const int64_t *v = emit_attr_ints(e, name, &got);
+
+	if (v && got != n) {
+		emit_fail(e, -EINVAL, "%s has %u entries, %u are needed", name, got, n);
+		return NULL;
+	}
+	return v;
+}
+
 static void emit_conv_transpose(struct emit *e)
 {
-	static const char *const autos[] = { "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", NULL };
 	const struct build_tensor *x = emit_x(e, 0), *w = emit_x(e, 1);
-	const int64_t *strides, *dilations, *pads, *more, *shape, *kernel;
+	const int64_t *strides, *dilations, *pads, *extra, *shape, *kernel;
 	struct prog_window win = { { 1, 1, 1 }, { 1, 1, 1 }, { 1, 1, 1 } };
-	uint32_t n, n_s, n_d, n_p, n_m, n_shape, n_k;
+	enum op_auto_pad how;
 	int64_t out[3] = { 1, 1, 1 };
+	uint32_t n, n_shape;
 	int32_t group;
-	int how;
 
 	if (!check_operands(e))
 		return;
 	n = x->rank - 2;
 	group = read_group(e, x->dims[1]);
-	if (w->dims[0] != x->dims[1] ||
-	    w->dims[1] > INT32_MAX / group) {
+	if (w->dims[0] != x->dims[1] || w->dims[1] > INT32_MAX / group) {
 		emit_fail(e, -EINVAL, "weights for %lld channels, data of %lld",
 			  (long long)w->dims[0], (long long)x->dims[1]);
 		return;
 	}
-	kernel = emit_attr_ints(e, "kernel_shape", &n_k);
-	strides = emit_attr_ints(e, "strides", &n_s);
-	dilations = emit_attr_ints(e, "dilations", &n_d);
-	pads = emit_attr_ints(e, "pads", &n_p);
-	more = emit_attr_ints(e, "output_padding", &n_m);
-	shape = emit_attr_ints(e, "output_shape", &n_shape);
-	how = emit_attr_enum(e, "auto_pad", "NOTSET", autos);
-	if (emit_failed(e))
-		return;
+	kernel = list_of(e, "kernel_shape", n);
+	strides = list_of(e, "strides", n);
+	dilations = list_of(e, "dilations", n);
+	pads = list_of(e, "pads", 2 * n);
+	extra = list_of(e, "output_padding", n);
 	/* Some exporters write the whole shape, batch and channels included. */
-	if (shape && n_shape == n + 2) {
+	shape = emit_attr_ints(e, "output_shape", &n_shape);
+	if (shape && n_shape == n + 2)
 		shape += 2;
-		n_shape = n;
-	}
-	if ((kernel && n_k != n) || (strides && n_s != n) || (dilations && n_d != n) ||
-	    (pads && n_p != 2 * n) || (more && n_m != n) || (shape && n_shape != n)) {
-		emit_fail(e, -EINVAL, "an attribute's length does not fit %u dimensions", n);
-		return;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		int64_t k = w->dims[2 + i], s = strides ? strides[i] : 1;
-		int64_t d = dilations ? dilations[i] : 1, extra = more ? more[i] : 0;
-		int64_t lo = pads ? pads[i] : 0, hi = pads ? pads[n + i] : 0;
-		int64_t in = x->dims[2 + i], full, total;
+	else if (shape && n_shape != n)
+		emit_fail(e, -EINVAL, "output_shape has %u entries", n_shape);
+	how = op_auto_pad(e);
+	for (uint32_t i = 0; i < n && !emit_failed(e); i++) {
+		struct up u = {
+			.in = x->dims[2 + i], .kernel = w->dims[2 + i],
+			.stride = strides ? strides[i] : 1,
+			.dilation = dilations ? dilations[i] : 1,
+			.extra = extra ? extra[i] : 0,
+			.lo = pads ? pads[i] : 0, .hi = pads ? pads[n + i] : 0,
+			.shape = shape ? shape[i] : 0,
+		};
 		uint32_t at = 3 - n + i;
 
-		if ((kernel && kernel[i] != k) || k > MAX_EXTENT || s < 1 || s > MAX_EXTENT ||
-		    d < 1 || d > MAX_EXTENT || extra < 0 || extra > MAX_EXTENT || lo < 0 ||
-		    lo > MAX_EXTENT || hi < 0 || hi > MAX_EXTENT || in > MAX_EXTENT) {
-			emit_fail(e, -EINVAL, "geometry of spatial dimension %u is out of range", i);
+		if (kernel && kernel[i] != u.kernel)
+			emit_fail(e, -EINVAL, "kernel_shape is not that of the weights");
+		if (emit_failed(e) || !up_extent(e, &u, how))
 			return;
-		}
-		full = s * (in - 1) + extra + (k - 1) * d + 1;
-		if (shape && (shape[i] < 1 || shape[i] > MAX_EXTENT)) {
-			emit_fail(e, -EINVAL, "output_shape %lld is out of range",
-				  (long long)shape[i]);
-			return;
-		}
-		if (shape || how == 1 || how == 2) {
-			out[at] = shape ? shape[i] : in * s;
-			total = full - out[at];
-			/* SAME_UPPER puts the odd one behind; everything else before. */
-			if (how == 1) {
-				lo = total / 2;
-				hi = total - lo;
-			} else {
-				hi = total / 2;
-				lo = total - hi;
-			}
-			if (total < 0 && !shape) {
-				emit_fail(e, -EOPNOTSUPP,
-					  "auto_pad where the stride is larger than the kernel");
-				return;
-			}
-			if (total < 0) {
-				lo = 0;
-				hi = total;
-			}
-		} else {
-			if (how == 3)
-				lo = hi = 0;
-			out[at] = full - lo - hi;
-		}
-		if (out[at] < 1 || out[at] > MAX_EXTENT || hi < -(int64_t)MAX_EXTENT) {
-			emit_fail(e, -EINVAL, "result's extent %lld is out of range",
-				  (long long)out[at]);
-			return;
-		}
-		win.kernel[at] = (int32_t)k;
-		win.stride[at] = (int32_t)s;
-		win.dilation[at] = (int32_t)d;
-		win.pad_lo[at] = (int32_t)lo;
-		/* What output_padding adds behind is padding taken away. */
-		win.pad_hi[at] = (int32_t)(hi - extra);
+		win.kernel[at] = (int32_t)u.kernel;
+		win.stride[at] = (int32_t)u.stride;
+		win.dilation[at] = (int32_t)u.dilation;
+		win.pad_lo[at] = (int32_t)u.lo;
+		win.pad_hi[at] = (int32_t)u.hi;
+		out[at] = u.out;
 	}
-	if (check_bias(e, w->dims[1] * group))
+	if (!emit_failed(e) && check_bias(e, w->dims[1] * group))
 		finish(e, PROG_CONV_TRANSPOSE, &win, group, w->dims[1] * group, out);
 }
 

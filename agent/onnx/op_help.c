@@ -8,8 +8,6 @@
 
 #include "agent/onnx/op.h"
 
-#define OP_MAX_EXTENT	(1 << 24)	/* of a kernel, stride, dilation or pad */
-
 struct op_dims op_dims(const struct emit *e, uint32_t t)
 {
 	const struct build_tensor *x = build_t(e->b, t);
@@ -86,29 +84,32 @@ static bool window_list(struct emit *e, const char *name, uint32_t n, int64_t le
 	return true;
 }
 
-enum auto_pad { AUTO_NOTSET, AUTO_SAME_UPPER, AUTO_SAME_LOWER, AUTO_VALID };
+enum op_auto_pad op_auto_pad(struct emit *e)
+{
+	static const char *const names[] = { "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", NULL };
 
-static const char *const auto_pads[] = { "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", NULL };
+	return (enum op_auto_pad)emit_attr_enum(e, "auto_pad", "NOTSET", names);
+}
 
 /* One dimension: its padding where auto_pad decides, and the result's extent. */
-static bool window_extent(struct emit *e, int64_t in, enum auto_pad how, bool ceil_mode,
+static bool window_extent(struct emit *e, int64_t in, enum op_auto_pad how, bool ceil_mode,
 			  int64_t kernel, int64_t stride, int64_t dilation,
 			  int64_t *lo, int64_t *hi, int64_t *out)
 {
 	int64_t span = (kernel - 1) * dilation + 1, room;
 
-	if (how == AUTO_SAME_UPPER || how == AUTO_SAME_LOWER) {
+	if (how == OP_PAD_SAME_UPPER || how == OP_PAD_SAME_LOWER) {
 		int64_t total;
 
 		*out = (in + stride - 1) / stride;
 		total = (*out - 1) * stride + span - in;
 		if (total < 0)
 			total = 0;
-		*lo = how == AUTO_SAME_UPPER ? total / 2 : total - total / 2;
+		*lo = how == OP_PAD_SAME_UPPER ? total / 2 : total - total / 2;
 		*hi = total - *lo;
 		return true;
 	}
-	if (how == AUTO_VALID)
+	if (how == OP_PAD_VALID)
 		*lo = *hi = 0;
 	room = in + *lo + *hi - span;
 	if (room < 0) {
@@ -128,7 +129,7 @@ bool op_window(struct emit *e, uint32_t x, const int64_t *kernel, bool ceil_mode
 {
 	const struct build_tensor *t = emit_x(e, x);
 	int64_t k[3], stride[3], dilation[3], pad[6], same[3];
-	enum auto_pad how;
+	enum op_auto_pad how;
 	uint32_t n;
 
 	memset(w, 0, sizeof(*w));
@@ -152,7 +153,7 @@ bool op_window(struct emit *e, uint32_t x, const int64_t *kernel, bool ceil_mode
 			return false;
 		}
 	}
-	how = emit_attr_enum(e, "auto_pad", "NOTSET", auto_pads);
+	how = op_auto_pad(e);
 	if (!window_list(e, "strides", n, 1, 1, stride) ||
 	    !window_list(e, "dilations", n, 1, 1, dilation) ||
 	    !window_list(e, "pads", 2 * n, 0, 0, pad))

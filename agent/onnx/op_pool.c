@@ -101,7 +101,7 @@ static void emit_global(struct emit *e)
 		uint32_t axis = x->rank - 3 + i;
 		int64_t k = axis >= 2 ? x->dims[axis] : 1;
 
-		if (k > 1 << 24) {
+		if (k > OP_MAX_EXTENT) {
 			emit_fail(e, -EINVAL, "extent %lld is out of range", (long long)k);
 			return;
 		}
@@ -142,8 +142,8 @@ static void emit_max_unpool(struct emit *e)
 
 		d.d[a] = x->dims[a];
 		if (a >= 2) {
-			if (st < 1 || st > 1 << 24 || k[a - 2] < 1 || k[a - 2] > 1 << 24 ||
-			    x->dims[a] > 1 << 24) {
+			if (st < 1 || st > OP_MAX_EXTENT || k[a - 2] < 1 || k[a - 2] > OP_MAX_EXTENT ||
+			    x->dims[a] > OP_MAX_EXTENT) {
 				emit_fail(e, -EINVAL, "geometry is out of range");
 				return;
 			}
@@ -168,7 +168,7 @@ static void emit_max_unpool(struct emit *e)
 
 		for (uint32_t a = 0; a < d.rank; a++) {
 			hi[a] = want[a] - d.d[a];
-			if (hi[a] < 0 || want[a] > 1 << 24) {
+			if (hi[a] < 0 || want[a] > OP_MAX_EXTENT) {
 				emit_fail(e, -EINVAL, "output_shape is out of range");
 				return;
 			}

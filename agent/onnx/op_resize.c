@@ -96,7 +96,7 @@ static void set_scale(struct emit *e, struct resize *r, uint32_t axis, float sca
 	int64_t dim = emit_x(e, 0)->dims[axis];
 	double out = floor((double)dim * scale);
 
-	if (!(scale > 0) || !(out >= 1) || out > 1 << 24) {
+	if (!(scale > 0) || !(out >= 1) || out > OP_MAX_EXTENT) {
 		emit_fail(e, -EINVAL, "scale %g of axis %u (%lld elements)", scale, axis,
 			  (long long)dim);
 		return;
@@ -117,7 +117,7 @@ static void set_sizes(struct emit *e, struct resize *r, const int64_t *sizes,
 	for (uint32_t i = 0; i < n; i++) {
 		float s;
 
-		if (sizes[i] < 1 || sizes[i] > 1 << 24) {
+		if (sizes[i] < 1 || sizes[i] > OP_MAX_EXTENT) {
 			emit_fail(e, -EINVAL, "size %lld of axis %u", (long long)sizes[i], axes[i]);
 			return;
 		}
@@ -134,7 +134,7 @@ static void set_sizes(struct emit *e, struct resize *r, const int64_t *sizes,
 		} else {
 			r->out.d[a] = (int64_t)roundf(scale * (float)dims[a]);
 			r->scale[a] = scale;
-			if (r->out.d[a] < 1 || r->out.d[a] > 1 << 24)
+			if (r->out.d[a] < 1 || r->out.d[a] > OP_MAX_EXTENT)
 				emit_fail(e, -EINVAL, "size %lld of axis %u",
 					  (long long)r->out.d[a], a);
 		}
