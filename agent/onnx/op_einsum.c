@@ -190,7 +190,7 @@ static uint32_t collect(const struct term *a, uint64_t mask, uint8_t *order, uin
 	return n;
 }
 
-/* View axes [from, to) as one. */
+/* Extent of axes [from, to) seen as one. */
 static int64_t product(const struct op_dims *d, uint32_t from, uint32_t to)
 {
 	int64_t p = 1;
