@@ -165,7 +165,8 @@ static void pixel(const struct pool *pl, const struct prog_pool *pp, const float
 						if (taken && !(from[i] > y[i]))
 							continue;
 						y[i] = from[i];
-						index[i] = flat_index(pl, pp->column_major, n, i, p);
+						index[i] = flat_index(pl, pp->column_major,
+								      n, i, p);
 					}
 				} else if (pp->kind == PROG_POOL_AVG) {
 					plus(y, from, c);

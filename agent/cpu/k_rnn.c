@@ -355,7 +355,8 @@ static void multiply_x(const struct tile *s, int64_t k0, int64_t k1)
 			int64_t t = time_of(s, i, k);
 
 			/* Behind its end a row is multiplied for nothing. */
-			s->from[(k - k0) * s->rows + i] = x + ((t < 0 ? 0 : t) * n->b + i % n->b) * n->i;
+			x += ((t < 0 ? 0 : t) * n->b + i % n->b) * n->i;
+			s->from[(k - k0) * s->rows + i] = x;
 		}
 	for (int64_t g = 0; g < n->g; g++)
 		product(n, s->from, (k1 - k0) * s->rows, n->i, s->w + g * n->w_floats,
@@ -418,11 +419,14 @@ static void load_state(const struct tile *s, uint32_t in, float *to)
 	const struct rnn *n = s->n;
 
 	for (int64_t i = 0; i < s->rows; i++, to += n->h) {
-		if (cpu_has_in(s->co->op, in))
-			memcpy(to, (const float *)cpu_in(s->run, s->co, in, s->r0 + (uint32_t)(i / n->b)) +
-				   (s->dir * n->b + i % n->b) * n->h, n->h * sizeof(*to));
-		else
+		const float *from;
+
+		if (!cpu_has_in(s->co->op, in)) {
 			memset(to, 0, n->h * sizeof(*to));
+			continue;
+		}
+		from = cpu_in(s->run, s->co, in, s->r0 + (uint32_t)(i / n->b));
+		memcpy(to, from + (s->dir * n->b + i % n->b) * n->h, n->h * sizeof(*to));
 	}
 }
 

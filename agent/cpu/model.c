@@ -128,7 +128,8 @@ int model_new(const struct program *p, uint32_t n_contexts, uint32_t max_degree,
 nomem:
 	err = -ENOMEM;
 	if (why && len)
-		snprintf(why, len, "out of memory for %u arenas of %u requests", n_contexts, m ? m->slice : 0);
+		snprintf(why, len, "out of memory for %u arenas of %u requests",
+			 n_contexts, m ? m->slice : 0);
 fail:
 	model_free(m);
 	return err;

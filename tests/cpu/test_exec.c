@@ -103,7 +103,8 @@ static struct program *make(int which, struct one_rng *g)
 			z = build_unary(b, y, PROG_FN_TANH, 0, 0);
 			y = build_binary(b, PROG_BIN_SUB, x, z);
 		}
-		build_output(b, "y", build_binary(b, PROG_BIN_MUL, y, build_scalar(b, BRAID_TYPE_F32, 3)));
+		z = build_scalar(b, BRAID_TYPE_F32, 3);
+		build_output(b, "y", build_binary(b, PROG_BIN_MUL, y, z));
 		break;
 	}
 	if (build_finish(b, &p))

@@ -72,7 +72,8 @@ static void check(enum prog_kind kind, case_fn make, ref_run ref, uint64_t seed,
 				if (d > worst)
 					worst = d;
 				if (d > TOLERANCE) {
-					diag("%s case %d request %u output %u: %.1e", name, i, r, k, d);
+					diag("%s case %d request %u output %u: %.1e",
+					     name, i, r, k, d);
 					bad++;
 				}
 				if (o.degree > 1 && distance(&o, o.out[k], (r + 1) % o.degree, y) >
@@ -129,6 +130,7 @@ static void ref_pool(const struct one *o, uint32_t r, uint32_t out, double *y)
 	const struct prog_window *win = &pp->win;
 	const int64_t *xd = o->tensors[o->in[0]].dims, *yd = o->tensors[o->out[0]].dims;
 	const float *x = in_of(o, 0, r);
+	int64_t taps = (int64_t)win->kernel[0] * win->kernel[1] * win->kernel[2];
 	int64_t at = 0, o3[3], p[3];
 
 	for (int64_t n = 0; n < yd[0]; n++)
@@ -139,7 +141,7 @@ static void ref_pool(const struct one *o, uint32_t r, uint32_t out, double *y)
 		double acc = pp->kind == PROG_POOL_MAX ? -INFINITY : 0, index = 0;
 		int64_t real = 0, padded = 0;
 
-		for (int64_t k = 0; k < (int64_t)win->kernel[0] * win->kernel[1] * win->kernel[2]; k++) {
+		for (int64_t k = 0; k < taps; k++) {
 			int64_t q[3] = { k / (win->kernel[1] * win->kernel[2]),
 					 k / win->kernel[2] % win->kernel[1], k % win->kernel[2] };
 			bool in = true, in_pad = true;
@@ -280,7 +282,7 @@ static void ref_norm(const struct one *o, uint32_t r, uint32_t out, double *y)
 		n *= t->dims[i];
 	for (int64_t i = 0; i < t->elems; i++) {
 		bool group = pn->kind == PROG_NORM_GROUP;
-		int64_t from = group ? i / image * image : i / n * n, to = from + (group ? image : n);
+		int64_t whole = group ? image : n, from = i / whole * whole, to = from + whole;
 		int64_t per = group ? c / pn->groups : 0, count = 0, p = group ? i % c : i % n;
 		double mean = 0, var = 0;
 
@@ -299,7 +301,8 @@ static void ref_norm(const struct one *o, uint32_t r, uint32_t out, double *y)
 		if (out)
 			y[i / n] = out == 1 ? mean : var;
 		else
-			y[i] = (x[i] - mean) * var * (scale ? scale[p] : 1) + (shift ? shift[p] : 0);
+			y[i] = (x[i] - mean) * var * (scale ? scale[p] : 1) +
+			       (shift ? shift[p] : 0);
 	}
 }
 
@@ -421,12 +424,14 @@ static void ref_resize(const struct one *o, uint32_t r, uint32_t out, double *y)
 
 		for (int64_t k = 0; k < xd[1] * xd[2] * xd[3]; k++) {
 			int64_t c[3] = { k / (xd[3] * xd[2]), k / xd[3] % xd[2], k % xd[3] };
+			const float *from = x + (n * xd[1] * xd[2] * xd[3] + k) * xd[4];
 			double w = 1;
 
 			for (int i = 0; i < 3; i++)
-				w *= resize_weight(pr, i, q[i], c[i], xd[i + 1], yd[i + 1], &outside);
+				w *= resize_weight(pr, i, q[i], c[i], xd[i + 1], yd[i + 1],
+						   &outside);
 			for (int64_t j = 0; w != 0 && j < yd[4]; j++)
-				y[p * yd[4] + j] += w * x[(n * xd[1] * xd[2] * xd[3] + k) * xd[4] + j];
+				y[p * yd[4] + j] += w * from[j];
 		}
 		for (int64_t j = 0; outside && j < yd[4]; j++)
 			y[p * yd[4] + j] = pr->extrapolation;
@@ -467,9 +472,11 @@ static void rnn_case(struct one *o, struct one_rng *g)
 	one_in(o, BRAID_TYPE_F32, 3, dims, false);
 	dims[0] = dirs;
 	dims[1] = gates * h;
-	id = fixed ? one_const(o, BRAID_TYPE_F32, 3, dims) : one_in(o, BRAID_TYPE_F32, 3, dims, true);
+	id = fixed ? one_const(o, BRAID_TYPE_F32, 3, dims) :
+		     one_in(o, BRAID_TYPE_F32, 3, dims, true);
 	dims[2] = h;
-	id = fixed ? one_const(o, BRAID_TYPE_F32, 3, dims) : one_in(o, BRAID_TYPE_F32, 3, dims, true);
+	id = fixed ? one_const(o, BRAID_TYPE_F32, 3, dims) :
+		     one_in(o, BRAID_TYPE_F32, 3, dims, true);
 	for (uint32_t r = 0; r < o->degree; r++) {
 		/* Shared by all requests where it is constant: scaled once. */
 		if (r && o->data[id][r] == o->data[id][0])
@@ -565,7 +572,8 @@ static void ref_rnn_row(const struct one *o, uint32_t r, uint32_t out, double *y
 
 				cs[j] = f * cs[j] + i * z;
 				next[j] = act(pr, d * 3, xs[h + j] + s[h + j] +
-					      (p ? p[h + j] * cs[j] : 0)) * act(pr, d * 3 + 2, cs[j]);
+					      (p ? p[h + j] * cs[j] : 0)) *
+					  act(pr, d * 3 + 2, cs[j]);
 			} else if (pr->cell == PROG_RNN_GRU) {
 				double z = act(pr, d * 3, xs[j] + s[j]), v;
 
@@ -577,7 +585,8 @@ static void ref_rnn_row(const struct one *o, uint32_t r, uint32_t out, double *y
 						v += rw[(2 * h + j) * h + i] * hs[i] *
 						     act(pr, d * 3, xs[h + i] + s[h + i]);
 				}
-				next[j] = (1 - z) * act(pr, d * 3 + 1, xs[2 * h + j] + v) + z * hs[j];
+				v = act(pr, d * 3 + 1, xs[2 * h + j] + v);
+				next[j] = (1 - z) * v + z * hs[j];
 			} else {
 				next[j] = act(pr, d * 3, xs[j] + s[j]);
 			}
