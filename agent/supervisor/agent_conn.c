@@ -89,7 +89,8 @@ static uint32_t least(uint64_t a, uint64_t b)
 
 /*
  * What a reply has room for. Strides are the agent's to choose, so room is
- * given out in bytes: events first, as without them there are no jobs.
+ * given out in bytes: events first, as jobs wait until they have been told,
+ * but never all of it.
  */
 static void make_room(const struct wire_call *call, struct bq_fetch *f)
 {
@@ -101,7 +102,7 @@ static void make_room(const struct wire_call *call, struct bq_fetch *f)
 	f->max_events = least(call->count[3], sizeof(((struct agent *)0)->events) /
 						      sizeof(struct braid_event));
 	if (f->max_events)
-		f->max_events = least(f->max_events, left / call->stride[3]);
+		f->max_events = least(f->max_events, left / 2 / call->stride[3]);
 	left -= (size_t)f->max_events * call->stride[3];
 	f->max_jobs = least(call->count[1], BRAID_MAX_BATCH);
 	if (f->max_jobs)
@@ -172,23 +173,22 @@ static int fetch(struct server *s, struct wire_call *call)
 {
 	struct agent *a = &s->agent;
 	uint64_t when = BQ_NEVER;
-	struct braid_want want;
+	struct bq_look look;
 	int ret = 0;
 
 	if (call->arg.fetch.flags & ~BRAID_FETCH_NONBLOCK)
 		return -EOPNOTSUPP;
-	if (!s->q.ready)
-		return -ENODEV;
 	/* One that is wrong replaces nothing. */
 	for (uint32_t i = 0; i < call->count[0] && !ret; i++)
-		ret = wire_get(call, 0, i, &want);
+		ret = wire_get(call, 0, i, &a->next_wants[i]);
+	if (!ret)
+		ret = bq_window(&s->q, a->next_wants, call->count[0], server_now(), &look);
 	if (ret)
 		return ret;
 	if (a->fetching)
 		fetch_failed(s, -ECANCELED);
-	for (uint32_t i = 0; i < call->count[0]; i++)
-		wire_get(call, 0, i, &a->wants[i]);
 	a->n_wants = call->count[0];
+	memcpy(a->wants, a->next_wants, a->n_wants * sizeof(a->wants[0]));
 	a->fetch = *call;
 	a->fetching = true;
 	if (call->arg.fetch.flags & BRAID_FETCH_NONBLOCK) {

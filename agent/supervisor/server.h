@@ -48,7 +48,7 @@ struct agent {
 	bool connected;
 	bool fetching;			/* a FETCH waits for its answer */
 	struct wire_call fetch;
-	struct braid_want wants[4096];
+	struct braid_want wants[4096], next_wants[4096];
 	uint32_t n_wants;
 	struct braid_job jobs[BRAID_MAX_BATCH];
 	struct braid_slice slices[BRAID_MAX_BATCH * 16];

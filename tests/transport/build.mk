@@ -8,7 +8,7 @@ sanitize-tests += $(transport-tests)
 
 # They start programs of this tree, so those have to be there as well.
 define transport_test
-$(1)-src := tests/transport/$(1).c $(addprefix tests/transport/,daemon.c raw.c storm.c)
+$(1)-src := tests/transport/$(1).c $(addprefix tests/transport/,daemon.c fake.c raw.c storm.c)
 $(1)-libs := braid agent
 $(1)-ldlibs := -linih -ljansson -lm
 $$(O)/tests/$(1): $$(O)/braidd $$(O)/braid-zoo $$(O)/braidctl $$(O)/braid-bench

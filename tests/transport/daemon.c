@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+struct daemon_with daemon_with;
+
 static void bail(const char *what)
 {
 	printf("Bail out! %s: %s\n", what, strerror(errno));
@@ -71,16 +73,34 @@ void daemon_model(struct daemon *d, const char *zoo, const char *name, int seed)
 		bail(to);
 }
 
+static void limit(int what, rlim_t to)
+{
+	struct rlimit rl = { to, to };
+
+	if (to)
+		setrlimit(what, &rl);
+}
+
 void daemon_spawn(struct daemon *d)
 {
 	int log = open(d->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	const struct daemon_with *w = &daemon_with;
 	const char *braidd = built("braidd");
+	char usec[16];
 
 	d->pid = fork();
 	if (!d->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(log, 2);
+		dup2(w->stderr_to ? open(w->stderr_to, O_WRONLY | O_CLOEXEC) : log, 2);
 		unsetenv("NOTIFY_SOCKET");
+		if (w->notify)
+			setenv("NOTIFY_SOCKET", w->notify, 1);
+		if (w->watchdog_usec) {
+			snprintf(usec, sizeof(usec), "%u", w->watchdog_usec);
+			setenv("WATCHDOG_USEC", usec, 1);
+		}
+		limit(RLIMIT_NOFILE, w->max_files);
+		limit(RLIMIT_FSIZE, w->max_file_size);
 		execl(braidd, "braidd", "--config", d->config, NULL);
 		_exit(127);
 	}
@@ -89,7 +109,7 @@ void daemon_spawn(struct daemon *d)
 	close(log);
 }
 
-void daemon_start(struct daemon *d, const char *const *zoo, const char *extra)
+void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 {
 	FILE *f;
 
@@ -102,7 +122,7 @@ void daemon_start(struct daemon *d, const char *const *zoo, const char *extra)
 	snprintf(d->models, sizeof(d->models), "%s/models", d->dir);
 	snprintf(d->log, sizeof(d->log), "%s/log", d->dir);
 	mkdir(d->models, 0700);
-	for (; *zoo; zoo++)
+	for (; zoo && *zoo; zoo++)
 		daemon_model(d, *zoo, *zoo, 1);
 	f = fopen(d->config, "we");
 	if (!f)
@@ -110,6 +130,11 @@ void daemon_start(struct daemon *d, const char *const *zoo, const char *extra)
 	fprintf(f, "[braidd]\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\n%s\n", d->socket,
 		d->control, d->models, extra ? extra : "");
 	fclose(f);
+}
+
+void daemon_start(struct daemon *d, const char *const *zoo, const char *extra)
+{
+	daemon_prepare(d, zoo, extra);
 	daemon_spawn(d);
 	if (!daemon_wait_ready(d, 1)) {
 		errno = ETIMEDOUT;
@@ -117,26 +142,29 @@ void daemon_start(struct daemon *d, const char *const *zoo, const char *extra)
 	}
 }
 
-json_t *daemon_ask(struct daemon *d, const char *json)
+json_t *daemon_answer(struct daemon *d, const void *bytes, size_t len)
 {
 	struct timeval tv = { .tv_sec = 10 };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	static char buf[1 << 20];
 	ssize_t n = -1;
-	json_t *o, *r;
 	int fd;
 
 	strcpy(sa.sun_path, d->control);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa)) &&
-	    send(fd, json, strlen(json), MSG_NOSIGNAL) > 0)
+	    send(fd, bytes, len, MSG_NOSIGNAL) > 0)
 		n = recv(fd, buf, sizeof(buf), 0);
 	close(fd);
-	if (n <= 0)
-		return NULL;
-	o = json_loadb(buf, n, 0, NULL);
-	r = json_incref(json_object_get(o, "result"));
+	return n > 0 ? json_loadb(buf, n, 0, NULL) : NULL;
+}
+
+json_t *daemon_ask(struct daemon *d, const char *json)
+{
+	json_t *o = daemon_answer(d, json, strlen(json));
+	json_t *r = json_incref(json_object_get(o, "result"));
+
 	json_decref(o);
 	return r;
 }

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct daemon {
@@ -15,6 +16,18 @@ struct daemon {
 	char socket[96], control[96], config[96], models[96], log[96];
 	pid_t pid;
 };
+
+/* Surroundings of a braidd, for tests that need other ones; all zero: plain. */
+struct daemon_with {
+	const char *notify;		/* NOTIFY_SOCKET */
+	unsigned int watchdog_usec;
+	const char *stderr_to;		/* instead of the log */
+	rlim_t max_files, max_file_size;
+};
+extern struct daemon_with daemon_with;
+
+/* Folder, models and configuration, without starting anything. */
+void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra);
 
 /**
  * daemon_start() - folder, models, configuration, process
@@ -47,6 +60,9 @@ json_t *daemon_ask(struct daemon *d, const char *json);
 /* A member of {"cmd":"status"} or of its counters; -1 without an answer. */
 long long daemon_status(struct daemon *d, const char *name);
 long long daemon_counter(struct daemon *d, const char *name);
+
+/* Ask, and get the whole answer. */
+json_t *daemon_answer(struct daemon *d, const void *bytes, size_t n);
 
 /* How often the log has this text. */
 int daemon_logged(const struct daemon *d, const char *text);
