@@ -416,8 +416,35 @@ static void try_form(size_t i)
 	free(y);
 }
 
+/* What is constant is computed at once, unless it is too much. */
+static void try_fold(void)
+{
+	static const int64_t some[] = { 8, 8 }, far_too_many[] = { 1 << 15, 1 << 14 };
+	struct form f = { .b = build_new(), .r = { 1 } };
+	uint32_t x = graph_const(f.b, &f.r, 1, some), y, z, first;
+	double v = 0;
+
+	y = add(&f, build_expand(f.b, build_scalar(f.b, BRAID_TYPE_F32, 2), 2, some), num(&f, 1));
+	build_fold(f.b, 0, 1, &y);
+	ok(!f.b->n_ops && build_splat(f.b, y, &v) && v == 3, "two and one are three");
+
+	first = f.b->n_ops;
+	z = build_expand(f.b, build_scalar(f.b, BRAID_TYPE_F32, 2), 2, far_too_many);
+	build_fold(f.b, first, 1, &z);
+	ok(!f.b->err && f.b->n_ops == 1 && !build_is_const(f.b, z),
+	   "two gigabytes of constants are not made");
+
+	first = f.b->n_ops;
+	z = mul(&f, input(&f, 1, 8, 0, 0, 0), un(&f, PROG_FN_EXP, x));
+	build_fold(f.b, first, 1, &z);
+	is_int(f.b->n_ops - first, 1, "only what depends on no input goes");
+	ok(build_is_const(f.b, f.b->ops[first]->in[1]), "and leaves a constant behind");
+	build_free(f.b);
+}
+
 int main(void)
 {
+	try_fold();
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
 		try_form(i);
 	return tap_done();
