@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The tests of libbraid once more with the library and the test built for
+# ThreadSanitizer; braidd is this tree's own. By hand: tests/lib/tsan.t
+
+cd "$(dirname "$0")/../.." || exit 1
+O=${O:-build}
+cc=${CC:-cc}
+dir=$O/tsan
+flags='-std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -Iinclude/uapi -pthread -fsanitize=thread'
+
+mkdir -p "$dir/tests" || exit 1
+# The flags are words on purpose.
+# shellcheck disable=SC2086
+if ! echo 'int main(void) { return 0; }' | $cc $flags -x c -o "$dir/probe" - 2>/dev/null ||
+	! "$dir/probe" 2>/dev/null; then
+	echo "1..0 # SKIP no ThreadSanitizer here"
+	exit 0
+fi
+for p in braidd braid-zoo; do
+	ln -sf "../$p" "$dir/$p"
+done
+
+n=0
+for t in tests/lib/test_*.c; do
+	n=$((n + 1))
+	name=$(basename "$t" .c)
+	log=$dir/$name.log
+	# shellcheck disable=SC2086
+	if $cc $flags -o "$dir/tests/$name" "$t" tests/lib/work.c tests/lib/fake.c \
+		tests/transport/daemon.c lib/*.c -ljansson -lm >"$log" 2>&1 &&
+		TSAN_OPTIONS='halt_on_error=0 exitcode=66' "$dir/tests/$name" >"$log" 2>&1; then
+		echo "ok $n - $name: no data race"
+	else
+		echo "not ok $n - $name: no data race"
+		grep -v '^ok' "$log" | head -60 | sed 's/^/# /'
+	fi
+done
+echo "1..$n"
