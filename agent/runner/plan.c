@@ -75,9 +75,9 @@ static void make_launches(struct plan *plan, const struct plan_job *jobs, bool f
 					model_of(plan, jobs, g);
 			if (clash)
 				continue;
-			alone = plan->groups[g].why == PLAN_MERGE_ALONE;
-			if (alone && l->n_groups)
+			if (plan->groups[g].why == PLAN_MERGE_ALONE && l->n_groups)
 				break;
+			alone = plan->groups[g].why == PLAN_MERGE_ALONE;
 			taken[g] = true;
 			sorted[at] = plan->groups[g];
 			sorted[at++].launch = plan->n_launches;
@@ -85,7 +85,7 @@ static void make_launches(struct plan *plan, const struct plan_job *jobs, bool f
 			if (!fuse || alone)
 				break;
 		}
-		l->why = alone && l->n_groups == 1 ? PLAN_FUSE_ALONE :
+		l->why = alone ? PLAN_FUSE_ALONE :
 			 !fuse ? PLAN_FUSE_POLICY :
 			 l->n_groups == 1 ? PLAN_FUSE_ONLY_ONE : PLAN_FUSED;
 		plan->n_launches++;
