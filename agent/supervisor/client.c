@@ -45,6 +45,10 @@ void client_accept(struct loop_watch *w, uint32_t events)
 	struct ucred cred;
 	struct client *c;
 
+	if (!server_has_descriptors(s)) {
+		server_no_descriptors(s);
+		return;
+	}
 	fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)

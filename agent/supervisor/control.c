@@ -281,11 +281,8 @@ void control_accept(struct loop_watch *w, uint32_t events)
 	struct control_client *c;
 	struct ucred cred;
 
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			server_no_descriptors(s);
+	if (fd < 0)
 		return;
-	}
 	c = s->n_controls < CONTROL_CLIENTS ? calloc(1, sizeof(*c)) : NULL;
 	if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ||
 	    (cred.uid != 0 && cred.uid != geteuid())) {

@@ -6,7 +6,9 @@
 #include "agent/supervisor/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@
 #include "agent/supervisor/supervisor.h"
 
 #define ACCEPT_AGAIN_NS	100000000ull	/* out of descriptors: look again so soon */
+#define KEPT_FDS	128	/* not for tenants */
 #define TELL_NS		1000000000ull	/* a line a second of what tenants can cause at will */
 
 uint64_t server_now(void)
@@ -51,24 +54,6 @@ static void set_timer(struct server *s, uint64_t at)
 	timerfd_settime(s->timer.fd, TFD_TIMER_ABSTIME, &its, NULL);
 }
 
-/* Nobody can be let in: leave them waiting, and look again in a moment. */
-void server_no_descriptors(struct server *s)
-{
-	if (!s->accept_at)
-		log_line(LOG_WARNING, "out of descriptors", "tenants=%u", s->n_clients);
-	s->accept_at = server_now() + ACCEPT_AGAIN_NS;
-	loop_change(s->loop, &s->listener, 0);
-	loop_change(s->loop, &s->control_listener, 0);
-}
-
-static void accept_again(struct server *s)
-{
-	s->accept_at = 0;
-	loop_change(s->loop, &s->control_listener, EPOLLIN);
-	if (!s->draining)
-		loop_change(s->loop, &s->listener, EPOLLIN);
-}
-
 /* May a line be written that a tenant can cause as often as it likes? */
 bool server_may_tell(struct server *s)
 {
@@ -83,6 +68,36 @@ bool server_may_tell(struct server *s)
 	s->untold = 0;
 	s->told_at = now;
 	return true;
+}
+
+/*
+ * Is there a descriptor that a tenant may have? The last ones are for the
+ * next runner and for whoever wants to see what is going on. They are given
+ * out from the lowest on.
+ */
+bool server_has_descriptors(const struct server *s)
+{
+	int fd = fcntl(s->timer.fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 && fd < s->fd_limit;
+}
+
+/* Nobody can be let in: leave them waiting, and look again in a moment. */
+void server_no_descriptors(struct server *s)
+{
+	if (!s->accept_at && server_may_tell(s))
+		log_line(LOG_WARNING, "out of descriptors", "tenants=%u", s->n_clients);
+	s->accept_at = server_now() + ACCEPT_AGAIN_NS;
+	loop_change(s->loop, &s->listener, 0);
+}
+
+static void accept_again(struct server *s)
+{
+	s->accept_at = 0;
+	if (!s->draining)
+		loop_change(s->loop, &s->listener, EPOLLIN);
 }
 
 /* Everything has ended and everybody has been told? */
@@ -248,14 +263,18 @@ err:
 	return ret;
 }
 
-static void more_descriptors(const struct config *cfg)
+static void more_descriptors(struct server *s)
 {
-	struct rlimit rl;
+	const struct config *cfg = &s->cfg;
+	struct rlimit rl = { 0 };
 
 	if (getrlimit(RLIMIT_NOFILE, &rl))
-		return;
+		rl.rlim_cur = rl.rlim_max = 1024;
 	rl.rlim_cur = rl.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &rl);
+	if (rl.rlim_cur > INT_MAX)
+		rl.rlim_cur = INT_MAX;
+	s->fd_limit = rl.rlim_cur - (rl.rlim_cur / 4 < KEPT_FDS ? rl.rlim_cur / 4 : KEPT_FDS);
 	if (rl.rlim_cur < cfg->max_tenants)
 		log_line(LOG_NOTICE, "fewer descriptors than tenants and buffers may need",
 			 "limit=%llu max_tenants=%u", (unsigned long long)rl.rlim_cur,
@@ -372,7 +391,7 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	s->cfg = *cfg;
 	s->config_path = config_path;
 	s->started_ns = server_now();
-	more_descriptors(cfg);
+	more_descriptors(s);
 	ret = set_up_queue(s, why, sizeof(why));
 	if (!ret)
 		ret = set_up_loop(s, why, sizeof(why));

@@ -86,6 +86,7 @@ struct server {
 	struct client *clients;
 	struct client *dead;
 	unsigned int n_clients;
+	int fd_limit;			/* tenants get those below it */
 	uint64_t accept_at;		/* out of descriptors: try again then, 0: accepting */
 	uint64_t told_at;		/* last line about what tenants can cause at will */
 	unsigned int untold;		/* such lines since then */
@@ -109,6 +110,7 @@ int server_listen(const char *path, unsigned int mode, const char *group, char *
 int server_watch(struct server *s, struct loop_watch *w, int fd,
 		 void (*ready)(struct loop_watch *w, uint32_t events));
 void server_no_descriptors(struct server *s);
+bool server_has_descriptors(const struct server *s);
 bool server_may_tell(struct server *s);
 
 /* notify.c: the service manager */

@@ -90,6 +90,8 @@ static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 		return ret;
 	if (node_owner_buffers(c->tenant.owner) >= s->cfg.buffer_quota)
 		return -EDQUOT;
+	if (!server_has_descriptors(s))
+		return -ENOMEM;
 	if (adopt) {
 		if (length != a->length || memfd_check(fd_in, length))
 			return -EINVAL;

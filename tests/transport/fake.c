@@ -125,7 +125,7 @@ uint64_t fake_model(struct fake *f, const char *name, uint8_t digest, uint64_t b
 		  .bytes = bytes },
 	};
 	struct braid_model_put p = {
-		.size = sizeof(p), .device_ns = 1000, .n_inputs = 1, .n_outputs = 1,
+		.size = sizeof(p), .device_ns = 20000000, .n_inputs = 1, .n_outputs = 1,
 		.tensors = { sizeof(t[0]), 2, (uintptr_t)t },
 	};
 	int ret;
@@ -182,6 +182,7 @@ int fake_answer(struct fake *f, int timeout_ms)
 		memcpy(&head, f->q.buf, sizeof(head));
 		if (head.cmd != BRAID_NR_FETCH)
 			continue;
+		f->answer_seq = head.seq;
 		f->arg.wants.ptr = 0;
 		f->arg.jobs = (struct braid_array){ sizeof(f->jobs[0]), BRAID_MAX_BATCH,
 						    (uintptr_t)f->jobs };
@@ -199,7 +200,9 @@ int fake_jobs(struct fake *f, uint64_t model, uint32_t count, int timeout_ms)
 
 	do {
 		fake_fetch(f, model, count);
-		ret = fake_answer(f, timeout_ms);
+		do {
+			ret = fake_answer(f, timeout_ms);
+		} while (ret == -ECANCELED && f->answer_seq != f->fetch_seq);
 		for (uint32_t i = 0; !ret && i < f->arg.events.count; i++) {
 			struct braid_buf_put put = { .size = sizeof(put), .id = f->events[i].id };
 
@@ -212,7 +215,7 @@ int fake_jobs(struct fake *f, uint64_t model, uint32_t count, int timeout_ms)
 
 int fake_commit(struct fake *f, uint64_t generation, uint64_t cookie, int status)
 {
-	struct braid_result res = { .cookie = cookie, .device_ns = 5, .status = status,
+	struct braid_result res = { .cookie = cookie, .device_ns = 6000, .status = status,
 				    .merge_degree = 1, .fuse_degree = 1 };
 	struct braid_commit c = {
 		.size = sizeof(c), .generation = generation,

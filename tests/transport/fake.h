@@ -16,7 +16,7 @@ struct fake {
 	pid_t pid;			/* of the process that braidd started */
 	int control;			/* its private channel */
 	uint64_t generation;		/* after fake_ready() */
-	uint64_t fetch_seq;
+	uint64_t fetch_seq, answer_seq;	/* of the last FETCH, of the last answer */
 	struct raw q;			/* its connection; raw_call() for its commands */
 	struct braid_fetch arg;		/* the last answer to FETCH */
 	struct braid_job jobs[BRAID_MAX_BATCH];
