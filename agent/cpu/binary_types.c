@@ -77,7 +77,12 @@ bool binary_supported(enum prog_binary fn, enum braid_type a, enum braid_type b)
 		}								\
 	} while (0)
 
-#define COMPARISONS(type)							\
+/* Makes name_compare(): the bool results, of the functions that remain. */
+#define COMPARISONS(name, type)							\
+static void name##_compare(enum prog_binary fn, void *out, const void *a, const void *b,	\
+			   const struct cpu_span *s)				\
+{										\
+	switch (fn) {								\
 	case PROG_BIN_EQUAL:							\
 		EACH(uint8_t, type, x == y);					\
 		break;								\
@@ -92,7 +97,11 @@ bool binary_supported(enum prog_binary fn, enum braid_type a, enum braid_type b)
 		break;								\
 	case PROG_BIN_GREATER_EQUAL:						\
 		EACH(uint8_t, type, x >= y);					\
-		break
+		break;								\
+	default:								\
+		break;								\
+	}									\
+}
 
 /* Is a value, extended by its sign where its type has one, below zero? */
 static inline bool below(bool is_signed, uint64_t v)
@@ -112,6 +121,8 @@ static inline bool below(bool is_signed, uint64_t v)
 
 /* @wide: unsigned, at least as wide as int, so that nothing overflows. */
 #define INTEGERS(name, type, wide)						\
+COMPARISONS(name, type)								\
+										\
 static type name##_div(type x, type y)						\
 {										\
 	PIN(y);									\
@@ -183,9 +194,8 @@ static void name##_span(enum prog_binary fn, void *out, const void *a, const voi
 	case PROG_BIN_BIT_XOR:							\
 		EACH(type, type, x ^ y);					\
 		break;								\
-	COMPARISONS(type);							\
 	default:								\
-		break;								\
+		name##_compare(fn, out, a, b, s);				\
 	}									\
 }
 
@@ -206,6 +216,8 @@ static double python_mod(double x, double y)
 }
 
 #define FLOATS(name, type, power)						\
+COMPARISONS(name, type)								\
+										\
 static void name##_span(enum prog_binary fn, void *out, const void *a, const void *b,	\
 			const struct cpu_span *s)				\
 {										\
@@ -240,9 +252,8 @@ static void name##_span(enum prog_binary fn, void *out, const void *a, const voi
 	case PROG_BIN_PRELU:							\
 		EACH(type, type, x < 0 ? x * y : x);				\
 		break;								\
-	COMPARISONS(type);							\
 	default:								\
-		break;								\
+		name##_compare(fn, out, a, b, s);				\
 	}									\
 }
 

@@ -10,6 +10,7 @@
 
 #include "agent/cpu/clones.h"
 #include "agent/cpu/convert.h"
+#include "agent/cpu/unaligned.h"
 
 #define CHUNK	256
 
@@ -126,36 +127,29 @@ static uint64_t saturate_u64(double v)
 	return v < 0x1p64 ? (uint64_t)v : UINT64_MAX;
 }
 
-#define UNALIGNED __attribute__((aligned(1)))
-typedef uint16_t un_u16 UNALIGNED;
-typedef int16_t un_i16 UNALIGNED;
-typedef uint32_t un_u32 UNALIGNED;
-typedef int32_t un_i32 UNALIGNED;
-typedef uint64_t un_u64 UNALIGNED;
-typedef int64_t un_i64 UNALIGNED;
-typedef float un_f32 UNALIGNED;
-typedef double un_f64 UNALIGNED;
-
 #define EACH(type, expr)							\
 	do {									\
 		const type *x = in;						\
 										\
 		for (size_t i = 0; i < n; i++)					\
 			out[i] = (expr);					\
-	} while (0);								\
-	break
+	} while (0)
 
 static void load_signed(int64_t *out, enum braid_type t, const void *in, size_t n)
 {
 	switch (t) {
 	case BRAID_TYPE_I8:
 		EACH(int8_t, x[i]);
+		break;
 	case BRAID_TYPE_I16:
 		EACH(un_i16, x[i]);
+		break;
 	case BRAID_TYPE_I32:
 		EACH(un_i32, x[i]);
+		break;
 	default:
 		EACH(un_i64, x[i]);
+		break;
 	}
 }
 
@@ -164,14 +158,19 @@ static void load_unsigned(uint64_t *out, enum braid_type t, const void *in, size
 	switch (t) {
 	case BRAID_TYPE_BOOL:
 		EACH(uint8_t, x[i] != 0);
+		break;
 	case BRAID_TYPE_U8:
 		EACH(uint8_t, x[i]);
+		break;
 	case BRAID_TYPE_U16:
 		EACH(un_u16, x[i]);
+		break;
 	case BRAID_TYPE_U32:
 		EACH(un_u32, x[i]);
+		break;
 	default:
 		EACH(un_u64, x[i]);
+		break;
 	}
 }
 
@@ -180,14 +179,42 @@ static void load_float(double *out, enum braid_type t, const void *in, size_t n)
 	switch (t) {
 	case BRAID_TYPE_F16:
 		EACH(un_u16, cpu_half_to_float(x[i]));
+		break;
 	case BRAID_TYPE_BF16:
 		EACH(un_u16, bf16_to_float(x[i]));
+		break;
 	case BRAID_TYPE_F32:
 		EACH(un_f32, x[i]);
+		break;
 	default:
 		EACH(un_f64, x[i]);
+		break;
 	}
 }
+
+/* double to float out of range is undefined in C's letter, infinite in IEEE 754. */
+static CLONES_BODY void to_f32_body(float *out, enum braid_type from, const void *in, size_t n)
+{
+	switch (from) {
+	case BRAID_TYPE_BOOL:
+		EACH(uint8_t, x[i] != 0);
+		break;
+	case BRAID_TYPE_U8:
+		EACH(uint8_t, x[i]);
+		break;
+	case BRAID_TYPE_I8:
+		EACH(int8_t, x[i]);
+		break;
+	case BRAID_TYPE_I32:
+		EACH(un_i32, x[i]);
+		break;
+	default:
+		EACH(un_i64, x[i]);
+		break;
+	}
+}
+CLONES(static, to_f32, (float *out, enum braid_type from, const void *in, size_t n),
+	(out, from, in, n))
 #undef EACH
 
 #define EACH(type, expr)							\
@@ -196,8 +223,7 @@ static void load_float(double *out, enum braid_type t, const void *in, size_t n)
 										\
 		for (size_t i = 0; i < n; i++)					\
 			y[i] = (type)(expr);					\
-	} while (0);								\
-	break
+	} while (0)
 
 /* From int64 and, the same bits, from uint64: only what becomes float differs. */
 static void store_int(enum braid_type t, void *out, const uint64_t *x, bool is_signed, size_t n)
@@ -206,26 +232,35 @@ static void store_int(enum braid_type t, void *out, const uint64_t *x, bool is_s
 	switch (t) {
 	case BRAID_TYPE_BOOL:
 		EACH(uint8_t, x[i] != 0);
+		break;
 	case BRAID_TYPE_I8:
 	case BRAID_TYPE_U8:
 		EACH(uint8_t, x[i]);
+		break;
 	case BRAID_TYPE_I16:
 	case BRAID_TYPE_U16:
 		EACH(un_u16, x[i]);
+		break;
 	case BRAID_TYPE_I32:
 	case BRAID_TYPE_U32:
 		EACH(un_u32, x[i]);
+		break;
 	case BRAID_TYPE_I64:
 	case BRAID_TYPE_U64:
 		EACH(un_u64, x[i]);
+		break;
 	case BRAID_TYPE_F16:
 		EACH(un_u16, cpu_double_to_half(AS_FLOAT(double)));
+		break;
 	case BRAID_TYPE_BF16:
 		EACH(un_u16, double_to_bf16(AS_FLOAT(double)));
+		break;
 	case BRAID_TYPE_F32:
 		EACH(un_f32, AS_FLOAT(float));
+		break;
 	case BRAID_TYPE_F64:
 		EACH(un_f64, AS_FLOAT(double));
+		break;
 	}
 #undef AS_FLOAT
 }
@@ -235,61 +270,46 @@ static void store_float(enum braid_type t, void *out, const double *x, size_t n)
 	switch (t) {
 	case BRAID_TYPE_BOOL:
 		EACH(uint8_t, x[i] != 0);
+		break;
 	case BRAID_TYPE_I8:
 		EACH(int8_t, saturate(x[i], -0x1p7, 0x1p7, INT8_MIN, INT8_MAX));
+		break;
 	case BRAID_TYPE_U8:
 		EACH(uint8_t, saturate(x[i], 0, 0x1p8, 0, UINT8_MAX));
+		break;
 	case BRAID_TYPE_I16:
 		EACH(un_i16, saturate(x[i], -0x1p15, 0x1p15, INT16_MIN, INT16_MAX));
+		break;
 	case BRAID_TYPE_U16:
 		EACH(un_u16, saturate(x[i], 0, 0x1p16, 0, UINT16_MAX));
+		break;
 	case BRAID_TYPE_I32:
 		EACH(un_i32, saturate(x[i], -0x1p31, 0x1p31, INT32_MIN, INT32_MAX));
+		break;
 	case BRAID_TYPE_U32:
 		EACH(un_u32, saturate(x[i], 0, 0x1p32, 0, UINT32_MAX));
+		break;
 	case BRAID_TYPE_I64:
 		EACH(un_i64, saturate(x[i], -0x1p63, 0x1p63, INT64_MIN, INT64_MAX));
+		break;
 	case BRAID_TYPE_U64:
 		EACH(un_u64, saturate_u64(x[i]));
+		break;
 	case BRAID_TYPE_F16:
 		EACH(un_u16, cpu_double_to_half(x[i]));
+		break;
 	case BRAID_TYPE_BF16:
 		EACH(un_u16, double_to_bf16(x[i]));
+		break;
 	case BRAID_TYPE_F32:
 		EACH(un_f32, x[i]);
+		break;
 	case BRAID_TYPE_F64:
 		EACH(un_f64, x[i]);
+		break;
 	}
 }
 #undef EACH
-
-/* double to float out of range is undefined in C's letter, infinite in IEEE 754. */
-static CLONES_BODY void to_f32_body(float *out, enum braid_type from, const void *in, size_t n)
-{
-#define EACH(type, expr)							\
-	do {									\
-		const type *x = in;						\
-										\
-		for (size_t i = 0; i < n; i++)					\
-			out[i] = (float)(expr);					\
-	} while (0);								\
-	break
-	switch (from) {
-	case BRAID_TYPE_BOOL:
-		EACH(uint8_t, x[i] != 0);
-	case BRAID_TYPE_U8:
-		EACH(uint8_t, x[i]);
-	case BRAID_TYPE_I8:
-		EACH(int8_t, x[i]);
-	case BRAID_TYPE_I32:
-		EACH(un_i32, x[i]);
-	default:
-		EACH(un_i64, x[i]);
-	}
-#undef EACH
-}
-CLONES(static, to_f32, (float *out, enum braid_type from, const void *in, size_t n),
-       (out, from, in, n))
 
 static bool to_f32_has(enum braid_type from)
 {

@@ -34,27 +34,21 @@ static int64_t grain(const struct arg *a)
 	return a->n < WALK_GRAIN ? WALK_GRAIN / a->n : 1;
 }
 
-#define BETTER(op_strict, op_or_equal)						\
-	do {									\
-		for (int64_t i = 1; i < n; i++) {				\
-			v = x[i * stride];					\
-			if (last ? v op_or_equal best : v op_strict best) {	\
-				best = v;					\
-				at = i;						\
-			}							\
-		}								\
-	} while (0)
-
-#define COLUMN(type)								\
-static int64_t column_##type(const type *x, int64_t n, int64_t stride, bool max, bool last)	\
+/* @elem_t: float, double or an integer. */
+#define COLUMN(elem_t)								\
+static int64_t column_##elem_t(const elem_t *x, int64_t n, int64_t stride, bool max, bool last)	\
 {										\
-	type best = x[0], v;							\
+	elem_t best = x[0];							\
 	int64_t at = 0;								\
 										\
-	if (max)								\
-		BETTER(>, >=);							\
-	else									\
-		BETTER(<, <=);							\
+	for (int64_t i = 1; i < n; i++) {					\
+		elem_t v = x[i * stride];					\
+										\
+		if ((max ? v > best : v < best) || (last && v == best)) {	\
+			best = v;						\
+			at = i;							\
+		}								\
+	}									\
 	return at;								\
 }
 

@@ -43,8 +43,7 @@ static int64_t grain(const struct columns *c)
 			*q = (type)(exclusive ? sum : sum + v);			\
 			sum += v;						\
 		}								\
-	} while (0);								\
-	break
+	} while (0)
 
 static void column(enum braid_type t, void *y, const void *x, const struct columns *c,
 		   int64_t i, bool exclusive, bool reverse)
@@ -58,13 +57,17 @@ static void column(enum braid_type t, void *y, const void *x, const struct colum
 	switch (t) {
 	case BRAID_TYPE_F32:
 		COLUMN(float, double);
+		break;
 	case BRAID_TYPE_F64:
 		COLUMN(double, double);
+		break;
 	case BRAID_TYPE_I32:
 	case BRAID_TYPE_U32:
 		COLUMN(uint32_t, uint32_t);
+		break;
 	default:
 		COLUMN(uint64_t, uint64_t);
+		break;
 	}
 }
 

@@ -64,10 +64,9 @@ static CLONES_BODY void pixel_body(const struct prog_lrn *p, const struct window
 	int64_t n = w->channels;
 
 	CLONES_LOOP
-	for (int64_t i = 0; i < n; i++) {
+	for (int64_t i = 0; i < n; i++)
 		square[w->before + i] = x[i] * x[i];
-		sum[i] = 0;
-	}
+	memset(sum, 0, n * sizeof(*sum));
 	for (int64_t k = 0; k <= w->before + w->after; k++) {
 		CLONES_LOOP
 		for (int64_t i = 0; i < n; i++)

@@ -136,6 +136,37 @@ static const float *tap(const struct pool *pl, const struct prog_window *win,
 	return x + (((n * pl->in[1] + p[0]) * pl->in[2] + p[1]) * pl->in[3] + p[2]) * pl->in[4];
 }
 
+/* One more element of the window, over all channels. */
+static void add_tap(const struct prog_pool *pp, float *y, const float *from, int64_t c)
+{
+	if (pp->kind == PROG_POOL_MAX) {
+		larger(y, from, c);
+	} else if (pp->kind == PROG_POOL_AVG) {
+		plus(y, from, c);
+	} else if (pp->p == 1) {
+		for (int64_t i = 0; i < c; i++)
+			y[i] += fabsf(from[i]);
+	} else if (pp->p == 2) {
+		for (int64_t i = 0; i < c; i++)
+			y[i] += from[i] * from[i];
+	} else {
+		for (int64_t i = 0; i < c; i++)
+			y[i] += powf(fabsf(from[i]), (float)pp->p);
+	}
+}
+
+/* The maximum with its place: coordinates p of image n. */
+static void keep_larger(float *y, int64_t *index, const float *from, int64_t c, bool first,
+			const struct pool *pl, bool column_major, int64_t n, const int64_t p[3])
+{
+	for (int64_t i = 0; i < c; i++) {
+		if (!first && !(from[i] > y[i]))
+			continue;
+		y[i] = from[i];
+		index[i] = flat_index(pl, column_major, n, i, p);
+	}
+}
+
 static void pixel(const struct pool *pl, const struct prog_pool *pp, const float *x,
 		  int64_t pix, float *y, int64_t *index)
 {
@@ -158,28 +189,11 @@ static void pixel(const struct pool *pl, const struct prog_pool *pp, const float
 			for (k[2] = v.lo[2]; k[2] < v.hi[2]; k[2]++, taken++) {
 				const float *from = tap(pl, win, &v, x, n, k, p);
 
-				if (pp->kind == PROG_POOL_MAX && !index) {
-					larger(y, from, c);
-				} else if (pp->kind == PROG_POOL_MAX) {
-					for (int64_t i = 0; i < c; i++) {
-						if (taken && !(from[i] > y[i]))
-							continue;
-						y[i] = from[i];
-						index[i] = flat_index(pl, pp->column_major,
-								      n, i, p);
-					}
-				} else if (pp->kind == PROG_POOL_AVG) {
-					plus(y, from, c);
-				} else if (pp->p == 1) {
-					for (int64_t i = 0; i < c; i++)
-						y[i] += fabsf(from[i]);
-				} else if (pp->p == 2) {
-					for (int64_t i = 0; i < c; i++)
-						y[i] += from[i] * from[i];
-				} else {
-					for (int64_t i = 0; i < c; i++)
-						y[i] += powf(fabsf(from[i]), (float)pp->p);
-				}
+				if (pp->kind == PROG_POOL_MAX && index)
+					keep_larger(y, index, from, c, !taken,
+						    pl, pp->column_major, n, p);
+				else
+					add_tap(pp, y, from, c);
 			}
 	if (pp->kind == PROG_POOL_AVG) {
 		if (pp->count_include_pad) {

@@ -222,7 +222,7 @@ static CLONES_BODY void add_scaled_body(float *y, const float *x, float w, int64
 	}
 }
 CLONES(static, add_scaled, (float *y, const float *x, float w, int64_t n, int first),
-       (y, x, w, n, first))
+	(y, x, w, n, first))
 
 static void pixel(const struct resize *rs, const struct prog_resize *pr, const uint8_t *x,
 		  uint8_t *y, int64_t pix, size_t size)

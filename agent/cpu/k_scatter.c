@@ -12,6 +12,7 @@
 #include "agent/cpu/convert.h"
 #include "agent/cpu/index.h"
 #include "agent/cpu/kernel.h"
+#include "agent/cpu/unaligned.h"
 
 static bool reads_back(const struct cpu_op *co)
 {
@@ -66,16 +67,6 @@ static uint32_t scatter_tiles(const struct cpu_op *co, uint32_t degree)
 	return degree;
 }
 
-#define UNALIGNED __attribute__((aligned(1)))
-typedef uint16_t un_u16 UNALIGNED;
-typedef int16_t un_i16 UNALIGNED;
-typedef uint32_t un_u32 UNALIGNED;
-typedef int32_t un_i32 UNALIGNED;
-typedef uint64_t un_u64 UNALIGNED;
-typedef int64_t un_i64 UNALIGNED;
-typedef float un_f32 UNALIGNED;
-typedef double un_f64 UNALIGNED;
-
 /* Sums and products of integers wrap around: @wide is unsigned, or a float. */
 #define REDUCE(type, wide)						\
 	do {								\
@@ -92,8 +83,7 @@ typedef double un_f64 UNALIGNED;
 			else						\
 				a[i] = b[i] > a[i] ? b[i] : a[i];	\
 		}							\
-	} while (0);							\
-	break
+	} while (0)
 
 static void update(enum prog_scatter_fn fn, enum braid_type t, size_t size,
 		   void *y, const void *u, int64_t n)
@@ -108,24 +98,34 @@ static void update(enum prog_scatter_fn fn, enum braid_type t, size_t size,
 	switch (t) {
 	case BRAID_TYPE_F32:
 		REDUCE(un_f32, float);
+		break;
 	case BRAID_TYPE_F64:
 		REDUCE(un_f64, double);
+		break;
 	case BRAID_TYPE_I8:
 		REDUCE(int8_t, uint32_t);
+		break;
 	case BRAID_TYPE_U8:
 		REDUCE(uint8_t, uint32_t);
+		break;
 	case BRAID_TYPE_I16:
 		REDUCE(un_i16, uint32_t);
+		break;
 	case BRAID_TYPE_U16:
 		REDUCE(un_u16, uint32_t);
+		break;
 	case BRAID_TYPE_I32:
 		REDUCE(un_i32, uint32_t);
+		break;
 	case BRAID_TYPE_U32:
 		REDUCE(un_u32, uint32_t);
+		break;
 	case BRAID_TYPE_I64:
 		REDUCE(un_i64, uint64_t);
+		break;
 	default:
 		REDUCE(un_u64, uint64_t);
+		break;
 	}
 }
 

@@ -75,36 +75,38 @@ static int unary_check(const struct program *p, const struct prog_op *op, char *
 
 /* @wide: an unsigned type in which negating wraps around. */
 #define SIGNED(type, wide)						\
-	switch (fn) {							\
-	case PROG_FN_ABS:						\
-		EACH(type, x[i] < 0 ? (wide)0 - (wide)x[i] : (wide)x[i]);	\
-		break;							\
-	case PROG_FN_NEG:						\
-		EACH(type, (wide)0 - (wide)x[i]);			\
-		break;							\
-	case PROG_FN_SIGN:						\
-		EACH(type, (x[i] > 0) - (x[i] < 0));			\
-		break;							\
-	case PROG_FN_RELU:						\
-		EACH(type, x[i] > 0 ? x[i] : 0);			\
-		break;							\
-	default:							\
-		EACH(type, ~x[i]);					\
-	}								\
-	break
+	do {								\
+		switch (fn) {						\
+		case PROG_FN_ABS:					\
+			EACH(type, x[i] < 0 ? (wide)0 - (wide)x[i] : (wide)x[i]);	\
+			break;						\
+		case PROG_FN_NEG:					\
+			EACH(type, (wide)0 - (wide)x[i]);		\
+			break;						\
+		case PROG_FN_SIGN:					\
+			EACH(type, (x[i] > 0) - (x[i] < 0));		\
+			break;						\
+		case PROG_FN_RELU:					\
+			EACH(type, x[i] > 0 ? x[i] : 0);		\
+			break;						\
+		default:						\
+			EACH(type, ~x[i]);				\
+		}							\
+	} while (0)
 
 #define UNSIGNED(type)							\
-	switch (fn) {							\
-	case PROG_FN_SIGN:						\
-		EACH(type, x[i] != 0);					\
-		break;							\
-	case PROG_FN_BITWISE_NOT:					\
-		EACH(type, ~x[i]);					\
-		break;							\
-	default:							\
-		EACH(type, x[i]);					\
-	}								\
-	break
+	do {								\
+		switch (fn) {						\
+		case PROG_FN_SIGN:					\
+			EACH(type, x[i] != 0);				\
+			break;						\
+		case PROG_FN_BITWISE_NOT:				\
+			EACH(type, ~x[i]);				\
+			break;						\
+		default:						\
+			EACH(type, x[i]);				\
+		}							\
+	} while (0)
 
 static void integers(enum prog_fn fn, enum braid_type t, void *out, const void *in, size_t n)
 {
@@ -114,20 +116,28 @@ static void integers(enum prog_fn fn, enum braid_type t, void *out, const void *
 		break;
 	case BRAID_TYPE_I8:
 		SIGNED(int8_t, uint32_t);
+		break;
 	case BRAID_TYPE_I16:
 		SIGNED(int16_t, uint32_t);
+		break;
 	case BRAID_TYPE_I32:
 		SIGNED(int32_t, uint32_t);
+		break;
 	case BRAID_TYPE_I64:
 		SIGNED(int64_t, uint64_t);
+		break;
 	case BRAID_TYPE_U8:
 		UNSIGNED(uint8_t);
+		break;
 	case BRAID_TYPE_U16:
 		UNSIGNED(uint16_t);
+		break;
 	case BRAID_TYPE_U32:
 		UNSIGNED(uint32_t);
+		break;
 	default:
 		UNSIGNED(uint64_t);
+		break;
 	}
 }
 
@@ -143,8 +153,7 @@ static void integers(enum prog_fn fn, enum braid_type t, void *out, const void *
 			out[i] = nan ? a > (abs_inf) :			\
 				 a == (abs_inf) && (v == a ? pos : neg);	\
 		}							\
-	} while (0);							\
-	break
+	} while (0)
 
 static void classify(bool nan, bool neg, bool pos, enum braid_type t, uint8_t *out,
 		     const void *in, size_t n)
@@ -152,12 +161,16 @@ static void classify(bool nan, bool neg, bool pos, enum braid_type t, uint8_t *o
 	switch (t) {
 	case BRAID_TYPE_F16:
 		CLASSIFY(uint16_t, 0x7c00);
+		break;
 	case BRAID_TYPE_BF16:
 		CLASSIFY(uint16_t, 0x7f80);
+		break;
 	case BRAID_TYPE_F32:
 		CLASSIFY(uint32_t, 0x7f800000);
+		break;
 	default:
 		CLASSIFY(uint64_t, 0x7ff0000000000000);
+		break;
 	}
 }
 

@@ -37,27 +37,27 @@ static uint32_t where_tiles(const struct cpu_op *co, uint32_t degree)
 	return cpu_pieces(degree, cpu_out_tensor(co, 0)->elems, WALK_GRAIN);
 }
 
-#define SPAN(type)								\
-static void span_##type(type *out, const uint8_t *cond, const type *a, const type *b,	\
+#define SPAN(elem_t)								\
+static void span_##elem_t(elem_t *out, const uint8_t *cond, const elem_t *a, const elem_t *b,	\
 			const struct cpu_span *s)				\
 {										\
 	bool dense = s->cs[0] && s->cs[1] && s->cs[2];				\
 										\
 	for (int64_t r = 0; r < s->rows; r++) {					\
 		const uint8_t *c = cond + s->off[0] + r * s->rs[0];		\
-		const type *p = a + s->off[1] + r * s->rs[1];			\
-		const type *q = b + s->off[2] + r * s->rs[2];			\
+		const elem_t *p = a + s->off[1] + r * s->rs[1];			\
+		const elem_t *q = b + s->off[2] + r * s->rs[2];			\
 										\
 		if (dense) {							\
 			CLONES_LOOP						\
 			for (int64_t i = 0; i < s->n; i++) {			\
-				type x = p[i], y = q[i];			\
+				elem_t x = p[i], y = q[i];			\
 										\
 				out[i] = c[i] ? x : y;				\
 			}							\
 		} else {							\
 			for (int64_t i = 0; i < s->n; i++) {			\
-				type x = p[i * s->cs[1]], y = q[i * s->cs[2]];	\
+				elem_t x = p[i * s->cs[1]], y = q[i * s->cs[2]];	\
 										\
 				out[i] = c[i * s->cs[0]] ? x : y;		\
 			}							\

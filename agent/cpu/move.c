@@ -92,24 +92,24 @@ void cpu_move_init(struct cpu_move *m, uint32_t size, uint32_t rank, const int64
 }
 
 /* rows x n elements, n the fast axis of the output. */
-#define SPAN(type)								\
-static void span_##type(type *out, const type *in, const struct cpu_span *s)	\
+#define SPAN(elem_t)								\
+static void span_##elem_t(elem_t *out, const elem_t *in, const struct cpu_span *s)	\
 {										\
 	for (int64_t r = 0; r < s->rows; r++) {					\
-		const type *x = in + r * s->rs[0];				\
-		type *y = out + r * s->rs[1];					\
+		const elem_t *x = in + r * s->rs[0];				\
+		elem_t *y = out + r * s->rs[1];					\
 		int64_t cx = s->cs[0], cy = s->cs[1];				\
 										\
 		if (cx == 1 && cy == 1) {					\
-			if (s->n * sizeof(type) > 128) {			\
-				memcpy(y, x, s->n * sizeof(type));		\
+			if (s->n * sizeof(elem_t) > 128) {			\
+				memcpy(y, x, s->n * sizeof(elem_t));		\
 				continue;					\
 			}							\
 			CLONES_LOOP						\
 			for (int64_t i = 0; i < s->n; i++)			\
 				y[i] = x[i];					\
 		} else if (!cx && cy == 1) {					\
-			type v = *x;						\
+			elem_t v = *x;						\
 										\
 			for (int64_t i = 0; i < s->n; i++)			\
 				y[i] = v;					\
@@ -121,14 +121,14 @@ static void span_##type(type *out, const type *in, const struct cpu_span *s)	\
 }										\
 										\
 /* rows x n of a plane: the input dense down the rows. */			\
-static void flip_##type(type *out, const type *in, const struct cpu_span *s)	\
+static void flip_##elem_t(elem_t *out, const elem_t *in, const struct cpu_span *s)	\
 {										\
 	int64_t cx = s->cs[0], ry = s->rs[1], cy = s->cs[1];			\
 	int64_t r = 0;								\
 										\
 	for (; r + 8 <= s->rows; r += 8) {					\
-		type *y = out + r * ry;						\
-		const type *x = in + r;						\
+		elem_t *y = out + r * ry;					\
+		const elem_t *x = in + r;					\
 										\
 		for (int64_t i = 0; i < s->n; i++)				\
 			for (int k = 0; k < 8; k++)				\
@@ -149,16 +149,16 @@ static void span(uint32_t size, void *out, const void *in, const struct cpu_span
 {
 	int64_t y = s->off[1], x = s->off[0];
 
-#define CASE(type)							\
-	case sizeof(type):						\
-		(flip ? flip_##type : span_##type)((type *)out + y, (const type *)in + x, s); \
-		break;
+#define CASE(elem_t)									\
+	case sizeof(elem_t):								\
+		return (flip ? flip_##elem_t : span_##elem_t)((elem_t *)out + y,	\
+							      (const elem_t *)in + x, s)
 	switch (size) {
-	CASE(m8)
-	CASE(m16)
-	CASE(m32)
-	CASE(m64)
-	CASE(m128)
+	CASE(m8);
+	CASE(m16);
+	CASE(m32);
+	CASE(m64);
+	CASE(m128);
 	}
 #undef CASE
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Elementary functions over fp32 arrays: the functions of PROG_UNARY and of
- * epilogues, and what a softmax needs.
+ * epilogues.
  *
  * No state. Anything that vmath.h has is vectorised; the rest is libm's.
  */
@@ -175,36 +175,4 @@ void vm_fn(enum prog_fn fn, float alpha, float beta, float *y, const float *x, s
 	default:
 		fast_fn(fn, alpha, beta, y, x, n);
 	}
-}
-
-/* Sixteen running sums, so that the loop vectorises without reordering one sum. */
-static CLONES_BODY void exp_sum_body(float *y, const float *x, float shift, size_t n, float *sum)
-{
-	float s[16] = { 0 };
-	float total = 0.0f;
-	size_t i = 0;
-
-	for (; i + 16 <= n; i += 16) {
-		CLONES_LOOP
-		for (int k = 0; k < 16; k++) {
-			float e = vm_expf(x[i + k] - shift);
-
-			y[i + k] = e;
-			s[k] += e;
-		}
-	}
-	for (; i < n; i++) {
-		y[i] = vm_expf(x[i] - shift);
-		total += y[i];
-	}
-	for (int k = 0; k < 16; k++)
-		total += s[k];
-	*sum = total;
-}
-CLONES(static, exp_sum, (float *y, const float *x, float shift, size_t n, float *sum),
-	  (y, x, shift, n, sum))
-
-void vm_exp_sum(float *y, const float *x, float shift, size_t n, float *sum)
-{
-	exp_sum(y, x, shift, n, sum);
 }

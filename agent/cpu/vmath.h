@@ -201,7 +201,4 @@ static CLONES_BODY float vm_mishf(float x)
  */
 void vm_fn(enum prog_fn fn, float alpha, float beta, float *y, const float *x, size_t n);
 
-/** vm_exp_sum() - y[i] = exp(x[i] - shift), *sum = their sum; y may be x */
-void vm_exp_sum(float *y, const float *x, float shift, size_t n, float *sum);
-
 #endif
