@@ -1,0 +1,148 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# braidctl against a braidd under load: what it shows, what it sets, why a
+# window was merged and fused under each policy, and how it fails.
+
+cd "$(dirname "$0")/../.." || exit 1
+
+O=${O:-build}
+dir=$(mktemp -d) || exit 1
+braidd= load=
+trap 'kill $load 2>/dev/null; kill $braidd 2>/dev/null; wait; rm -rf "$dir"' EXIT
+n=0
+
+# ok NAME COMMAND...: it holds when the command succeeds.
+ok() {
+	n=$((n + 1))
+	name=$1
+	shift
+	if "$@" >"$dir/said" 2>&1; then
+		echo "ok $n - $name"
+	else
+		echo "not ok $n - $name"
+		head -n 20 "$dir/said" | sed 's/^/# /'
+	fi
+}
+
+ctl() {
+	"$O/braidctl" --socket "$dir/c" "$@"
+}
+
+# says PATTERN ARGUMENTS...: success, and the words are there.
+says() {
+	pattern=$1
+	shift
+	ctl "$@" >"$dir/out" 2>&1 && cat "$dir/out" && grep -Eq -- "$pattern" "$dir/out"
+}
+
+# fails STATUS PATTERN ARGUMENTS...: that exit status, words on standard error alone.
+fails() {
+	want=$1 pattern=$2
+	shift 2
+	ctl "$@" >"$dir/out" 2>"$dir/err"
+	got=$?
+	echo "status $got"
+	cat "$dir/out" "$dir/err"
+	[ $got -eq "$want" ] && [ ! -s "$dir/out" ] && grep -Eq -- "$pattern" "$dir/err"
+}
+
+# Under load one window is not like the next: look until one has both words.
+explains() {
+	ctl policy set fusion_policy "$1" || return 1
+	for _ in $(seq 200); do
+		ctl explain >"$dir/out" 2>&1 && grep -q "policy $1\$" "$dir/out" &&
+			grep -q "^    $2" "$dir/out" && grep -q "^    $3" "$dir/out" && return 0
+		sleep 0.01
+	done
+	cat "$dir/out"
+	return 1
+}
+
+json() {
+	ctl --json "$@" >"$dir/out" 2>&1 && grep -Eq '^[][{"]' "$dir/out"
+}
+
+mkdir "$dir/models"
+"$O/braid-zoo" tiny_mlp -o "$dir/models/tiny_mlp.onnx"
+"$O/braid-zoo" tiny_cnn -o "$dir/models/tiny_cnn.onnx"
+cat >"$dir/conf" <<END
+[braidd]
+socket = $dir/q
+control = $dir/c
+group =
+model_dir = $dir/models
+[runner]
+max_degree = 4
+[queue]
+window_policy = fixed
+window_timeout_us = 5000
+END
+ok "without a braidd: words, and 1" fails 1 "is braidd running" status
+"$O/braidd" --config "$dir/conf" 2>"$dir/log" &
+braidd=$!
+for _ in $(seq 1000); do
+	ctl status 2>/dev/null | grep -q "^agent  *up" && break
+	sleep 0.01
+done
+ok "status" says "agent  *up, generation 1, backend cpu" status
+ok "explain before there was a window" fails 1 "not among the windows" explain
+
+"$O/braid-bench" -q -s "$dir/q" -l tiny_mlp:4:4 -l tiny_cnn:4:2 --warmup 0 -t 60 >/dev/null 2>&1 &
+load=$!
+sleep 0.2
+ok "none" explains none "not merged: the policy" "not fused: the policy"
+ok "merge" explains merge "merged: the window held several" "not fused: the policy"
+ok "fuse" explains fuse "not merged: the policy" "fused: side by side"
+ok "merge+fuse" explains merge+fuse "merged: the window held several" "fused: side by side"
+ok "a group that is full" explains merge "merged up to the model's largest degree" "not fused"
+ctl explain >"$dir/last"
+id=$(sed -n 's/^window \([0-9]*\):.*/\1/p' "$dir/last")
+ok "explain of a window by id" says "^window $id:" explain window "$id"
+ok "closed by age, as the policy is fixed" says "^closed: (age|full)" explain
+who=$(sed -n 's,^    requests: \([0-9]*\)/\([0-9]*\).*,request \2 tenant \1,p' "$dir/last" | head -n 1)
+# shellcheck disable=SC2086
+ok "explain of a request of a tenant" says "^window [0-9]+:" explain $who
+ok "a window that is not there" fails 1 "not among the windows" explain window 999999999
+ok "no such word" fails 2 "usage" explain windows 1
+ok "no number" fails 2 "usage" explain window x
+ok "adaptive" says "^adaptive" policy set window_policy adaptive
+sleep 0.1
+ok "then windows close when the agent is idle" says "^closed: (idle|full)" explain
+
+ok "tenants" says "^ *[0-9]+ +[0-9]+ +$(id -u) " tenants
+ok "models" says "tiny_cnn" models
+ok "one model with its tensors" says "output .* bytes" models tiny_mlp
+ok "no such model" fails 1 "no model 'nobody'" models nobody
+ok "runner" says "backend cpu" runner
+ok "owner" says "^ *$(id -u) +100 " owner
+ok "weight and quota" says "^ *$(id -u) +250 .*\(set\)" owner "$(id -u)" weight=250 request_quota=99
+ok "of one that is not there" says "^ *54321 +7 " owner 54321 weight=7
+ok "and away again" says "weight" owner 54321 reset
+ok "a weight out of range" fails 1 "weight 1 to 1024" owner 54322 weight=0
+ok "leaves no owner behind" sh -c "! '$O/braidctl' --socket '$dir/c' owner | grep 54322"
+ok "not a number" fails 2 "not KEY=NUMBER" owner 1 weight=much
+ok "not a key" fails 2 "has no 'colour'" owner 1 colour=3
+ok "not a uid" fails 2 "is no uid" owner nobody weight=3
+ok "a knob" says "^17\$" policy set window_max 17
+ok "is kept" says "^17\$" policy get window_max
+ok "a knob out of range" fails 1 "window_max: '0' is out of range" policy set window_max 0
+ok "no number" fails 1 "out of range" policy set window_max many
+ok "a policy of the GPU" fails 1 "'branches' is not a value that backend cpu has" \
+	policy set fusion_policy branches
+ok "no such knob" fails 1 "no knob 'colour'" policy set colour blue
+ok "no such knob to get" fails 1 "no knob 'colour'" policy get colour
+ok "no such command" fails 2 "no command 'dance'" dance
+ok "no command" fails 2 "usage"
+for what in status models tenants owner runner explain "policy get" reload; do
+	# shellcheck disable=SC2086
+	ok "$what --json" json $what
+done
+kill $load
+wait $load 2>/dev/null
+load=
+kill $braidd
+wait $braidd
+ok "braidd ended well" [ $? -eq 0 ]
+braidd=
+echo "1..$n"
