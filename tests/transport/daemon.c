@@ -4,6 +4,7 @@
  */
 #include "tests/transport/daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -230,6 +231,21 @@ int daemon_logged(const struct daemon *d, const char *text)
 		n += strstr(line, text) != NULL;
 	if (f)
 		fclose(f);
+	return n;
+}
+
+int process_files(pid_t pid)
+{
+	char path[64];
+	DIR *dir;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
 	return n;
 }
 

@@ -70,6 +70,9 @@ int daemon_logged(const struct daemon *d, const char *text);
 /* SIGTERM, wait, remove the folder; its exit status, -1 if a signal ended it. */
 int daemon_stop(struct daemon *d);
 
+/* Descriptors that a process has. */
+int process_files(pid_t pid);
+
 /* Path of a program of this build. */
 const char *built(const char *name);
 

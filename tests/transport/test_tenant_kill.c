@@ -5,7 +5,6 @@
  * books balance, nothing stays mapped, no descriptor is lost, and a tenant
  * that was there all the time has noticed nothing.
  */
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,31 +80,16 @@ static void __attribute__((noreturn)) live(unsigned int seed)
 	}
 }
 
-static int n_descriptors(pid_t pid)
-{
-	char path[64];
-	DIR *dir;
-	int n = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
 /* How many it comes down to: connections that were just closed are still going. */
 static int n_resting(pid_t pid, int hope)
 {
-	int n = n_descriptors(pid);
+	int n = process_files(pid);
 
 	for (int i = 0; i < 50 && n != hope; i++) {
 		int now;
 
 		storm_sleep_ms(10);
-		now = n_descriptors(pid);
+		now = process_files(pid);
 		n = now < n ? now : n;
 	}
 	return n;
