@@ -5,7 +5,8 @@
 # with AVX-512 runs by itself says nothing about those without.
 
 build=${BUILD:-build}
-tests="test_conv test_k_elem test_k_index test_k_move test_k_reduce test_vmath"
+tests="test_conv test_k_binary test_k_cast test_k_index test_k_move test_k_reduce test_k_unary"
+tests="$tests test_nn test_resize test_rnn test_vmath"
 n=0
 
 for isa in base avx2; do

@@ -12,3 +12,4 @@ $(1)-libs := cpu program
 $(1)-ldlibs := -lm
 endef
 $(foreach t,$(cpu-tests),$(eval $(call cpu_test,$(t))))
+$(foreach t,test_nn test_resize test_rnn,$(eval $(t)-src += tests/cpu/nn.c))

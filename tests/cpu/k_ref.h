@@ -49,18 +49,29 @@ static inline uint32_t k_shape(struct one_rng *g, uint32_t lo, uint32_t hi, int6
 static inline double k_get(enum braid_type t, const void *x, int64_t i)
 {
 	switch (t) {
-	case BRAID_TYPE_F32: return ((const float *)x)[i];
-	case BRAID_TYPE_F64: return ((const double *)x)[i];
-	case BRAID_TYPE_I8: return ((const int8_t *)x)[i];
+	case BRAID_TYPE_F32:
+		return ((const float *)x)[i];
+	case BRAID_TYPE_F64:
+		return ((const double *)x)[i];
+	case BRAID_TYPE_I8:
+		return ((const int8_t *)x)[i];
 	case BRAID_TYPE_BOOL:
-	case BRAID_TYPE_U8: return ((const uint8_t *)x)[i];
-	case BRAID_TYPE_I16: return ((const int16_t *)x)[i];
-	case BRAID_TYPE_U16: return ((const uint16_t *)x)[i];
-	case BRAID_TYPE_I32: return ((const int32_t *)x)[i];
-	case BRAID_TYPE_U32: return ((const uint32_t *)x)[i];
-	case BRAID_TYPE_I64: return (double)((const int64_t *)x)[i];
-	case BRAID_TYPE_U64: return (double)((const uint64_t *)x)[i];
-	default: abort();
+	case BRAID_TYPE_U8:
+		return ((const uint8_t *)x)[i];
+	case BRAID_TYPE_I16:
+		return ((const int16_t *)x)[i];
+	case BRAID_TYPE_U16:
+		return ((const uint16_t *)x)[i];
+	case BRAID_TYPE_I32:
+		return ((const int32_t *)x)[i];
+	case BRAID_TYPE_U32:
+		return ((const uint32_t *)x)[i];
+	case BRAID_TYPE_I64:
+		return (double)((const int64_t *)x)[i];
+	case BRAID_TYPE_U64:
+		return (double)((const uint64_t *)x)[i];
+	default:
+		abort();
 	}
 }
 
@@ -68,18 +79,39 @@ static inline double k_get(enum braid_type t, const void *x, int64_t i)
 static inline void k_put(enum braid_type t, void *x, int64_t i, double v)
 {
 	switch (t) {
-	case BRAID_TYPE_F32: ((float *)x)[i] = (float)v; break;
-	case BRAID_TYPE_F64: ((double *)x)[i] = v; break;
-	case BRAID_TYPE_I8: ((int8_t *)x)[i] = (int8_t)v; break;
+	case BRAID_TYPE_F32:
+		((float *)x)[i] = (float)v;
+		break;
+	case BRAID_TYPE_F64:
+		((double *)x)[i] = v;
+		break;
+	case BRAID_TYPE_I8:
+		((int8_t *)x)[i] = (int8_t)v;
+		break;
 	case BRAID_TYPE_BOOL:
-	case BRAID_TYPE_U8: ((uint8_t *)x)[i] = (uint8_t)v; break;
-	case BRAID_TYPE_I16: ((int16_t *)x)[i] = (int16_t)v; break;
-	case BRAID_TYPE_U16: ((uint16_t *)x)[i] = (uint16_t)v; break;
-	case BRAID_TYPE_I32: ((int32_t *)x)[i] = (int32_t)v; break;
-	case BRAID_TYPE_U32: ((uint32_t *)x)[i] = (uint32_t)v; break;
-	case BRAID_TYPE_I64: ((int64_t *)x)[i] = (int64_t)v; break;
-	case BRAID_TYPE_U64: ((uint64_t *)x)[i] = (uint64_t)v; break;
-	default: abort();
+	case BRAID_TYPE_U8:
+		((uint8_t *)x)[i] = (uint8_t)v;
+		break;
+	case BRAID_TYPE_I16:
+		((int16_t *)x)[i] = (int16_t)v;
+		break;
+	case BRAID_TYPE_U16:
+		((uint16_t *)x)[i] = (uint16_t)v;
+		break;
+	case BRAID_TYPE_I32:
+		((int32_t *)x)[i] = (int32_t)v;
+		break;
+	case BRAID_TYPE_U32:
+		((uint32_t *)x)[i] = (uint32_t)v;
+		break;
+	case BRAID_TYPE_I64:
+		((int64_t *)x)[i] = (int64_t)v;
+		break;
+	case BRAID_TYPE_U64:
+		((uint64_t *)x)[i] = (uint64_t)v;
+		break;
+	default:
+		abort();
 	}
 }
 

@@ -13,37 +13,59 @@
 
 #define TOLERANCE	1e-5
 
+/* Coordinates of element @at of a tensor [N][D][H][W][C]. */
+static void coords(const int64_t *dims, int64_t at, int64_t c[5])
+{
+	for (int i = 4; i >= 0; i--) {
+		c[i] = at % dims[i];
+		at /= dims[i];
+	}
+}
+
+/*
+ * The place that tap @k (flat over the kernel) of a window at @from touches,
+ * where that is inside: the index of its pixel in a tensor of @dims.
+ */
+static bool touches(const struct prog_window *win, const int64_t *dims, const int64_t from[5],
+		    int64_t k, int64_t *pixel)
+{
+	int64_t tap[3] = { k / win->kernel[2] / win->kernel[1],
+			   k / win->kernel[2] % win->kernel[1], k % win->kernel[2] };
+
+	*pixel = from[0];
+	for (int i = 0; i < 3; i++) {
+		int64_t p = from[i + 1] * win->stride[i] - win->pad_lo[i] +
+			    tap[i] * win->dilation[i];
+
+		if (p < 0 || p >= dims[i + 1])
+			return false;
+		*pixel = *pixel * dims[i + 1] + p;
+	}
+	return true;
+}
+
 static float *ref_conv(struct one *o, uint32_t r)
 {
 	const struct prog_conv *cv = &o->op.params.conv;
-	const struct prog_window *win = &cv->win;
 	const int64_t *xd = o->tensors[o->in[0]].dims, *yd = o->tensors[o->out[0]].dims;
 	const float *x = one_f(o, o->in[0], r), *w = one_f(o, o->in[1], r);
 	const float *b = o->op.n_in > 2 ? one_f(o, o->in[2], r) : NULL;
-	float *y = malloc(o->tensors[o->out[0]].elems * sizeof(*y));
-	int64_t cg = xd[4] / cv->group, mg = yd[4] / cv->group, at = 0;
-	const int32_t *kn = win->kernel;
+	int64_t elems = o->tensors[o->out[0]].elems;
+	int64_t cg = xd[4] / cv->group, mg = yd[4] / cv->group, c[5], pixel;
+	int64_t taps = (int64_t)cv->win.kernel[0] * cv->win.kernel[1] * cv->win.kernel[2];
+	float *y = malloc(elems * sizeof(*y));
 
-	for (int64_t n = 0; n < yd[0]; n++)
-	for (int64_t d = 0; d < yd[1]; d++)
-	for (int64_t h = 0; h < yd[2]; h++)
-	for (int64_t v = 0; v < yd[3]; v++)
-	for (int64_t m = 0; m < yd[4]; m++, at++) {
-		double acc = b ? b[m] : 0;
+	for (int64_t at = 0; at < elems; at++) {
+		double acc;
 
-		for (int64_t i = 0; i < kn[0]; i++)
-		for (int64_t j = 0; j < kn[1]; j++)
-		for (int64_t k = 0; k < kn[2]; k++) {
-			int64_t id = d * win->stride[0] - win->pad_lo[0] + i * win->dilation[0];
-			int64_t ih = h * win->stride[1] - win->pad_lo[1] + j * win->dilation[1];
-			int64_t iw = v * win->stride[2] - win->pad_lo[2] + k * win->dilation[2];
-
-			if (id < 0 || ih < 0 || iw < 0 || id >= xd[1] || ih >= xd[2] || iw >= xd[3])
+		coords(yd, at, c);
+		acc = b ? b[c[4]] : 0;
+		for (int64_t k = 0; k < taps; k++) {
+			if (!touches(&cv->win, xd, c, k, &pixel))
 				continue;
-			for (int64_t c = 0; c < cg; c++)
-				acc += (double)x[(((n * xd[1] + id) * xd[2] + ih) * xd[3] + iw) *
-						 xd[4] + m / mg * cg + c] *
-				       w[(((m * kn[0] + i) * kn[1] + j) * kn[2] + k) * cg + c];
+			for (int64_t i = 0; i < cg; i++)
+				acc += (double)x[pixel * xd[4] + c[4] / mg * cg + i] *
+				       w[(c[4] * taps + k) * cg + i];
 		}
 		y[at] = ref_store(o, acc, r, at);
 	}
@@ -53,38 +75,27 @@ static float *ref_conv(struct one *o, uint32_t r)
 static float *ref_conv_transpose(struct one *o, uint32_t r)
 {
 	const struct prog_conv *cv = &o->op.params.conv;
-	const struct prog_window *win = &cv->win;
 	const int64_t *xd = o->tensors[o->in[0]].dims, *yd = o->tensors[o->out[0]].dims;
 	const float *x = one_f(o, o->in[0], r), *w = one_f(o, o->in[1], r);
 	const float *b = o->op.n_in > 2 ? one_f(o, o->in[2], r) : NULL;
-	int64_t elems = o->tensors[o->out[0]].elems, at = 0;
+	int64_t elems = o->tensors[o->out[0]].elems;
+	int64_t cg = xd[4] / cv->group, mg = yd[4] / cv->group, c[5], pixel;
+	int64_t taps = (int64_t)cv->win.kernel[0] * cv->win.kernel[1] * cv->win.kernel[2];
 	double *acc = malloc(elems * sizeof(*acc));
 	float *y = malloc(elems * sizeof(*y));
-	int64_t cg = xd[4] / cv->group, mg = yd[4] / cv->group;
-	const int32_t *kn = win->kernel;
 
 	for (int64_t i = 0; i < elems; i++)
 		acc[i] = b ? b[i % yd[4]] : 0;
-	for (int64_t n = 0; n < xd[0]; n++)
-	for (int64_t d = 0; d < xd[1]; d++)
-	for (int64_t h = 0; h < xd[2]; h++)
-	for (int64_t v = 0; v < xd[3]; v++)
-	for (int64_t c = 0; c < xd[4]; c++, at++)
-		for (int64_t i = 0; i < kn[0]; i++)
-		for (int64_t j = 0; j < kn[1]; j++)
-		for (int64_t k = 0; k < kn[2]; k++) {
-			int64_t od = d * win->stride[0] - win->pad_lo[0] + i * win->dilation[0];
-			int64_t oh = h * win->stride[1] - win->pad_lo[1] + j * win->dilation[1];
-			int64_t ow = v * win->stride[2] - win->pad_lo[2] + k * win->dilation[2];
-
-			if (od < 0 || oh < 0 || ow < 0 || od >= yd[1] || oh >= yd[2] || ow >= yd[3])
+	for (int64_t at = 0; at < o->tensors[o->in[0]].elems; at++) {
+		coords(xd, at, c);
+		for (int64_t k = 0; k < taps; k++) {
+			if (!touches(&cv->win, yd, c, k, &pixel))
 				continue;
 			for (int64_t m = 0; m < mg; m++)
-				acc[(((n * yd[1] + od) * yd[2] + oh) * yd[3] + ow) * yd[4] +
-				    c / cg * mg + m] +=
-					(double)x[at] *
-					w[(((c * kn[0] + i) * kn[1] + j) * kn[2] + k) * mg + m];
+				acc[pixel * yd[4] + c[4] / cg * mg + m] +=
+					(double)x[at] * w[(c[4] * taps + k) * mg + m];
 		}
+	}
 	for (int64_t i = 0; i < elems; i++)
 		y[i] = ref_store(o, acc[i], r, i);
 	free(acc);

@@ -411,6 +411,27 @@ static void test_topk(struct one_rng *g)
 	k_report(&t, "topk");
 }
 
+/* Of the column through @c: the place of its extreme. */
+static int64_t ref_argreduce(const struct one *o, uint32_t r, int64_t *c)
+{
+	const struct prog_argreduce *p = &o->op.params.argreduce;
+	const struct prog_tensor *x = k_tensor(o, 0);
+	int64_t best = 0;
+	double v = 0;
+
+	for (int64_t j = 0; j < x->dims[p->axis]; j++) {
+		double w;
+
+		c[p->axis] = j;
+		w = k_get(x->type, o->data[0][r], k_at(x, c));
+		if (!j || (p->max ? w > v : w < v) || (p->select_last && w == v)) {
+			v = w;
+			best = j;
+		}
+	}
+	return best;
+}
+
 static void test_argreduce(struct one_rng *g)
 {
 	struct k_tally t = { 0 };
@@ -431,22 +452,11 @@ static void test_argreduce(struct one_rng *g)
 		if (k_run(&o, &t)) {
 			for (uint32_t r = 0; r < o.degree; r++)
 				for (int64_t i = 0; i < k_tensor(&o, 1)->elems; i++) {
-					int64_t c[PROG_MAX_RANK], best = 0;
-					double v = 0;
+					int64_t c[PROG_MAX_RANK];
 
 					k_coord(k_tensor(&o, 1), i, c);
-					for (int64_t j = 0; j < x[axis]; j++) {
-						double w;
-
-						c[axis] = j;
-						w = k_get(type, o.data[0][r], k_at(k_tensor(&o, 0), c));
-						if (!j || (p.max ? w > v : w < v) ||
-						    (p.select_last && w == v)) {
-							v = w;
-							best = j;
-						}
-					}
-					wrong += ((int64_t *)o.data[1][r])[i] != best;
+					wrong += ((int64_t *)o.data[1][r])[i] !=
+						 ref_argreduce(&o, r, c);
 				}
 			if (wrong)
 				k_bad(&t, "type %d, axis %u: %lld elements", type, axis,

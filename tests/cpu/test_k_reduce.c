@@ -177,6 +177,24 @@ static void test_reduce_special(struct one_rng *g)
 	}
 }
 
+/* The sum that element @c has; changes @c. */
+static double ref_cumsum(const struct one *o, uint32_t r, int64_t *c)
+{
+	const struct prog_cumsum *p = &o->op.params.cumsum;
+	const struct prog_tensor *x = k_tensor(o, 0);
+	int64_t at = c[p->axis];
+	double sum = 0;
+
+	for (int64_t j = 0; j < x->dims[p->axis]; j++) {
+		bool in = p->reverse ? j > at : j < at;
+
+		c[p->axis] = j;
+		if (in || (j == at && !p->exclusive))
+			sum += k_get(x->type, o->data[0][r], k_at(x, c));
+	}
+	return sum;
+}
+
 static void test_cumsum(struct one_rng *g)
 {
 	struct k_tally t = { 0 };
@@ -196,20 +214,11 @@ static void test_cumsum(struct one_rng *g)
 		if (k_run(&o, &t)) {
 			for (uint32_t r = 0; r < o.degree; r++)
 				for (int64_t i = 0; i < o.tensors[0].elems; i++) {
-					int64_t c[PROG_MAX_RANK], at;
-					double sum = 0;
+					int64_t c[PROG_MAX_RANK];
 
 					k_coord(k_tensor(&o, 0), i, c);
-					at = c[p.axis];
-					for (int64_t j = 0; j < x[p.axis]; j++) {
-						bool in = p.reverse ? j > at : j < at;
-
-						c[p.axis] = j;
-						if (in || (j == at && !p.exclusive))
-							sum += k_get(type, o.data[0][r],
-								     k_at(k_tensor(&o, 0), c));
-					}
-					wrong += k_get(type, o.data[1][r], i) != sum;
+					wrong += k_get(type, o.data[1][r], i) !=
+						 ref_cumsum(&o, r, c);
 				}
 			if (wrong)
 				k_bad(&t, "type %d: %lld elements", type, (long long)wrong);
@@ -217,6 +226,16 @@ static void test_cumsum(struct one_rng *g)
 		one_free(&o);
 	}
 	k_report(&t, "cumsum");
+}
+
+static double ref_lrn(const struct prog_lrn *p, const float *v, int64_t n, int64_t at)
+{
+	double s = 0;
+
+	for (int64_t j = 0; j < n; j++)
+		if (j >= at - (p->size - 1) / 2 && j <= at + p->size / 2)
+			s += (double)v[j] * v[j];
+	return v[at] / pow(p->bias + p->alpha / p->size * s, p->beta);
 }
 
 static void test_lrn(struct one_rng *g)
@@ -241,16 +260,9 @@ static void test_lrn(struct one_rng *g)
 			for (uint32_t r = 0; r < o.degree; r++)
 				for (int64_t i = 0; i < o.tensors[0].elems; i++) {
 					const float *v = one_f(&o, 0, r) + i / n * n;
-					int64_t at = i % n;
-					double s = 0;
 
-					for (int64_t j = 0; j < n; j++)
-						if (j >= at - (p.size - 1) / 2 &&
-						    j <= at + p.size / 2)
-							s += (double)v[j] * v[j];
 					wrong += !near(one_f(&o, 1, r)[i],
-						       v[at] / pow(p.bias + p.alpha / p.size * s, p.beta),
-						       2e-6);
+						       ref_lrn(&p, v, n, i % n), 2e-6);
 				}
 			if (wrong)
 				k_bad(&t, "size %d: %lld elements", p.size, (long long)wrong);
