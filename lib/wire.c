@@ -123,6 +123,7 @@ int wire_decode_reply(const struct wire_cmd *cmd, const void *msg, size_t bytes,
 {
 	const uint8_t *in = msg;
 	struct braid_array mine[WIRE_MAX_ARRAYS];
+	uint32_t room[WIRE_MAX_ARRAYS];
 	struct braid_msg head;
 	uint32_t size;
 	size_t at;
@@ -142,15 +143,21 @@ int wire_decode_reply(const struct wire_cmd *cmd, const void *msg, size_t bytes,
 		mine[i] = get_array(arg, &cmd->arrays[i]);
 	memcpy(arg, in + sizeof(head), size);
 	memcpy(arg, &size, sizeof(size));
+	/* All of them first: whatever follows, no pointer stays the sender's. */
+	for (unsigned int i = 0; i < cmd->n_arrays; i++) {
+		uint32_t count = get_array(arg, &cmd->arrays[i]).count;
+
+		room[i] = mine[i].count;
+		if (cmd->arrays[i].dir & WIRE_OUT)
+			mine[i].count = count;
+		set_array(arg, &cmd->arrays[i], &mine[i]);
+	}
 	at = sizeof(head) + size;
 	for (unsigned int i = 0; i < cmd->n_arrays; i++) {
-		struct braid_array got = get_array(arg, &cmd->arrays[i]), v = mine[i];
-		size_t n = got.count < v.count ? got.count : v.count;
+		struct braid_array v = mine[i];
+		size_t n = v.count < room[i] ? v.count : room[i];
 		size_t start = ALIGN8(at);
 
-		if (cmd->arrays[i].dir & WIRE_OUT)
-			v.count = got.count;
-		set_array(arg, &cmd->arrays[i], &v);
 		if (!(cmd->arrays[i].dir & WIRE_OUT) || !n)
 			continue;
 		if (start > bytes || n * v.stride > bytes - start)

@@ -38,13 +38,25 @@ static uint64_t now(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-/* Stop the runner and give it a request, user_data 0: what follows is queued. */
+/*
+ * Stop the runner and give it a request, user_data 0: what follows is queued.
+ * Stopped before it asked for more it gets none: then it is let go once more.
+ */
 static void hold(void)
 {
-	daemon_kill_runner(&d, SIGSTOP);
-	work_submit(b, &w, at[0], 0);
-	while (daemon_status(&d, "fetched") != 1)
-		sleep_ms(2);
+	struct braid_completion c;
+
+	for (;;) {
+		daemon_kill_runner(&d, SIGSTOP);
+		work_submit(b, &w, at[0], 0);
+		for (int i = 0; i < 50; i++) {
+			if (daemon_status(&d, "fetched") == 1)
+				return;
+			sleep_ms(2);
+		}
+		daemon_kill_runner(&d, SIGCONT);
+		work_take(b, &c, 1);
+	}
 }
 
 static void let_go(void)
