@@ -2,7 +2,8 @@
 #
 # Tests of core/.
 
-core-drive := $(addprefix tests/core/,drive.c drive_ops.c naive.c naive_table.c naive_window.c)
+core-drive := $(addprefix tests/core/,drive.c drive_agent.c drive_ops.c)
+core-drive += $(addprefix tests/core/,naive.c naive_share.c naive_table.c naive_window.c)
 
 tests += test_core_property
 test_core_property-src := tests/core/test_core_property.c $(core-drive)

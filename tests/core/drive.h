@@ -42,7 +42,7 @@ bool drive_step(struct drive *d);
 /* Everybody leaves; nothing may be left. Returns as drive_step(). */
 bool drive_end(struct drive *d);
 
-/* Between drive.c and drive_ops.c. */
+/* Between drive.c, drive_ops.c and drive_agent.c. */
 u32 drive_pick(struct drive *d, u32 n);
 bool drive_chance(struct drive *d, u32 percent);
 __attribute__((format(printf, 2, 3)))
@@ -55,5 +55,15 @@ void drive_put(struct drive *d, enum bq_kind kind, void *p, size_t size);
 struct bq_tenant *drive_tenant(struct drive *d, u64 id);
 void drive_begin(struct drive *d);
 void drive_choose(struct drive *d);
+u64 drive_some_model(struct drive *d);
+u64 drive_some_buffer(struct drive *d);
+void drive_buffer_put(struct drive *d);
+void drive_model_put(struct drive *d);
+void drive_model_del(struct drive *d);
+void drive_window(struct drive *d);
+void drive_fetch(struct drive *d);
+void drive_sweep(struct drive *d);
+void drive_commit(struct drive *d);
+void drive_agent(struct drive *d);
 
 #endif

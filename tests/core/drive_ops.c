@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The operations, each done to both queues. See drive.h.
+ * What tenants, time and the control socket do, each to both queues, and which
+ * operation comes next. See drive.h.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,6 @@
 #include "tests/core/drive.h"
 
 #define OWNERS		4
-#define JOBS		64
 
 struct bq_tenant *drive_tenant(struct drive *d, u64 id)
 {
@@ -37,7 +37,7 @@ static bool by_socket(const struct bq_tenant *t)
 	return t->id & 1;
 }
 
-static u64 some_model(struct drive *d)
+u64 drive_some_model(struct drive *d)
 {
 	if (!d->nv.n_models || drive_chance(d, 3))
 		return drive_pick(d, 40);
@@ -126,7 +126,7 @@ static void op_buffer_add(struct drive *d)
 	drive_same(d, "buffer's length", b->length, nv_buffer(&d->nv, id)->length);
 }
 
-static u64 some_buffer(struct drive *d)
+u64 drive_some_buffer(struct drive *d)
 {
 	if (!d->nv.n_buffers || drive_chance(d, 3))
 		return drive_pick(d, 200);
@@ -136,7 +136,7 @@ static u64 some_buffer(struct drive *d)
 static void op_buffer_free(struct drive *d)
 {
 	struct bq_tenant *t = some_tenant(d);
-	u64 id = some_buffer(d);
+	u64 id = drive_some_buffer(d);
 
 	if (!t)
 		return;
@@ -147,91 +147,6 @@ static void op_buffer_free(struct drive *d)
 	     nv_buffer_free(&d->nv, t->id, id));
 }
 
-static void op_buffer_put(struct drive *d)
-{
-	u64 id = some_buffer(d);
-	const struct nv_buffer *b = nv_buffer(&d->nv, id);
-
-	drive_doing(d, "agent puts buffer %llu", (unsigned long long)id);
-	drive_same(d, "buffer_get", !!bq_buffer_get(&d->q, id), b && b->known);
-	drive_same(d, "buffer_put", bq_buffer_put(&d->q, id), nv_buffer_put(&d->nv, id));
-}
-
-static void define(struct bq_model *m, struct braid_tensor *tensors, u32 n, u32 elements)
-{
-	u32 i;
-
-	memset(m, 0, sizeof(*m));
-	memset(tensors, 0, NV_SLOTS * sizeof(*tensors));
-	m->name[0] = 'a' + n % 3;
-	m->digest[31] = n / 3;
-	m->n_inputs = 1 + n % 2;
-	m->n_outputs = 1 + n / 2 % 2;
-	m->tensors = tensors;
-	for (i = 0; i < m->n_inputs + m->n_outputs; i++) {
-		tensors[i].name[0] = 'x';
-		tensors[i].type = i % 2 ? BRAID_TYPE_F16 : BRAID_TYPE_U8;
-		tensors[i].rank = 2;
-		tensors[i].dims[0] = elements;
-		tensors[i].dims[1] = 1 + n % 3;
-		tensors[i].bytes = tensors[i].dims[0] * tensors[i].dims[1] * (1 + i % 2);
-	}
-}
-
-static void put_model(struct drive *d, const struct bq_model *def)
-{
-	struct bq_model *m, *out = NULL;
-	u64 id = 0;
-	int ret;
-
-	m = drive_get(d, BQ_MODEL, sizeof(*m));
-	*m = *def;
-	drive_doing(d, "model %s/%u", m->name, m->digest[31]);
-	ret = bq_model_put(&d->q, m, &out);
-	drive_same(d, "model_put", ret, nv_model_put(&d->nv, def, &id));
-	if (!ret)
-		drive_same(d, "model's id", out->id, id);
-	if (ret || out != m)
-		drive_put(d, BQ_MODEL, m, sizeof(*m));
-}
-
-static void op_model_put(struct drive *d)
-{
-	/* Tensors outlive the nodes that point to them. */
-	static struct { struct bq_model m; struct braid_tensor t[NV_SLOTS]; } pool[16], *p;
-	u32 n = drive_pick(d, 8), other = drive_chance(d, 3);
-
-	if (nv_full(&d->nv))
-		return;
-	p = &pool[2 * n + other];
-	define(&p->m, p->t, n, 40 + other);
-	p->m.device_ns = 1 + drive_pick(d, drive_chance(d, 20) ? 100000 : 2000);
-	put_model(d, &p->m);
-}
-
-/* What a successor does: most of what was there before. */
-static void put_again(struct drive *d)
-{
-	struct bq_model defs[NV_MODELS];
-	u32 i, n = 0;
-
-	for (i = 0; i < d->nv.n_models; i++)
-		if (!drive_chance(d, 8))
-			defs[n++] = d->nv.model[i].def;
-	for (i = 0; i < n; i++)
-		put_model(d, &defs[i]);
-}
-
-static void op_model_del(struct drive *d)
-{
-	u64 id = some_model(d);
-	bool at_once = drive_chance(d, 40);
-
-	drive_doing(d, "model %llu withdrawn%s", (unsigned long long)id, at_once ? " at once" : "");
-	drive_same(d, "model_del", bq_model_del(&d->q, id, at_once, d->now),
-	     nv_model_del(&d->nv, id, at_once, d->now));
-}
-
 /* Mostly valid slices for @m; buffers of the tenant, or not. */
 static void fill_slices(struct drive *d, struct bq_tenant *t, const struct nv_model *m,
 			struct braid_slice *s, u32 n)
@@ -240,12 +155,12 @@ static void fill_slices(struct drive *d, struct bq_tenant *t, const struct nv_mo
 	u32 i, tries;
 
 	for (i = 0; i < n; i++) {
-		s[i].buffer = some_buffer(d);
+		s[i].buffer = drive_some_buffer(d);
 		for (tries = 0; tries < 20 && !drive_chance(d, 1); tries++) {
 			b = nv_buffer(&d->nv, s[i].buffer);
 			if (b && b->tenant == t->id && !b->retired)
 				break;
-			s[i].buffer = some_buffer(d);
+			s[i].buffer = drive_some_buffer(d);
 		}
 		s[i].offset = 64 * drive_pick(d, 62);
 		if (drive_chance(d, 1))
@@ -296,7 +211,7 @@ static void op_submit(struct drive *d)
 {
 	struct braid_slice s[2 * NV_SLOTS];
 	struct bq_tenant *t = some_tenant(d);
-	struct braid_request in = { .model = some_model(d) };
+	struct braid_request in = { .model = drive_some_model(d) };
 	const struct nv_model *m = nv_model(&d->nv, in.model);
 	u32 n;
 	int ret;
@@ -351,144 +266,6 @@ static void op_cancel(struct drive *d)
 	     nv_cancel(&d->nv, t->id, id, d->now));
 }
 
-static u32 fill_wants(struct drive *d, struct braid_want *w)
-{
-	bool all = drive_chance(d, 50);
-	u32 i, n = 0;
-
-	for (i = 0; i < d->nv.n_models && n < 12; i++) {
-		if (!all && drive_chance(d, 50))
-			continue;
-		memset(&w[n], 0, sizeof(*w));
-		w[n].model = d->nv.model[i].id;
-		w[n++].count = drive_pick(d, 6);
-	}
-	if (drive_chance(d, 3)) {
-		memset(&w[n], 0, sizeof(*w));
-		w[n].model = some_model(d);
-		w[n++].count = 1;
-	}
-	return n;
-}
-
-static void op_window(struct drive *d)
-{
-	struct bq_look a = { 0 }, b = { 0 };
-	struct braid_want w[16];
-	u32 n = fill_wants(d, w);
-	int ret;
-
-	drive_doing(d, "looks at %u models", n);
-	ret = bq_window(&d->q, w, n, d->now, &a);
-	drive_same(d, "window", ret, nv_window(&d->nv, w, n, d->now, &b));
-	if (ret)
-		return;
-	drive_same(d, "look's reason", a.reason, b.reason);
-	drive_same(d, "look's time", a.when, b.when);
-	drive_same(d, "look's events", a.events, b.events);
-}
-
-static void fetch(struct drive *d, const struct braid_want *w, u32 n, u32 jobs,
-		  u32 slices, u32 events)
-{
-	static struct braid_job ja[JOBS], jb[JOBS];
-	static struct braid_slice sa[JOBS * NV_SLOTS], sb[JOBS * NV_SLOTS];
-	static struct braid_event ea[JOBS], eb[JOBS];
-	struct bq_fetch a = {
-		.wants = w, .n_wants = n, .max_jobs = jobs, .max_slices = slices,
-		.max_events = events, .jobs = ja, .slices = sa, .events = ea,
-	};
-	struct bq_fetch b = a;
-	u32 i;
-	int ret;
-
-	b.jobs = jb;
-	b.slices = sb;
-	b.events = eb;
-	ret = bq_fetch(&d->q, &a, d->now);
-	drive_same(d, "fetch", ret, nv_fetch(&d->nv, &b, d->now));
-	if (ret)
-		return;
-	drive_same(d, "fetch's reason", a.reason, b.reason);
-	drive_same(d, "fetch's window", a.window, b.window);
-	drive_same(d, "fetch's generation", a.generation, b.generation);
-	drive_same(d, "fetch's policy", a.fusion_policy, b.fusion_policy);
-	drive_same(d, "jobs", a.n_jobs, b.n_jobs);
-	drive_same(d, "slices", a.n_slices, b.n_slices);
-	drive_same(d, "events", a.n_events, b.n_events);
-	for (i = 0; i < a.n_jobs && !d->error[0]; i++)
-		if (memcmp(&ja[i], &jb[i], sizeof(*ja)))
-			drive_differ(d, "job %u is %llu of tenant %llu, should be %llu of %llu", i,
-			       (unsigned long long)ja[i].id, (unsigned long long)ja[i].tenant,
-			       (unsigned long long)jb[i].id, (unsigned long long)jb[i].tenant);
-	if (memcmp(sa, sb, a.n_slices * sizeof(*sa)))
-		drive_differ(d, "slices differ");
-	for (i = 0; i < a.n_events && !d->error[0]; i++)
-		if (memcmp(&ea[i], &eb[i], sizeof(*ea)))
-			drive_differ(d, "event %u is %u of %llu, should be %u of %llu", i, ea[i].type,
-			       (unsigned long long)ea[i].id, eb[i].type,
-			       (unsigned long long)eb[i].id);
-}
-
-static void op_fetch(struct drive *d)
-{
-	struct braid_want w[16];
-	u32 n = fill_wants(d, w);
-	bool tight = drive_chance(d, 20);
-
-	drive_doing(d, "fetches of %u models", n);
-	fetch(d, w, n, tight ? drive_pick(d, 4) : JOBS, tight ? drive_pick(d, 10) : JOBS * NV_SLOTS,
-	      drive_chance(d, 20) ? drive_pick(d, 3) : JOBS);
-}
-
-/* All that can be taken at once: the whole order. */
-static void op_sweep(struct drive *d)
-{
-	struct braid_want w[16];
-	u32 n, i;
-
-	drive_doing(d, "fetches all");
-	for (n = 0; n < d->nv.n_models && n < 16; n++)
-		w[n] = (struct braid_want){ .model = d->nv.model[n].id, .count = 1000 };
-	for (i = 0; i < 8; i++)
-		fetch(d, w, n, JOBS, JOBS * NV_SLOTS, JOBS);
-}
-
-static void op_commit(struct drive *d)
-{
-	struct braid_result a = { .cookie = drive_pick(d, 1000), .result = 77 };
-	u32 tries, from;
-
-	from = drive_pick(d, d->nv.n_requests + 1);
-	for (tries = 0; tries < d->nv.n_requests; tries++) {
-		const struct nv_request *r =
-			&d->nv.request[(from + tries) % d->nv.n_requests];
-
-		if (r->state == NV_FETCHED) {
-			a.cookie = r->cookie;
-			break;
-		}
-	}
-	if (drive_chance(d, 2))
-		a.cookie = drive_pick(d, 1000);
-	a.device_ns = drive_pick(d, drive_chance(d, 10) ? 1000000 : 3000);
-	if (drive_chance(d, 1))
-		a.device_ns = ~0ULL;
-	a.merge_degree = drive_pick(d, 4);
-	a.fuse_degree = drive_pick(d, 4);
-	if (drive_chance(d, 5))
-		a.status = drive_chance(d, 50) ? -EFAULT : drive_chance(d, 50) ? 1 : -5000;
-	drive_doing(d, "commits %llu", (unsigned long long)a.cookie);
-	drive_same(d, "commit_check", bq_commit_check(&d->q, d->nv.generation),
-	     d->nv.ready ? 0 : -ENODEV);
-	if (!d->nv.ready)
-		return;
-	drive_same(d, "commit_check of old", bq_commit_check(&d->q, d->nv.generation - 1), -ESTALE);
-	drive_same(d, "commit", bq_commit(&d->q, &a, d->now), nv_commit(&d->nv, &a, d->now));
-	if (a.result == 77)
-		drive_differ(d, "commit wrote no result");
-}
-
 static void op_read(struct drive *d)
 {
 	struct braid_completion a, b;
@@ -525,35 +302,6 @@ static void op_read(struct drive *d)
 	drive_same(d, "seen", bq_completion_seen(&d->q, t, total), nv_seen(&d->nv, t->id, total));
 }
 
-static void op_agent(struct drive *d)
-{
-	/* Ready most of the time, with most models. */
-	switch (d->nv.ready ? 2 : d->nv.attached ? drive_pick(d, 3) : 0) {
-	case 0:
-		drive_doing(d, "agent attaches");
-		drive_same(d, "attach", bq_agent_attach(&d->q), nv_attach(&d->nv));
-		if (drive_chance(d, 90))
-			put_again(d);
-		break;
-	case 1:
-		drive_doing(d, "agent is ready");
-		drive_same(d, "ready", bq_agent_ready(&d->q, d->now), nv_ready(&d->nv, d->now));
-		break;
-	default:
-		if (d->nv.ready && drive_chance(d, 10)) {
-			drive_doing(d, "agent is ready again");
-			drive_same(d, "ready", bq_agent_ready(&d->q, d->now),
-			     nv_ready(&d->nv, d->now));
-			break;
-		}
-		if (!d->nv.ready && drive_chance(d, 70))
-			break;
-		drive_doing(d, "agent dies");
-		bq_agent_gone(&d->q, d->now);
-		nv_gone(&d->nv, d->now);
-	}
-}
-
 static void op_knob(struct drive *d)
 {
 	static const u32 values[] = { 0, 1, 2, 3, 4, 5, 6, 8, 32, 256, 257, 20000000 };
@@ -584,23 +332,23 @@ static const struct {
 	u32 weight[4];			/* by temper */
 } ops[] = {
 	{ op_submit,		{ 300, 500, 300, 300 } },
-	{ op_fetch,		{ 150, 60, 150, 200 } },
-	{ op_commit,		{ 200, 80, 150, 250 } },
+	{ drive_fetch,		{ 150, 60, 150, 200 } },
+	{ drive_commit,		{ 200, 80, 150, 250 } },
 	{ op_read,		{ 120, 60, 80, 120 } },
 	{ op_time,		{ 100, 40, 100, 60 } },
-	{ op_window,		{ 50, 20, 40, 40 } },
+	{ drive_window,		{ 50, 20, 40, 40 } },
 	{ op_cancel,		{ 25, 5, 40, 10 } },
 	{ op_buffer_add,	{ 20, 15, 30, 20 } },
 	{ op_buffer_free,	{ 12, 5, 20, 10 } },
-	{ op_buffer_put,	{ 20, 5, 30, 10 } },
-	{ op_model_put,		{ 20, 5, 60, 20 } },
-	{ op_model_del,		{ 3, 1, 4, 2 } },
+	{ drive_buffer_put,	{ 20, 5, 30, 10 } },
+	{ drive_model_put,		{ 20, 5, 60, 20 } },
+	{ drive_model_del,		{ 3, 1, 4, 2 } },
 	{ op_tenant_add,	{ 8, 3, 12, 6 } },
 	{ op_tenant_gone,	{ 2, 1, 4, 1 } },
 	{ op_owner_set,		{ 6, 2, 6, 6 } },
-	{ op_agent,		{ 6, 3, 25, 3 } },
+	{ drive_agent,		{ 6, 3, 25, 3 } },
 	{ op_knob,		{ 8, 3, 8, 8 } },
-	{ op_sweep,		{ 2, 4, 2, 2 } },
+	{ drive_sweep,		{ 2, 4, 2, 2 } },
 };
 
 /* Everything that can go away does so at once: the model of what runs, its
@@ -615,7 +363,7 @@ static void storm(struct drive *d)
 		if (r->state == NV_FETCHED && drive_chance(d, 40))
 			break;
 	if (r == d->nv.request + d->nv.n_requests || drive_chance(d, 20)) {
-		op_agent(d);
+		drive_agent(d);
 	} else if (drive_chance(d, 30) && r->tenant) {
 		id = r->tenant;
 		drive_doing(d, "tenant %llu dies at work", (unsigned long long)id);
@@ -635,9 +383,9 @@ void drive_begin(struct drive *d)
 
 	for (i = drive_pick(d, 3) + 1; i; i--)
 		op_tenant_add(d);
-	op_agent(d);
+	drive_agent(d);
 	for (i = drive_pick(d, 5) + 2; i; i--)
-		op_model_put(d);
+		drive_model_put(d);
 	for (i = drive_pick(d, 8) + 2; i; i--)
 		op_buffer_add(d);
 }
@@ -657,7 +405,7 @@ void drive_choose(struct drive *d)
 		storm(d);
 	} else if ((!d->nv.ready && drive_chance(d, 20)) ||
 		   (d->q.alone && drive_chance(d, 15))) {
-		op_agent(d);
+		drive_agent(d);
 	} else {
 		ops[i].run(d);
 	}

@@ -129,6 +129,8 @@ void nv_buffer_remove(struct naive *nv, struct nv_buffer *b);
 void nv_buffer_settle(struct naive *nv, struct nv_buffer *b);
 void nv_model_settle(struct naive *nv, u64 id);
 void nv_end_waiting(struct naive *nv, u64 model, u64 now);
+bool nv_owner_waits(const struct naive *nv, u64 owner);
+bool nv_tenant_waits(const struct naive *nv, u64 tenant);
 void nv_raise(struct naive *nv);
 void nv_forget(struct naive *nv);
 void nv_pay(struct naive *nv, struct nv_request *r, u64 ns);
