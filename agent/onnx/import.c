@@ -396,7 +396,7 @@ static void run_emit(struct import *im, struct emit *e)
 						   "the operator is not supported");
 		return;
 	}
-	if (e->n_in < op->min_in || e->n_in > op->max_in || e->n_out > op->max_out) {
+	if (!e->n_out || e->n_in < op->min_in || e->n_in > op->max_in || e->n_out > op->max_out) {
 		build_fail(b, -EINVAL, "it has %u inputs and %u outputs", e->n_in, e->n_out);
 		return;
 	}

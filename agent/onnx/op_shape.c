@@ -281,12 +281,17 @@ static void emit_split(struct emit *e)
 		return;
 	}
 	left = x->dims[axis];
+	if (!sizes && (parts < 1 || parts > left)) {
+		emit_fail(e, -EINVAL, "%lld elements in %lld parts", (long long)left,
+			  (long long)parts);
+		return;
+	}
 	if (!sizes && e->opset < 18 && left % parts) {
 		emit_fail(e, -EINVAL, "%lld elements in %lld equal parts", (long long)left,
 			  (long long)parts);
 		return;
 	}
-	chunk = (left + parts - 1) / parts;
+	chunk = sizes ? 0 : (left + parts - 1) / parts;
 	for (uint32_t i = 0; i < x->rank; i++) {
 		step[i] = 1;
 		count[i] = x->dims[i];
