@@ -17,7 +17,9 @@
 
 #define DATA "tools/demo/data"
 
-static char path[] = "/tmp/braid-test-input-XXXXXX";
+#define PATH_TEMPLATE "/tmp/braid-test-input-XXXXXX"
+
+static char path[sizeof(PATH_TEMPLATE)] = PATH_TEMPLATE;
 
 static void put(const void *data, size_t n)
 {
@@ -184,7 +186,8 @@ static void test_decode(void)
 {
 	static const int classes[] = { 0, 3, 3, 0, 3, 1, 1, 2, 0, 4 };
 	const int steps = sizeof(classes) / sizeof(*classes);
-	char *letters[] = { "x", "y", "\xc3\xa9" };
+	char x[] = "x", y[] = "y", e_acute[] = "\xc3\xa9";
+	char *letters[3] = { x, y, e_acute };
 	struct dict dict = { .letters = letters, .count = 3 };
 	float *prob = calloc(steps * REC_CLASSES, sizeof(*prob));
 	char text[32];

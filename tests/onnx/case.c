@@ -41,7 +41,7 @@ struct run {
 	const char *dir;
 	enum case_rule rule;
 	Onnx__ModelProto *model;
-	const Onnx__ValueInfoProto *in[MAX_IO];	/* graph inputs without initializers */
+	Onnx__ValueInfoProto **in;	/* graph inputs without initializers */
 	uint32_t n_in;
 	struct case_result *r;
 };
@@ -60,12 +60,14 @@ static void verdict(struct case_result *r, enum case_verdict v, const char *fmt,
 static bool read_all(const char *path, struct bytes *b)
 {
 	FILE *f = fopen(path, "rb");
-	long n;
+	long n = -1;
 
 	b->data = NULL;
 	if (!f)
 		return false;
-	if (!fseek(f, 0, SEEK_END) && (n = ftell(f)) >= 0 && !fseek(f, 0, SEEK_SET)) {
+	if (!fseek(f, 0, SEEK_END))
+		n = ftell(f);
+	if (n >= 0 && !fseek(f, 0, SEEK_SET)) {
 		b->data = malloc(n + 1);
 		b->len = b->data ? fread(b->data, 1, n, f) : 0;
 		if (b->len != (size_t)n) {
@@ -189,7 +191,8 @@ static void find_inputs(struct run *run)
 {
 	const Onnx__GraphProto *g = run->model->graph;
 
-	for (size_t i = 0; i < g->n_input && run->n_in < MAX_IO; i++)
+	run->in = calloc(MAX_IO, sizeof(*run->in));
+	for (size_t i = 0; run->in && i < g->n_input && run->n_in < MAX_IO; i++)
 		if (!has_value(run, g->input[i]->name))
 			run->in[run->n_in++] = g->input[i];
 }

@@ -23,9 +23,10 @@ static int by_op(const void *a, const void *b)
 /* The reason without what the row says already: operator, opset, node. */
 static const char *reason(const struct table_row *row)
 {
-	const char *s = strstr(row->r.why, "node '"), *end;
+	const char *s = strstr(row->r.why, "node '");
+	const char *end = s ? strstr(s, "': ") : NULL;
 
-	if (s && (end = strstr(s, "': ")))
+	if (end)
 		return end + 3;
 	s = strstr(row->r.why, "model.onnx: ");
 	return s ? s + strlen("model.onnx: ") : row->r.why;

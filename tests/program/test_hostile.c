@@ -510,6 +510,7 @@ static void try_case(size_t i)
 	struct load_config cfg = { .passes = true };
 	struct program *p = NULL;
 	char why[600] = "";
+	const char *done;
 	struct mini s;
 	uint8_t *bytes;
 	size_t n;
@@ -521,8 +522,9 @@ static void try_case(size_t i)
 	bytes = malloc(n);
 	onnx__model_proto__pack(&s.m, bytes);
 	ret = program_load_mem(bytes, n, "file", &cfg, &p, why, sizeof(why));
-	if (!ok(ret == cases[i].err && strstr(why, cases[i].words) && !p == !!ret, "%s: %s",
-		cases[i].what, ret ? "refused" : "loads"))
+	done = ret ? "refused" : "loads";
+	if (!ok(ret == cases[i].err && strstr(why, cases[i].words) && !p == !!ret,
+		"%s: %s", cases[i].what, done))
 		diag("returned %d, expected %d: %s", ret, cases[i].err, why);
 	program_free(p);
 	free(bytes);

@@ -165,7 +165,7 @@ int main(int argc, char **argv)
 	runs = calloc(n_policies * o.repeat, sizeof(*runs));
 	if (!runs)
 		return 1;
-	/* Interleaved, so that a machine that drifts drifts for all. */
+	/* Interleaved, so that a machine that drifts does so for all. */
 	for (unsigned int k = 0; k < o.repeat && !ret; k++) {
 		for (unsigned int i = 0; i < n_policies && !ret; i++) {
 			strcpy(runs[n].policy, o.n_policies ? o.policies[i] : "as it is");

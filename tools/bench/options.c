@@ -61,9 +61,11 @@ static int parse_load(struct options *o, const char *s)
 	if (!colon || colon == s || colon - s >= BRAID_NAME_MAX)
 		return -EINVAL;
 	memcpy(l.model, s, colon - s);
-	if (sscanf(colon, ":%u:%u%c", &l.tenants, &l.outstanding, &end) != 2 &&
-	    (l.outstanding = 1, sscanf(colon, ":%u%c", &l.tenants, &end)) != 1)
-		return -EINVAL;
+	if (sscanf(colon, ":%u:%u%c", &l.tenants, &l.outstanding, &end) != 2) {
+		l.outstanding = 1;
+		if (sscanf(colon, ":%u%c", &l.tenants, &end) != 1)
+			return -EINVAL;
+	}
 	if (!l.tenants || !l.outstanding || l.outstanding > 64)
 		return -EINVAL;
 	return add_load(o, &l);
