@@ -99,11 +99,16 @@ int braid_model_find(struct braid *b, const char *name, struct braid_model **out
  * @prev: the one before, NULL for the first; stays the caller's
  * @out: the next one
  *
- * Return: 0; -ENOENT: that was the last.
+ * In the order in which they were published; a queue that came back in between
+ * may have another order. Return: 0; -ENOENT: that was the last.
  */
 int braid_model_next(struct braid *b, const struct braid_model *prev, struct braid_model **out);
 
-/** braid_model_put() - release a model; none of its requests may be outstanding */
+/**
+ * braid_model_put() - release a model
+ * @b: the connection
+ * @m: found as often as it is put; none of its requests may be outstanding
+ */
 void braid_model_put(struct braid *b, struct braid_model *m);
 
 /** braid_model_name() - its name */
@@ -140,7 +145,15 @@ void *braid_buf_addr(const struct braid_buf *buf);
 /** braid_buf_bytes() - its length */
 size_t braid_buf_bytes(const struct braid_buf *buf);
 
-/** braid_buf_free() - unmap and free; NULL is fine */
+/**
+ * braid_buf_free() - unmap and free
+ * @b: the connection
+ * @buf: the buffer; NULL is fine
+ *
+ * Outstanding requests that use it run to their end, for nobody to see. Should
+ * the queue go away before, they end with -ENOENT instead of being sent again.
+ * Return: 0; -ENOENT: none of this connection's.
+ */
 int braid_buf_free(struct braid *b, struct braid_buf *buf);
 
 /**
@@ -188,8 +201,9 @@ int braid_submit(struct braid *b, const struct braid_job_desc *jobs, unsigned in
  * @max: room
  * @timeout_ms: 0: only what is there; -1: no limit
  *
- * Return: how many; 0 when the time is over or nothing is outstanding;
- * -ECONNRESET: the queue did not come back.
+ * To be called when braid_fd() is readable, also with nothing outstanding: it
+ * sees to a connection that broke. Return: how many; 0 when the time is over or
+ * nothing is outstanding; -ECONNRESET: the queue did not come back.
  */
 int braid_wait(struct braid *b, struct braid_completion *out, unsigned int max, int timeout_ms);
 
@@ -198,7 +212,9 @@ int braid_wait(struct braid *b, struct braid_completion *out, unsigned int max, 
  * @b: the connection
  * @user_data: as given to braid_submit()
  *
- * Each still gets its completion. Return: how many; -ENOENT: none.
+ * Each still gets its completion: -ECANCELED, or what it ended with before the
+ * queue knew. Those of braid_infer() are not meant. Return: how many; -ENOENT:
+ * none.
  */
 int braid_cancel(struct braid *b, uint64_t user_data);
 
@@ -211,8 +227,10 @@ int braid_cancel(struct braid *b, uint64_t user_data);
  * @timeout_ms: -1 for none
  *
  * Copies through a buffer that is kept with the connection; any number of
- * threads may call it at once. Return: 0; -ETIME: too late; or what else the
- * completion says.
+ * threads may call it at once. The time is the request's deadline: still queued
+ * then, it ends with -ETIME; one that runs, or that waits for a queue that went
+ * away, is waited for. Return: 0; -ETIME: too late; -EAGAIN: too many
+ * outstanding; or what else the completion says.
  */
 int braid_infer(struct braid *b, const struct braid_model *m, const void *const *inputs,
 		void *const *outputs, int timeout_ms);

@@ -2,7 +2,8 @@
 #
 # Makes the man pages of libbraid from the kernel-doc in include/braid.h, so
 # that there is one text to keep true: a page a function, and libbraid(3) from
-# the comment at the header's head. Set dir (where to) and date (mdoc's).
+# the comment at the header's head and the program in example. Set dir (where
+# to), date (mdoc's) and example (a file).
 
 function flush_list() {
 	if (in_list)
@@ -10,11 +11,19 @@ function flush_list() {
 	in_list = 0
 }
 
-# One line of text, safe for roff.
-function text(s) {
+# One line as it is, safe for roff.
+function literally(s) {
 	gsub(/\\/, "\\e", s)
 	if (s ~ /^[.']/)
 		s = "\\&" s
+	return s
+}
+
+# One line of text: a sentence begins on a line of its own.
+function text(s) {
+	s = literally(s)
+	while (match(s, /[a-zA-Z0-9)][.?!] +[A-Z]/))
+		s = substr(s, 1, RSTART + 1) "\n" substr(s, RSTART + RLENGTH - 1)
 	return s
 }
 
@@ -51,7 +60,7 @@ function synopsis(proto,    head, args, n, a, i, type) {
 }
 
 # The lines of a comment that were kept: arguments, paragraphs, Return.
-function body(    i, line, fresh, before) {
+function body(    i, at, line, fresh, before) {
 	print ".Sh DESCRIPTION" >page
 	if (!n_lines)
 		print "Returns " text(about) "." >page
@@ -71,14 +80,15 @@ function body(    i, line, fresh, before) {
 		} else {
 			# Return may begin within a paragraph.
 			if (match(line, /Return: /)) {
-				if (RSTART > 1) {
-					before = substr(line, 1, RSTART - 1)
+				at = RSTART
+				if (at > 1) {
+					before = substr(line, 1, at - 1)
 					sub(/ +$/, "", before)
 					print text(before) >page
 				}
 				flush_list()
 				print ".Sh RETURN VALUES" >page
-				line = substr(line, RSTART + 8)
+				line = substr(line, at + 8)
 				fresh = 0
 			}
 			if (fresh)
@@ -90,11 +100,21 @@ function body(    i, line, fresh, before) {
 	flush_list()
 }
 
-function close_page() {
+function sort_names(    i, k, x) {
+	for (i = 2; i <= n_names; i++) {
+		x = names[i]
+		for (k = i - 1; k && names[k] > x; k--)
+			names[k + 1] = names[k]
+		names[k + 1] = x
+	}
+}
+
+function close_page(    i) {
 	print ".Sh SEE ALSO" >page
 	if (page !~ /\/libbraid\.3$/)
 		print ".Xr libbraid 3" >page
 	else {
+		sort_names()
 		for (i = 1; i < n_names; i++)
 			print ".Xr " names[i] " 3 ," >page
 		print ".Xr " names[n_names] " 3" >page
@@ -171,7 +191,7 @@ END {
 			literal = 1
 			pending = 0
 			sub(/^\t/, "", line)
-			print text(line) >page
+			print literally(line) >page
 			continue
 		}
 		if (line == "")
@@ -188,5 +208,12 @@ END {
 	}
 	print ".Pp" >page
 	print "Structures are described in the header." >page
+	print ".Sh EXAMPLES" >page
+	print "Built with" >page
+	print ".Ql cc example.c $(pkg-config --cflags --libs libbraid) :" >page
+	print ".Bd -literal" >page
+	while ((getline line <example) > 0)
+		print literally(line) >page
+	print ".Ed" >page
 	close_page()
 }

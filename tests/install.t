@@ -70,6 +70,19 @@ else
 	report "a tenant builds with pkg-config and runs" $?
 fi
 
+# The example of the manual page, as a reader would take it.
+sed -n '/^\.Sh EXAMPLES/,/^\.Ed/p' "$root/usr/share/man/man3/libbraid.3" |
+	sed -e '1,/^\.Bd/d' -e '/^\.Ed/d' -e 's/^\\&//' -e 's/\\e/\\/g' >"$tmp/example.c"
+if [ "${SANITIZE:-0}" = 1 ]; then
+	skip "the example of libbraid(3) builds" "the library needs its sanitizer's runtime"
+else
+	# shellcheck disable=SC2046
+	grep -q braid_infer "$tmp/example.c" &&
+		"${CC:-cc}" -Wall -Wextra -Werror -o "$tmp/example" "$tmp/example.c" \
+			$(pkg-config --cflags --libs libbraid) >"$tmp/out" 2>&1
+	report "the example of libbraid(3) builds" $?
+fi
+
 sed -n 's/^\t\(braid_[a-z_]*\);$/\1/p' lib/libbraid.map | sort >"$tmp/map"
 nm -D --defined-only "$root/usr/lib/libbraid.so.0" |
 	awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >"$tmp/exported"
@@ -85,8 +98,29 @@ done <"$tmp/map" >"$tmp/out" 2>&1
 test ! -s "$tmp/out"
 report "every exported function has a manual page" $?
 
+while read -r name; do
+	grep -q "[ *]$name(" include/braid.h || echo "$name is not in braid.h"
+done <"$tmp/map" >"$tmp/out" 2>&1
+test ! -s "$tmp/out"
+report "every exported function is in the header" $?
+
+# What a program says of its options, its page says too.
+for page in "$root"/usr/share/man/man1/*.1 "$root"/usr/share/man/man8/*.8; do
+	prog=$(basename "$page" | sed 's/\.[18]$//')
+	"${O:-build}/$prog" --help 2>&1 | grep -o -- ' --[a-z-]*' | sort -u | sed 's/^ --//' |
+		while read -r option; do
+			grep -q -- "Fl -$option\( \|$\)" "$page" || echo "$page: no --$option"
+		done
+done >"$tmp/out"
+grep -o 'strcmp(name, "[a-z_]*")' agent/config.c | cut -d'"' -f2 | while read -r key; do
+	grep -q "^\.It Ic .*\b$key\b" "$root/usr/share/man/man8/braidd.8" ||
+		echo "braidd.8: no key $key"
+done >>"$tmp/out"
+test -s "$root/usr/share/man/man1/braidctl.1" && test ! -s "$tmp/out"
+report "the programs' pages have their options and keys" $?
+
 if command -v mandoc >/dev/null; then
-	mandoc -T lint -W error "$root"/usr/share/man/man3/*.3 >"$tmp/out" 2>&1
+	mandoc -T lint -W warning "$root"/usr/share/man/man[138]/*.[138] >"$tmp/out" 2>&1
 	report "the pages are well formed" $?
 else
 	skip "the pages are well formed" "no mandoc here"

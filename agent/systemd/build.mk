@@ -12,3 +12,5 @@ install-braidd:
 	$(INSTALL) -d $(DESTDIR)$(sysconfdir)/braid/models
 	test -e $(DESTDIR)$(sysconfdir)/braid/braidd.conf || \
 		$(INSTALL) -m 644 agent/systemd/braidd.conf $(DESTDIR)$(sysconfdir)/braid/braidd.conf
+
+install-files += agent/systemd/braidd.8:$(mandir)/man8

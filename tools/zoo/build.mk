@@ -15,6 +15,7 @@ layers-cflags := -ffp-contract=off
 
 progs += braid-zoo
 install-bin += braid-zoo
+install-files += tools/zoo/braid-zoo.1:$(mandir)/man1
 braid-zoo-src := tools/zoo/main.c
 braid-zoo-libs := zoo onnxpb
 braid-zoo-ldlibs := -lprotobuf-c -lm
