@@ -29,7 +29,7 @@ static void watch_for(struct client *c)
 
 	if (c->closed)
 		return;
-	if (!c->out_bytes && !c->hang_up && !c->srv->draining)
+	if (!c->out_bytes && !c->hang_up && !c->job && !c->srv->draining)
 		ev |= EPOLLIN;
 	if (c->out_bytes || bq_completion_peek(&c->tenant, &done))
 		ev |= EPOLLOUT;
@@ -100,6 +100,7 @@ void client_close(struct client *c, const char *why)
 		 (unsigned long long)c->tenant.id, c->pid, why, c->tenant.outstanding);
 	loop_del(s->loop, &c->watch);
 	close(c->watch.fd);
+	mem_forget(c);
 	for (at = &s->clients; *at != c; at = &(*at)->next)
 		;
 	*at = c->next;
@@ -232,6 +233,25 @@ void client_completions(struct client *c)
 	watch_for(c);
 }
 
+/* The answer to a command that had to wait; the next ones are read again. */
+void client_answer(struct client *c, struct wire_call *call, int ret)
+{
+	struct server *s = c->srv;
+	struct wire_reply r = { .buf = s->out };
+	size_t n;
+
+	if (ret) {
+		n = wire_reply_error(call->cmd->nr, call->seq, ret, s->out);
+	} else {
+		wire_reply_start(&r, call, s->out, sizeof(s->out));
+		n = wire_reply_end(&r, 0);
+	}
+	if (reply(c, s->out, n, call->fd))
+		client_close(c, "reply can't be sent");
+	else
+		watch_for(c);
+}
+
 /* The first descriptor of a message; others are closed. */
 static int take_fd(struct msghdr *mh)
 {
@@ -333,7 +353,7 @@ static void client_ready(struct loop_watch *w, uint32_t events)
 		return;
 	}
 	for (int i = 0; i < MESSAGES_A_ROUND && (events & EPOLLIN); i++) {
-		if (c->closed || c->out_bytes || c->hang_up)
+		if (c->closed || c->out_bytes || c->hang_up || c->job)
 			break;
 		ret = receive(c);
 		if (ret < 0) {

@@ -16,28 +16,28 @@
 
 #define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* A sealed memfd with all its pages there, or a negative errno. */
-int memfd_new(uint64_t bytes)
+/* A memfd that is still empty, or a negative errno. */
+int memfd_new(void)
 {
-	int fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret;
+	int fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE ? -ENOMEM : -errno;
-	/* Now, so that lack of memory is an error here and no fault later. */
+	return fd;
+}
+
+/* All its pages, now, so that lack of memory is an error here and no fault later. */
+int memfd_fill(int fd, uint64_t bytes)
+{
+	int ret;
+
 	do {
 		ret = posix_fallocate(fd, 0, bytes);
 	} while (ret == EINTR);
-	if (ret) {
-		close(fd);
-		/* What it is a lack of is no business of tenants: memory. */
+	/* What it is a lack of is no business of tenants: memory. */
+	if (ret)
 		return ret == ENOSPC || ret == EFBIG ? -ENOMEM : -ret;
-	}
-	if (fcntl(fd, F_ADD_SEALS, SEALS)) {
-		ret = -errno;
-		close(fd);
-		return ret;
-	}
-	return fd;
+	return fcntl(fd, F_ADD_SEALS, SEALS) ? -errno : 0;
 }
 
 /* Could this descriptor be one of memfd_new()'s? 0 or -EINVAL. */

@@ -4,7 +4,6 @@
  * in one piece, and gives them back on its reap list.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "agent/supervisor/server.h"
 
@@ -88,7 +87,7 @@ void node_free_buffer(struct server *s, struct bq_buffer *b)
 	/* An owner that came anew since has its own count. */
 	if (o && owner_node(o)->buffers)
 		owner_node(o)->buffers--;
-	close(n->fd);
+	mem_close(s, n->fd);
 	free(n);
 }
 

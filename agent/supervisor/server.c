@@ -341,6 +341,9 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 		ret = server_watch(s, &s->signals, open_signals(), signal_ready);
 	if (ret)
 		return ret;
+	ret = mem_start(s);
+	if (ret)
+		return ret;
 	ret = server_listen(s->cfg.control, 0600, "", why, len);
 	if (ret >= 0)
 		ret = server_watch(s, &s->control_listener, ret, control_accept);
@@ -371,6 +374,7 @@ static void tear_down(struct server *s)
 	bq_exit(&s->q);
 	node_reap(s);
 	client_free_dead(s);
+	mem_stop(s);
 	/*
 	 * The sockets' names stay: a successor replaces them, and one that has
 	 * done so already must not lose them.

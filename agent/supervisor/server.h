@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The supervisor: the queue (core/) behind a socket, and whoever is connected
- * to it. One thread, one loop, no lock; core's rule that one lock is held
- * around its calls is met by there being nobody else.
+ * to it. One thread serves, one loop, no lock; core's rule that one lock is held
+ * around its calls is met by there being nobody else: mem.c's thread knows
+ * descriptors only.
  *
  * Messages are handled as they come; what follows from them (completions to
  * send, a FETCH to answer, the timer, dead nodes to free) is done once after
@@ -24,6 +25,8 @@
 #include "lib/wire.h"
 
 struct server;
+struct mem;
+struct mem_job;
 
 /* A tenant's connection. The connection ends first, the tenant's node later. */
 struct client {
@@ -33,6 +36,7 @@ struct client {
 	struct client *next;		/* of all, or of those to be freed */
 	pid_t pid;
 	uid_t uid;
+	struct mem_job *job;		/* a buffer it waits for; it is not read from */
 	bool closed;			/* socket gone, waits for the end of the round */
 	bool reaped;			/* core gave the tenant's node back */
 	bool hang_up;			/* close as soon as @out is sent */
@@ -86,6 +90,7 @@ struct server {
 	struct client *clients;
 	struct client *dead;
 	unsigned int n_clients;
+	struct mem *mem;
 	int fd_limit;			/* tenants get those below it */
 	uint64_t accept_at;		/* out of descriptors: try again then, 0: accepting */
 	uint64_t told_at;		/* last line about what tenants can cause at will */
@@ -124,10 +129,12 @@ void client_accept(struct loop_watch *w, uint32_t events);
 void client_close(struct client *c, const char *why);
 void client_completions(struct client *c);
 void client_free_dead(struct server *s);
+void client_answer(struct client *c, struct wire_call *call, int ret);
 
 /* tenant_cmd.c: what tenants may ask */
 int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct wire_reply *r,
 		   size_t *bytes);
+void buf_alloc_done(struct client *c, struct wire_call *call, int fd, bool adopt, int ret);
 int cmd_get_info(struct server *s, struct bq_tenant *t, struct wire_call *call);
 size_t cmd_model_get(struct server *s, struct wire_call *call, struct wire_reply *r,
 		     size_t cap);
@@ -152,8 +159,16 @@ unsigned int node_owner_buffers(const struct bq_owner *o);
 void node_reap(struct server *s);
 
 /* memfd.c: buffers */
-int memfd_new(uint64_t bytes);
+int memfd_new(void);
+int memfd_fill(int fd, uint64_t bytes);
 int memfd_check(int fd, uint64_t bytes);
+
+/* mem.c: the same in bulk, beside the loop */
+int mem_start(struct server *s);
+void mem_stop(struct server *s);
+int mem_put(struct client *c, const struct wire_call *call, int fd, bool adopt);
+void mem_forget(struct client *c);
+void mem_close(struct server *s, int fd);
 
 /* owner.c */
 struct bq_owner *owner_of(struct server *s, pid_t pid, uid_t uid);

@@ -11,6 +11,8 @@
 
 #include "agent/supervisor/server.h"
 
+#define INLINE_BYTES	(128u * 1024)	/* no more work than a handful of messages */
+
 int cmd_get_info(struct server *s, struct bq_tenant *t, struct wire_call *call)
 {
 	struct braid_get_info *i = &call->arg.get_info;
@@ -69,13 +71,52 @@ size_t cmd_model_get(struct server *s, struct wire_call *call, struct wire_reply
 	return wire_reply_end(r, 0);
 }
 
-/* The descriptor of a new buffer stays the queue's; a copy goes to the tenant. */
+/*
+ * The memory is there, or @ret says why not. The descriptor stays the queue's;
+ * a copy goes to the tenant.
+ */
+static int buf_add(struct client *c, struct wire_call *call, int fd, bool adopt, int ret)
+{
+	struct braid_buf_alloc *a = &call->arg.buf_alloc;
+	struct server *s = c->srv;
+	u64 length = a->length;
+	struct bq_buffer *b;
+
+	if (!ret)
+		ret = bq_buffer_check(&s->q, &c->tenant, &length);
+	if (!ret && node_owner_buffers(c->tenant.owner) >= s->cfg.buffer_quota)
+		ret = -EDQUOT;
+	b = ret ? NULL : node_buffer(fd, c->tenant.owner);
+	if (!b) {
+		mem_close(s, fd);
+		return ret ? ret : -ENOMEM;
+	}
+	ret = bq_buffer_add(&s->q, &c->tenant, b, length);
+	if (ret) {
+		node_free_buffer(s, b);
+		return ret;
+	}
+	a->length = length;
+	a->id = b->id;
+	a->fd = -1;
+	if (!adopt)
+		call->fd = fd;
+	return 0;
+}
+
+/* What mem_put() was given has been done, with result @ret. */
+void buf_alloc_done(struct client *c, struct wire_call *call, int fd, bool adopt, int ret)
+{
+	c->job = NULL;
+	client_answer(c, call, buf_add(c, call, fd, adopt, ret));
+}
+
+/* -EINPROGRESS: it is answered later. */
 static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 {
 	struct braid_buf_alloc *a = &call->arg.buf_alloc;
 	struct server *s = c->srv;
 	bool adopt = a->flags & BRAID_BUF_ADOPT;
-	struct bq_buffer *b;
 	u64 length = a->length;
 	int fd, ret;
 
@@ -92,33 +133,19 @@ static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 		return -EDQUOT;
 	if (!server_has_descriptors(s))
 		return -ENOMEM;
-	if (adopt) {
-		if (length != a->length || memfd_check(fd_in, length))
-			return -EINVAL;
-		fd = fcntl(fd_in, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0)
-			return -ENOMEM;
-	} else {
-		fd = memfd_new(length);
-		if (fd < 0)
-			return fd;
-	}
-	b = node_buffer(fd, c->tenant.owner);
-	if (!b) {
-		close(fd);
-		return -ENOMEM;
-	}
-	ret = bq_buffer_add(&s->q, &c->tenant, b, length);
-	if (ret) {
-		node_free_buffer(s, b);
-		return ret;
-	}
-	a->length = length;
-	a->id = b->id;
-	a->fd = -1;
-	if (!adopt)
-		call->fd = fd;
-	return 0;
+	if (adopt && length != a->length)
+		return -EINVAL;
+	fd = adopt ? fcntl(fd_in, F_DUPFD_CLOEXEC, 0) : memfd_new();
+	if (fd < 0)
+		return adopt ? -ENOMEM : fd;
+	if (length <= INLINE_BYTES)
+		return buf_add(c, call, fd, adopt,
+			       adopt ? memfd_check(fd, length) : memfd_fill(fd, length));
+	ret = mem_put(c, call, fd, adopt);
+	if (!ret)
+		return -EINPROGRESS;
+	mem_close(s, fd);
+	return ret;
 }
 
 /* Nodes for the first use of a model; then the request is tried again. */
@@ -225,6 +252,10 @@ int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct w
 		return 0;
 	case BRAID_NR_BUF_ALLOC:
 		ret = buf_alloc(c, call, fd_in);
+		if (ret == -EINPROGRESS) {
+			*bytes = 0;
+			return 0;
+		}
 		break;
 	case BRAID_NR_BUF_FREE:
 		ret = call->arg.buf_free.flags ? -EOPNOTSUPP :

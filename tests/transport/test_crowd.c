@@ -191,6 +191,72 @@ static void test_flood(void)
 	raw_close(&r);
 }
 
+/* Have and free a lot of memory, without end. */
+static void __attribute__((noreturn)) gorge(void)
+{
+	static struct raw r;
+
+	raw_open(&r, d.socket);
+	for (;;) {
+		struct braid_buf_alloc a = { .size = sizeof(a), .length = 256 << 20 };
+		struct braid_buf_free f = { .size = sizeof(f) };
+		int fd = -1;
+
+		if (raw_call(&r, BRAID_NR_BUF_ALLOC, &a, -1, &fd))
+			continue;
+		close(fd);
+		f.id = a.id;
+		raw_call(&r, BRAID_NR_BUF_FREE, &f, -1, NULL);
+	}
+}
+
+static long long charged(void)
+{
+	json_t *o = daemon_ask(&d, "{\"cmd\":\"owners\"}");
+	long long n = json_integer_value(json_object_get(json_array_get(o, 0), "bytes"));
+
+	json_decref(o);
+	return n;
+}
+
+static void test_gorge(void)
+{
+	static struct raw r;
+	struct braid_model_get m;
+	struct braid_tensor t[4];
+	long long us[101], worst = 0;
+	uint64_t buf;
+	pid_t pid[3];
+	int err;
+
+	raw_open(&r, d.socket);
+	raw_model(&r, "tiny_mlp", &m, t, 4);
+	raw_buf(&r, 65536, &buf, &err);
+	fflush(stdout);
+	for (int i = 0; i < 3; i++) {
+		pid[i] = fork();
+		if (!pid[i])
+			gorge();
+	}
+	for (int i = 0; i < 101; i++) {
+		us[i] = infer(&r, &m, t, buf);
+		worst = us[i] > worst ? us[i] : worst;
+		storm_sleep_ms(3);
+	}
+	qsort(us, 101, sizeof(us[0]), by_size);
+	diag("beside three that have and free 256 MiB: median %lld us, worst %lld us", us[50], worst);
+	ok(us[0] > 0, "a tenant is served beside those that want much memory");
+	for (int i = 0; i < 3; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+	}
+	for (int i = 0; i < 2000 && (daemon_status(&d, "tenants") > 1 || charged() > 65536); i++)
+		storm_sleep_ms(5);
+	is_int(charged(), 65536, "killed in the middle of it, they leave nothing behind");
+	ok(raw_buf(&r, 64 << 20, &buf, &err), "large buffers can still be had");
+	raw_close(&r);
+}
+
 /* Descriptors nobody asked for, as many as a message can carry. */
 static void test_descriptors(void)
 {
@@ -328,6 +394,7 @@ int main(int argc, char **argv)
 	daemon_start(&d, zoo, NULL);
 	test_crowd();
 	test_flood();
+	test_gorge();
 	test_descriptors();
 	test_control();
 	test_reloads();
