@@ -14,3 +14,6 @@ $(1)-ldlibs := -linih -ljansson -lm
 $$(O)/tests/$(1): $$(O)/braidd $$(O)/braid-zoo $$(O)/braidctl $$(O)/braid-bench
 endef
 $(foreach t,$(transport-tests),$(eval $(call transport_test,$(t))))
+# It is the runner itself, with another backend.
+test_window-libs += wire core program cpu onnxpb
+test_window-ldlibs += -lsystemd -lprotobuf-c -lopenblas
