@@ -15,11 +15,11 @@ $(O)/libbraid.so: $(patsubst %.c,$(O)/%.o,$(braid-src)) lib/libbraid.map
 # meaning, so that two builds make the same pages.
 man-date := November 22, 2026
 extra += $(O)/man/libbraid.3
-$(O)/man/libbraid.3: include/braid.h lib/man.awk lib/example.c
+$(O)/man/libbraid.3: include/braid.h lib/man.awk lib/man/example.c
 	$(call say,MAN,$@)
 	$(Q)rm -rf $(@D) && mkdir -p $(@D)
 	$(Q)awk -v dir=$(@D) -v date='$(man-date)' \
-		-v example=lib/example.c -f lib/man.awk include/braid.h
+		-v example=lib/man/example.c -f lib/man.awk include/braid.h
 
 install-hooks += install-libbraid
 .PHONY: install-libbraid

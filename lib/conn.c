@@ -54,11 +54,11 @@ void conn_unlock(struct braid *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static void watch(struct braid *b, int fd)
+static int watch(struct braid *b, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
 
-	epoll_ctl(b->epoll, EPOLL_CTL_ADD, fd, &ev);
+	return epoll_ctl(b->epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
 static void arm_timer(struct braid *b, uint64_t at)
@@ -79,13 +79,15 @@ int conn_open(struct braid *b)
 	b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (b->epoll < 0 || b->event < 0 || b->timer < 0)
 		return braid_fail(-errno, "descriptors: %s", strerror(errno));
-	watch(b, b->event);
-	watch(b, b->timer);
 	ret = sync_connect(b, &info);
 	if (ret)
 		return ret;
-	watch(b, b->sock);
-	return 0;
+	ret = watch(b, b->event);
+	if (!ret)
+		ret = watch(b, b->timer);
+	if (!ret)
+		ret = watch(b, b->sock);
+	return ret ? braid_fail(ret, "epoll: %s", strerror(-ret)) : 0;
 }
 
 void conn_shut(struct braid *b)
@@ -124,9 +126,10 @@ static void try_again(struct braid *b)
 	ret = sync_connect(b, &info);
 	if (!ret)
 		ret = sync_restore(b, &info);
+	if (!ret)
+		ret = watch(b, b->sock);
 	if (!ret) {
 		arm_timer(b, 0);
-		watch(b, b->sock);
 		return;
 	}
 	if (b->sock >= 0)

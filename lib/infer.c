@@ -14,6 +14,7 @@
 struct infer_wait {
 	const struct braid *b;
 	const struct call *call;
+	const struct braid_submit *arg;
 	uint32_t number;
 };
 
@@ -22,7 +23,7 @@ static bool infer_over(const void *arg)
 {
 	const struct infer_wait *w = arg;
 
-	return (w->call->done && w->call->ret < 0) ||
+	return (w->call->done && w->arg->error) ||
 	       w->b->slots[w->number].state == SLOT_READY;
 }
 
@@ -62,8 +63,8 @@ static int staging_get(struct braid *b, size_t bytes, struct braid_buf **out)
 static int infer_run(struct braid *b, const struct braid_job_desc *job, struct batch *t)
 {
 	struct call call = { .taken = request_taken, .data = t };
-	struct infer_wait w = { .b = b, .call = &call };
 	struct braid_submit arg;
+	struct infer_wait w = { .b = b, .call = &call, .arg = &arg };
 	struct slot *s;
 	int ret;
 
@@ -82,8 +83,8 @@ static int infer_run(struct braid *b, const struct braid_job_desc *job, struct b
 	if (!ret)
 		ret = conn_pump(b, infer_over, &w, UINT64_MAX);
 	conn_forget(b, &call);
-	if (call.done && call.ret < 0)
-		return request_refused(call.ret, 0);
+	if (call.done && arg.error)
+		return request_refused(arg.error, 0);
 	s = &b->slots[w.number];
 	if (s->state != SLOT_READY) {
 		/* It was never sent: conn_send() said why. */

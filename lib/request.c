@@ -207,6 +207,8 @@ static int batch_send_again(struct braid *b, struct batch *t)
 		return ret;
 	if (arg.error == -EAGAIN || arg.error == -EDQUOT)
 		return -EAGAIN;		/* all or nothing: try the whole again */
+	if (arg.accepted > t->n || (arg.accepted < t->n && arg.error >= 0))
+		return -EBADMSG;
 	set_ids(b, t, arg.first_id, arg.accepted);
 	if (arg.accepted < t->n) {
 		complete_here(b, t->slots[arg.accepted], arg.error);
@@ -339,10 +341,15 @@ void request_taken(struct braid *b, struct call *call)
 	struct braid_submit *arg = call->arg;
 	const struct batch *t = call->data;
 
-	if (call->ret && !arg->error)
+	if (call->ret) {
+		arg->accepted = 0;
 		arg->error = call->ret;
-	if (arg->accepted > t->n)
+	} else if (arg->accepted >= t->n) {
 		arg->accepted = t->n;
+		arg->error = 0;
+	} else if (arg->error >= 0) {
+		arg->error = -EBADMSG;	/* not all, and no reason */
+	}
 	set_ids(b, t, arg->first_id, arg->accepted);
 	batch_drop(b, t, arg->accepted);
 }

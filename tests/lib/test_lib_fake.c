@@ -21,7 +21,7 @@
 #include "tests/tap.h"
 
 #define ROUNDS	200
-#define SENDERS	32
+#define SENDERS	80
 
 /* What the queue's thread saw, for the tenant's to report. */
 struct seen {
@@ -103,6 +103,7 @@ static void *seen_script(void *arg)
 	fake_taken(&f, 1, 0);
 	fake_complete(&f, first, 0, 1);
 	fake_hang_up(&f);
+	atomic_store(&stage, 1);
 	fake_accept(&f);
 	saw.nr = fake_serve(&f, -1);
 	saw.requests = f.call.count[0];
@@ -131,6 +132,8 @@ static void test_seen(void)
 	begin(seen_script);
 	is_int(submit(1, 1), 1, "a request");
 	is_int(submit(1, 2), 1, "and another");
+	/* A command that it left unread would make its socket drop the completion. */
+	wait_stage(1);
 	is_int(braid_info(b, &info), 0, "the queue dies and returns under a third call");
 	is_int(readable(0), 1, "braid_fd() tells the completion that came meanwhile");
 	while (n < 2)
@@ -453,6 +456,41 @@ static void test_gone(void)
 	end();
 }
 
+/* Answers to SUBMIT that can't be: nothing taken and no reason, more than sent. */
+static void *nonsense_script(void *arg)
+{
+	uint64_t first;
+
+	fake_accept(&f);
+	fake_serve(&f, -1);
+	fake_taken(&f, 0, 0);
+	fake_serve(&f, -1);
+	fake_taken(&f, 0, 0);
+	fake_serve(&f, -1);
+	first = fake_user_data(&f, 0);
+	fake_taken(&f, 77, 0);
+	fake_complete(&f, first, 0, 2);
+	fake_serve(&f, -1);
+	fake_hang_up(&f);
+	return NULL;
+}
+
+static void test_nonsense(void)
+{
+	char plain[64] = { 0 };
+	const void *in[1] = { plain };
+	void *out[1] = { plain };
+	struct braid_completion c[2];
+
+	begin(nonsense_script);
+	is_int(submit(2, 5), -EBADMSG, "none taken, and no reason: %s", braid_error());
+	is_int(braid_infer(b, m, in, out, -1), -EBADMSG, "braid_infer() too: %s", braid_error());
+	is_int(submit(1, 5), 1, "more taken than there were: what there was");
+	is_int(braid_wait(b, c, 2, -1), 1, "completed twice: once");
+	is_int(braid_wait(b, c, 2, 20), 0, "and no more");
+	end();
+}
+
 /* Greetings that make no sense, and an answer that lacks its descriptor. */
 static void *greet_script(void *arg)
 {
@@ -497,6 +535,7 @@ int main(void)
 	test_fd();
 	test_idle();
 	test_gone();
+	test_nonsense();
 	test_greeting();
 	return tap_done();
 }
