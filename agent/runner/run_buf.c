@@ -57,16 +57,19 @@ int buf_add(struct runner *r, const struct braid_event *ev)
 		return ret;
 	b = calloc(1, sizeof(*b));
 	if (!b || fd < 0) {
-		log_line(LOG_WARNING, "buffer can't be taken", "buffer=%llu tenant=%llu",
-			 (unsigned long long)ev->id, (unsigned long long)ev->tenant);
+		if (runner_may_tell(r))
+			log_line(LOG_WARNING, "buffer can't be taken", "buffer=%llu tenant=%llu",
+				 (unsigned long long)ev->id, (unsigned long long)ev->tenant);
 		goto skip;
 	}
 	b->id = ev->id;
 	b->bytes = arg.length;
 	ret = r->ops->buf_map(r->be, fd, b->bytes, &b->bb);
 	if (ret) {
-		log_line(LOG_WARNING, "buffer can't be mapped", "buffer=%llu tenant=%llu error=%d",
-			 (unsigned long long)ev->id, (unsigned long long)ev->tenant, ret);
+		if (runner_may_tell(r))
+			log_line(LOG_WARNING, "buffer can't be mapped",
+				 "buffer=%llu tenant=%llu error=%d", (unsigned long long)ev->id,
+				 (unsigned long long)ev->tenant, ret);
 		goto skip;
 	}
 	if (r->cfg.kill_model[0]) {

@@ -22,6 +22,7 @@
 #define QUEUE_FD	3
 #define CONTROL_FD	4
 #define TICK_MS		100
+#define TELL_NS		1000000000ull
 
 uint64_t runner_now(void)
 {
@@ -37,6 +38,17 @@ void runner_fail(struct runner *r, const char *what, int err)
 		log_line(LOG_ERR, "runner gives up", "what=%s error=\"%s\"", what, strerror(-err));
 	r->failed = true;
 	loop_stop(r->loop);
+}
+
+/* May a line be written that a tenant can cause as often as it likes? */
+bool runner_may_tell(struct runner *r)
+{
+	uint64_t now = runner_now();
+
+	if (r->told_ns && now - r->told_ns < TELL_NS)
+		return false;
+	r->told_ns = now;
+	return true;
 }
 
 /*

@@ -112,6 +112,7 @@ struct runner {
 	struct braid_want wants[LINK_MAX_WANTS];
 	uint32_t n_wants;
 	uint64_t windows, groups, jobs;
+	uint64_t told_ns;		/* last line about what tenants can cause at will */
 };
 
 /**
@@ -126,6 +127,7 @@ int runner_main(const struct config *cfg);
 uint64_t runner_now(void);
 void runner_fail(struct runner *r, const char *what, int err);
 void runner_want(struct runner *r);
+bool runner_may_tell(struct runner *r);
 
 /* run_model.c */
 int models_start(struct runner *r);

@@ -60,8 +60,9 @@ static void commit_error(struct runner *r, const struct braid_job *job, int err)
 {
 	struct braid_result res = { .cookie = job->cookie, .status = err };
 
-	log_line(LOG_WARNING, "job can't be run", "tenant=%llu id=%llu error=%d",
-		 (unsigned long long)job->tenant, (unsigned long long)job->id, err);
+	if (runner_may_tell(r))
+		log_line(LOG_WARNING, "job can't be run", "tenant=%llu id=%llu error=%d",
+			 (unsigned long long)job->tenant, (unsigned long long)job->id, err);
 	commit(r, &res, 1);
 }
 

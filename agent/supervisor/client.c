@@ -66,11 +66,18 @@ void client_accept(struct loop_watch *w, uint32_t events)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	c = calloc(1, sizeof(*c));
 	owner = c ? owner_of(s, cred.pid, cred.uid) : NULL;
+	if (owner && !owner_may_connect(s, owner)) {
+		if (server_may_tell(s))
+			log_line(LOG_WARNING, "tenant refused: its owner has most places",
+				 "owner=%llu pid=%d", (unsigned long long)owner->key, cred.pid);
+		owner = NULL;
+	}
 	if (!owner) {
 		free(c);
 		close(fd);
 		return;
 	}
+	node_owner_count(owner, 1);
 	c->srv = s;
 	c->pid = cred.pid;
 	c->uid = cred.uid;
@@ -107,6 +114,7 @@ void client_close(struct client *c, const char *why)
 	s->n_clients--;
 	c->next = s->dead;
 	s->dead = c;
+	node_owner_count(c->tenant.owner, -1);
 	bq_tenant_gone(&s->q, &c->tenant);
 	s->again = true;
 }

@@ -20,7 +20,7 @@ struct buffer_node {
 
 struct owner_node {
 	struct bq_owner o;
-	unsigned int buffers;
+	unsigned int buffers, tenants;
 };
 
 struct model_node {
@@ -60,6 +60,16 @@ static struct owner_node *owner_node(const struct bq_owner *o)
 unsigned int node_owner_buffers(const struct bq_owner *o)
 {
 	return owner_node(o)->buffers;
+}
+
+unsigned int node_owner_tenants(const struct bq_owner *o)
+{
+	return owner_node(o)->tenants;
+}
+
+void node_owner_count(struct bq_owner *o, int tenants)
+{
+	owner_node(o)->tenants += tenants;
 }
 
 struct bq_buffer *node_buffer(int fd, struct bq_owner *o)

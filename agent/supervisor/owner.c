@@ -53,3 +53,23 @@ struct bq_owner *owner_of(struct server *s, pid_t pid, uid_t uid)
 		bq_owner_add(&s->q, o, key);
 	return o;
 }
+
+/* All but a quarter: the rest is for others. */
+static unsigned int most(unsigned int n)
+{
+	return n - n / 4;
+}
+
+/* May it have another connection? */
+bool owner_may_connect(const struct server *s, const struct bq_owner *o)
+{
+	return node_owner_tenants(o) < most(s->cfg.max_tenants);
+}
+
+/* May it have another buffer? Each costs a descriptor here, as connections do. */
+bool owner_may_have_buffer(const struct server *s, const struct bq_owner *o)
+{
+	unsigned int n = node_owner_buffers(o);
+
+	return n < s->cfg.buffer_quota && n + node_owner_tenants(o) < most(s->fd_limit);
+}

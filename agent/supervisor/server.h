@@ -156,6 +156,8 @@ void node_free_buffer(struct server *s, struct bq_buffer *b);
 void node_free_model(struct bq_model *m);
 struct bq_owner *node_owner(void);
 unsigned int node_owner_buffers(const struct bq_owner *o);
+unsigned int node_owner_tenants(const struct bq_owner *o);
+void node_owner_count(struct bq_owner *o, int tenants);
 void node_reap(struct server *s);
 
 /* memfd.c: buffers */
@@ -172,6 +174,8 @@ void mem_close(struct server *s, int fd);
 
 /* owner.c */
 struct bq_owner *owner_of(struct server *s, pid_t pid, uid_t uid);
+bool owner_may_connect(const struct server *s, const struct bq_owner *o);
+bool owner_may_have_buffer(const struct server *s, const struct bq_owner *o);
 
 /* knob.c: knobs by name */
 int knob_set(struct server *s, const char *name, const char *value, char *why, size_t len);

@@ -84,7 +84,7 @@ static int buf_add(struct client *c, struct wire_call *call, int fd, bool adopt,
 
 	if (!ret)
 		ret = bq_buffer_check(&s->q, &c->tenant, &length);
-	if (!ret && node_owner_buffers(c->tenant.owner) >= s->cfg.buffer_quota)
+	if (!ret && !owner_may_have_buffer(s, c->tenant.owner))
 		ret = -EDQUOT;
 	b = ret ? NULL : node_buffer(fd, c->tenant.owner);
 	if (!b) {
@@ -129,7 +129,7 @@ static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 	ret = bq_buffer_check(&s->q, &c->tenant, &length);
 	if (ret)
 		return ret;
-	if (node_owner_buffers(c->tenant.owner) >= s->cfg.buffer_quota)
+	if (!owner_may_have_buffer(s, c->tenant.owner))
 		return -EDQUOT;
 	if (!server_has_descriptors(s))
 		return -ENOMEM;

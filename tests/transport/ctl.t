@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 O=${O:-build}
 dir=$(mktemp -d) || exit 1
-braidd= load=
+braidd='' load=''
 trap 'kill $load 2>/dev/null; kill $braidd 2>/dev/null; wait; rm -rf "$dir"' EXIT
 n=0
 

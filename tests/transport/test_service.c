@@ -226,12 +226,22 @@ static void test_descriptors(void)
 	is_int(daemon_stop(&d), 0, "braidd ends well");
 	daemon_with = (struct daemon_with){ 0 };
 
-	daemon_start(&d, zoo, "buffer_quota=3\n");
+	daemon_start(&d, zoo, "buffer_quota=3\nmax_tenants=8\n");
 	raw_open(&last, d.socket);
 	for (n = 0; raw_buf(&last, 4096, &id, &err) && n < 9; n++)
 		;
 	is_int(n, 3, "an owner has so many buffers");
 	is_int(err, -EDQUOT, "then EDQUOT");
+	for (n = 1; n < 20; n++) {
+		struct braid_get_info i = { .size = sizeof(i) };
+
+		raw_open(&r[n], d.socket);
+		if (raw_call(&r[n], BRAID_NR_GET_INFO, &i, -1, NULL))
+			break;
+	}
+	is_int(n, 6, "and so many of the places, the rest is for others");
+	while (n)
+		raw_close(&r[n--]);
 	raw_close(&last);
 	daemon_stop(&d);
 }
