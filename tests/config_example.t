@@ -7,20 +7,8 @@
 cd "$(dirname "$0")/.." || exit 1
 braidd=${O:-build}/braidd
 example=agent/systemd/braidd.conf
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. tests/tap.sh
 mkdir "$tmp/models"
-
-n=0
-report() {
-	n=$((n + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		sed 's/^/# /' "$tmp/out"
-	fi
-}
 
 # The example names a folder that this machine may not have.
 sed "s|^;\\(model_dir\\) = .*|\\1 = $tmp/models|" "$example" >"$tmp/plain.conf"

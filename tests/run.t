@@ -7,22 +7,7 @@
 cd "$(dirname "$0")/.." || exit 1
 zoo=${O:-build}/braid-zoo
 run=${O:-build}/braid-run
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-
-n=0
-# check NAME COMMAND...: one check; it holds when the command succeeds.
-check() {
-	name=$1
-	shift
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		sed 's/^/# /' "$tmp/out" "$tmp/err" 2>/dev/null
-	fi
-}
+. tests/tap.sh
 
 # refuses WORDS ARGUMENTS...: exits with an error that has these words.
 refuses() {

@@ -8,27 +8,7 @@
 
 cd "$(dirname "$0")/../.." || exit 1
 
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-n=0
-
-# check NAME COMMAND...: it holds when the command succeeds and says nothing.
-check() {
-	n=$((n + 1))
-	name=$1
-	shift
-	if "$@" >"$tmp/said" 2>&1 && [ ! -s "$tmp/said" ]; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		head -n 20 "$tmp/said" | sed 's/^/# /'
-	fi
-}
-
-skip() {
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
+. tests/tap.sh
 
 layout="-std=gnu11 -ffreestanding -Wall -Wpadded -Werror -Iinclude/uapi -c -o $tmp/layout.o tests/core/layout.c"
 bare="-std=gnu11 -ffreestanding -fno-pic -nostdinc -D__KERNEL__ -Itests/core/bare -I. -Iinclude/uapi
@@ -59,19 +39,19 @@ for cc in gcc clang; do
 		continue
 	fi
 	# shellcheck disable=SC2086
-	check "$cc: layout for 64 bits" $cc -m64 $layout
+	check "$cc: layout for 64 bits" silent $cc -m64 $layout
 	if echo 'int x;' | $cc -m32 -ffreestanding -c -x c -o "$tmp/probe.o" - 2>/dev/null; then
 		# shellcheck disable=SC2086
-		check "$cc: layout for 32 bits" $cc -m32 -I"/usr/include/$multi" $layout
+		check "$cc: layout for 32 bits" silent $cc -m32 -I"/usr/include/$multi" $layout
 	else
 		skip "$cc: layout for 32 bits" "$cc can't compile for 32 bits"
 	fi
 	check "$cc: core/ compiles against the kernel's headers alone" \
-		compile_bare $cc "-mno-sse -mno-mmx -mno-80387"
-	check "$cc: core/ links to memset, memcpy and div64_u64 alone" foreign
+		silent compile_bare $cc "-mno-sse -mno-mmx -mno-80387"
+	check "$cc: core/ links to memset, memcpy and div64_u64 alone" silent foreign
 	if echo 'int x;' | $cc -m32 -ffreestanding -c -x c -o "$tmp/probe.o" - 2>/dev/null; then
-		check "$cc: core/ for 32 bits" compile_bare $cc "-m32 -mno-sse -mno-mmx -mno-80387"
-		check "$cc: no 64-bit division of the compiler's on 32 bits" foreign
+		check "$cc: core/ for 32 bits" silent compile_bare $cc "-m32 -mno-sse -mno-mmx -mno-80387"
+		check "$cc: no 64-bit division of the compiler's on 32 bits" silent foreign
 	fi
 done
 

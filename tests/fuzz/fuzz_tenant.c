@@ -40,6 +40,50 @@ static void must(bool good)
 		abort();
 }
 
+/* Large buffers take a while: a step of the input ends the wait. */
+struct mem_job {
+	struct wire_call call;
+	int fd;
+	bool adopt;
+};
+
+int mem_put(struct client *c, const struct wire_call *call, int fd, bool adopt)
+{
+	c->job = malloc(sizeof(*c->job));
+	*c->job = (struct mem_job){ .call = *call, .fd = fd, .adopt = adopt };
+	return 0;
+}
+
+void mem_close(struct server *server, int fd)
+{
+	must(!close(fd));
+}
+
+void client_answer(struct client *c, struct wire_call *call, int ret)
+{
+	struct wire_reply r = { .buf = s->out };
+	size_t n;
+
+	if (ret) {
+		n = wire_reply_error(call->cmd->nr, call->seq, ret, s->out);
+	} else {
+		wire_reply_start(&r, call, s->out, sizeof(s->out));
+		n = wire_reply_end(&r, 0);
+	}
+	must(n <= sizeof(s->out));
+}
+
+static void filled(struct client *c)
+{
+	struct mem_job *j = c->job;
+
+	if (!j)
+		return;
+	buf_alloc_done(c, &j->call, j->fd, j->adopt, memfd_fill(j->fd, j->call.arg.buf_alloc.length));
+	must(!c->job);
+	free(j);
+}
+
 static uint32_t next(struct input *in)
 {
 	return in->at < in->end ? *in->at++ : 0;
@@ -88,6 +132,10 @@ static void go(unsigned int i)
 
 	clients[i] = NULL;
 	c->closed = true;
+	if (c->job)
+		close(c->job->fd);
+	free(c->job);
+	c->job = NULL;
 	bq_tenant_gone(&s->q, &c->tenant);
 	reap(c);
 }
@@ -156,6 +204,9 @@ static void send_message(unsigned int i, const uint8_t *msg, size_t bytes)
 	size_t n = 0;
 	int ret;
 
+	/* Nothing is read of a tenant that waits. */
+	if (clients[i]->job)
+		return;
 	/* Exactly as long as it is, so that a byte too far is seen. */
 	exact = malloc(bytes);
 	memcpy(exact, msg, bytes);
@@ -215,7 +266,8 @@ static void command(struct input *in, unsigned int i)
 			at += sizeof(sl);
 		}
 	} else if (nr == BRAID_NR_BUF_ALLOC) {
-		struct braid_buf_alloc a = { .size = size, .length = next(in) * 97 };
+		uint64_t unit = next(in) % 8 ? 97 : 5000;
+		struct braid_buf_alloc a = { .size = size, .length = next(in) * unit };
 
 		memcpy(msg + sizeof(head), &a, sizeof(a));
 	} else if (nr == BRAID_NR_BUF_FREE || nr == BRAID_NR_CANCEL) {
@@ -277,6 +329,9 @@ static void step(struct input *in)
 	case 5:
 		go(i);
 		come(i);
+		break;
+	case 6:
+		filled(clients[i]);
 		break;
 	default:
 		command(in, i);

@@ -38,11 +38,11 @@ struct bytes {
 
 /* A case while it runs: the child's; nothing of it is freed one by one. */
 struct run {
-	const char *dir;
-	enum case_rule rule;
-	Onnx__ModelProto *model;
 	Onnx__ValueInfoProto **in;	/* graph inputs without initializers */
 	uint32_t n_in;
+	Onnx__ModelProto *model;
+	const char *dir;
+	enum case_rule rule;
 	struct case_result *r;
 };
 
