@@ -351,6 +351,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s->q.defaults.byte_quota = 1 << 20;
 	s->q.defaults.request_quota = 32;
 	s->cfg.buffer_quota = 64;
+	s->fd_limit = 1 << 16;
 	bq_knob_set(&s->q, BQ_TENANT_DEPTH, 16);
 	now_ns = 1000000;
 	must(!bq_agent_attach(&s->q));
