@@ -89,6 +89,10 @@ int braid_info(struct braid *b, struct braid_get_info *info);
  * @name: its name
  * @out: the model, to be released with braid_model_put() or by braid_close()
  *
+ * When another file takes its name the handle's requests get -ENOENT, and it
+ * is to be found again; when the queue itself was restarted the handle means
+ * what has the name then, if its tensors are the same.
+ *
  * Return: 0; -ENOENT: no such model now.
  */
 int braid_model_find(struct braid *b, const char *name, struct braid_model **out);

@@ -4,6 +4,7 @@
  * stays good, buffers keep address and contents, requests complete, and what
  * cannot come back ends in words.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -85,6 +86,19 @@ static void kill_late(void)
 	daemon_spawn(&d);
 }
 
+/* Descriptors that this process has open. */
+static unsigned int descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
 static void test_buffers(void)
 {
 	struct braid_buf *buf;
@@ -153,6 +167,7 @@ int main(void)
 	static const char *const models[] = { "tiny_mlp", "tiny_cnn", NULL };
 	struct braid_at at[JOBS][WORK_TENSORS];
 	struct work w[JOBS];
+	unsigned int before;
 
 	alarm(55);
 	daemon_start(&d, models, NULL);
@@ -161,6 +176,7 @@ int main(void)
 		work_new(&w[i], b, models[i % 2], i + 1);
 		work_place(b, &w[i], at[i]);
 	}
+	before = descriptors();
 	survive(w, at, "runner killed", kill_runner);
 	daemon_wait_ready(&d, 2);
 	survive(w, at, "supervisor killed", kill_supervisor);
@@ -169,6 +185,7 @@ int main(void)
 	daemon_wait_ready(&d, 1);
 	test_buffers();
 	daemon_wait_ready(&d, 1);
+	is_int(descriptors(), before, "no descriptor was left over");
 	test_replaced(w, at);
 	daemon_wait_ready(&d, 1);
 	test_patience(&w[1], at[1]);
