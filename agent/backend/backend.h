@@ -24,11 +24,14 @@ struct backend_buf;
  * @threads: worker threads (cpu), 0 for one a core
  * @lanes: launches that may run at once, 0 for the backend's default
  * @max_degree: requests a group may merge at most
+ * @reaps_at_once: the caller calls reap() after every launch(), so what has
+ *                 ended by then need not show on event_fd
  */
 struct backend_config {
 	unsigned int threads;
 	unsigned int lanes;
 	unsigned int max_degree;
+	bool reaps_at_once;
 };
 
 /**

@@ -76,6 +76,7 @@ static int cpu_open(const struct backend_config *cfg, struct backend **out, char
 	err = exec_init(&be->exec, lanes, threads);
 	if (err)
 		goto fail;
+	be->exec.reaps_at_once = cfg->reaps_at_once;
 	err = pool_start(threads, work, &be->exec, &be->pool);
 	if (err) {
 		exec_stop(&be->exec);

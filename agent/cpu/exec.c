@@ -109,8 +109,11 @@ static void tell_done(struct exec *ex, struct backend_group *g)
 {
 	const uint64_t one = 1;
 
-	ex->done[(ex->done_at + ex->n_done) % EXEC_MAX_GROUPS] = g;
-	if (!ex->n_done++ && write(ex->event, &one, sizeof(one)) < 0)
+	ex->done[(ex->done_at + ex->n_done++) % EXEC_MAX_GROUPS] = g;
+	if (ex->told || ex->here)
+		return;
+	ex->told = true;
+	if (write(ex->event, &one, sizeof(one)) < 0)
 		return;	/* the counter is full: it is readable as it is */
 }
 
@@ -366,10 +369,12 @@ int exec_submit(struct exec *ex, struct backend_launch *launch, void *scratch)
 
 		ex->in_flight += launch->n_groups;
 		ex->queue[(ex->queue_at + ex->n_queue++) % EXEC_MAX_LAUNCHES] = launch;
+		ex->here = here && ex->reaps_at_once;
 		start_launches(ex);
 		wake(ex, here ? 1 : 0);
 		while (here && work_once(ex, &last, scratch))
 			;
+		ex->here = false;
 	}
 	pthread_mutex_unlock(&ex->lock);
 	return err;
@@ -387,8 +392,11 @@ unsigned int exec_reap(struct exec *ex, struct backend_group **done, unsigned in
 		ex->n_done--;
 	}
 	ex->in_flight -= n;
-	if (n && !ex->n_done && read(ex->event, &count, sizeof(count)) < 0)
-		count = 0;	/* it was never written: see tell_done() */
+	if (ex->told && !ex->n_done) {
+		ex->told = false;
+		if (read(ex->event, &count, sizeof(count)) < 0)
+			count = 0;	/* it could not be written: see tell_done() */
+	}
 	pthread_mutex_unlock(&ex->lock);
 	return n;
 }

@@ -134,6 +134,9 @@ struct exec_lane {
  * @done: ring of groups that wait for reap()
  * @in_flight: groups launched and not yet reaped
  * @event: eventfd, readable while @done is not empty
+ * @told: it is readable now
+ * @here: a launch is being run by its caller, who reaps at once
+ * @reaps_at_once: the caller does that
  */
 struct exec {
 	pthread_mutex_t lock;
@@ -151,6 +154,7 @@ struct exec {
 	struct backend_group *done[EXEC_MAX_GROUPS];
 	uint32_t done_at, n_done, in_flight;
 	int event;
+	bool told, here, reaps_at_once;
 };
 
 int exec_init(struct exec *ex, uint32_t n_lanes, uint32_t n_threads);

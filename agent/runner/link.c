@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define MAX_FETCHES	2u
+#define MAX_POSTED	4u
 
 struct link {
 	int fd;
@@ -29,7 +30,9 @@ struct link {
 	int stale;
 	unsigned int n_kept;
 	size_t kept[MAX_FETCHES];	/* bytes of early answers to FETCH */
-	uint8_t out[WIRE_MAX_BYTES];
+	unsigned int n_posted;
+	size_t posted[MAX_POSTED];	/* bytes of messages that wait in out */
+	uint8_t out[MAX_POSTED][WIRE_MAX_BYTES];
 	uint8_t in[WIRE_MAX_BYTES];
 	uint8_t keep[MAX_FETCHES][WIRE_MAX_BYTES];
 };
@@ -69,15 +72,40 @@ uint64_t link_refused(const struct link *l)
 	return l->refused;
 }
 
+int link_flush(struct link *l)
+{
+	struct mmsghdr mh[MAX_POSTED];
+	struct iovec iov[MAX_POSTED];
+	unsigned int n = l->n_posted, done = 0;
+	int ret;
+
+	for (unsigned int i = 0; i < n; i++) {
+		iov[i] = (struct iovec){ l->out[i], l->posted[i] };
+		mh[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
+	}
+	l->n_posted = 0;
+	while (done < n) {
+		ret = sendmmsg(l->fd, mh + done, n - done, MSG_NOSIGNAL);
+		if (ret > 0)
+			done += ret;
+		else if (errno != EINTR)
+			return -EPIPE;
+	}
+	return 0;
+}
+
+/* Messages leave together: at link_flush(), before a call, or when it is many. */
 static int post(struct link *l, uint32_t nr, const void *arg)
 {
-	ssize_t n = wire_encode_command(wire_cmd(nr), arg, ++l->seq, 0, l->out, sizeof(l->out));
+	ssize_t n;
 
+	if (l->n_posted == MAX_POSTED && link_flush(l))
+		return -EPIPE;
+	n = wire_encode_command(wire_cmd(nr), arg, ++l->seq, 0, l->out[l->n_posted],
+				sizeof(l->out[0]));
 	if (n < 0)
 		return n;
-	while (send(l->fd, l->out, n, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return -EPIPE;
+	l->posted[l->n_posted++] = n;
 	return 0;
 }
 
@@ -141,6 +169,8 @@ int link_call(struct link *l, uint32_t nr, void *arg, int *fd_out)
 	int ret;
 
 	ret = post(l, nr, arg);
+	if (!ret)
+		ret = link_flush(l);
 	if (ret)
 		return ret;
 	seq = l->seq;

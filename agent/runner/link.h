@@ -87,6 +87,13 @@ int link_fetch(struct link *l, const struct braid_want *wants, uint32_t n);
  */
 int link_take(struct link *l, struct link_window *window);
 
+/**
+ * link_flush() - send what link_commit() and link_fetch() have posted
+ *
+ * Return: 0, -EPIPE.
+ */
+int link_flush(struct link *l);
+
 /** link_kept() - link_take() has something that the socket will not announce */
 bool link_kept(const struct link *l);
 

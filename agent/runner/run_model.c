@@ -67,6 +67,11 @@ static void bad_file(const char *path, const char *why)
 	log_line(LOG_ERR, "model refused", "file=%s why=\"%s\"", path, why);
 }
 
+static void refused(const char *name, const char *why)
+{
+	log_line(LOG_ERR, "model refused", "model=%s why=\"%s\"", name, why);
+}
+
 static struct run_model *by_name(struct runner *r, const char *name)
 {
 	struct run_model *m = r->models;
@@ -144,6 +149,10 @@ static int scan(struct runner *r)
 		uint64_t key = key_of(&list[i]);
 		struct load_job *job;
 
+		if (list[i].why[0]) {
+			refused(list[i].name, list[i].why);
+			continue;	/* what was served before goes on */
+		}
 		/* A storm of reloads asks once. */
 		if (is_asked(r, list[i].name, key) ||
 		    (have && have->file_key == key && !is_on_its_way(r, list[i].name)))

@@ -126,20 +126,26 @@ static void tick(struct loop_watch *w, uint32_t events)
 		models_estimates(r);
 }
 
+/* Groups that have ended are taken in after(), as they are in every round. */
+static void backend_ready(struct loop_watch *w, uint32_t events)
+{
+}
+
 /* After each round: launches that ended at once, and what could be taken now. */
 static void after(void *arg)
 {
 	struct runner *r = arg;
 
 	do {
-		windows_reap(&r->backend_watch, 0);
-		windows_launch(r);
 		/* An answer that a call met on its way is not announced by the socket. */
 		if (link_kept(r->link))
 			link_ready(&r->link_watch, 0);
-	} while (link_kept(r->link) && !r->failed);
+		windows_launch(r);
+	} while (!r->failed && (windows_reap(r) || link_kept(r->link)));
 	if (!r->failed)
 		runner_want(r);
+	if (!r->failed && link_flush(r->link))
+		runner_fail(r, "sending", -EPIPE);
 }
 
 static int watch(struct runner *r, struct loop_watch *w, int fd,
@@ -180,6 +186,7 @@ static int set_up(struct runner *r, char *why, size_t len)
 		.threads = r->cfg.threads,
 		.lanes = r->cfg.lanes,
 		.max_degree = r->cfg.max_degree,
+		.reaps_at_once = true,		/* see after() */
 	};
 	int ret;
 
@@ -208,7 +215,7 @@ static int set_up(struct runner *r, char *why, size_t len)
 	if (!ret)
 		ret = watch(r, &r->control_watch, CONTROL_FD, runner_control);
 	if (!ret)
-		ret = watch(r, &r->backend_watch, r->ops->event_fd(r->be), windows_reap);
+		ret = watch(r, &r->backend_watch, r->ops->event_fd(r->be), backend_ready);
 	if (!ret)
 		ret = watch(r, &r->loader_watch, loader_fd(r->loader), models_loaded);
 	if (!ret)
@@ -232,7 +239,8 @@ static void tear_down(struct runner *r)
 	while (r->be && r->busy && !r->failed) {
 		struct timespec ts = { .tv_nsec = 1000000 };
 
-		windows_reap(&r->backend_watch, 0);
+		windows_reap(r);
+		link_flush(r->link);
 		windows_launch(r);
 		if (r->busy)
 			nanosleep(&ts, NULL);

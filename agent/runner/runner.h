@@ -150,7 +150,7 @@ struct run_buf *buf_find(const struct buf_table *t, uint64_t id);
 int windows_new(struct runner *r);
 void windows_free(struct runner *r);
 void window_take(struct runner *r, const struct link_window *in);
-void windows_reap(struct loop_watch *w, uint32_t events);
+unsigned int windows_reap(struct runner *r);
 void windows_watch(struct runner *r);
 void windows_launch(struct runner *r);
 

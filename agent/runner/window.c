@@ -290,18 +290,19 @@ void window_take(struct runner *r, const struct link_window *in)
 	launch(r, w, staged, io_first);
 }
 
-void windows_reap(struct loop_watch *watch, uint32_t events)
+/* Commit what has ended; how many groups that were. */
+unsigned int windows_reap(struct runner *r)
 {
-	struct runner *r = (struct runner *)((char *)watch -
-					     offsetof(struct runner, backend_watch));
 	struct backend_group *done[64];
-	unsigned int n;
+	unsigned int n, all = 0;
 
 	do {
 		n = r->ops->reap(r->be, done, 64);
 		for (unsigned int i = 0; i < n; i++)
 			group_done(r, done[i]->priv);
+		all += n;
 	} while (n == 64);
+	return all;
 }
 
 /*
