@@ -67,7 +67,8 @@ int workload_read(struct options *o, const char *path);
 /* What a tenant did in the measured time. */
 struct result {
 	struct hist latency;		/* from the scheduled arrival, ns */
-	uint64_t done, failed, late, in_time;
+	uint64_t done, failed;
+	uint64_t in_time, late;		/* ended within the time; of these, after the deadline */
 	uint64_t merge_sum, fuse_sum, device_ns;
 	atomic_uint_fast64_t progress;
 	atomic_int error;		/* why it gave up */

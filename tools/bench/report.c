@@ -77,7 +77,7 @@ void report_table(const struct options *o, const struct run *runs, unsigned int 
 		       (unsigned long long)s->failed);
 		if (o->deadline_ms > 0)
 			printf("  goodput %.1f/s within %.1f ms",
-			       (s->done - s->late) / runs[i].seconds, o->deadline_ms);
+			       (s->in_time - s->late) / runs[i].seconds, o->deadline_ms);
 		putchar('\n');
 	}
 	free(s);
@@ -110,18 +110,25 @@ static json_t *tenants_json(const struct options *o, const struct run *r)
 
 static json_t *run_json(const struct options *o, const struct run *r, struct summary *s)
 {
+	json_t *run;
 	double n;
 
 	sum_up(o, r, s);
 	n = s->done ? s->done : 1;
-	return json_pack("{s:s,s:f,s:f,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:i,s:f,s:o,s:o}",
-			 "policy", r->policy, "seconds", r->seconds, "requests_per_second",
-			 s->in_time / r->seconds, "done", (json_int_t)s->done, "failed",
-			 (json_int_t)s->failed, "late", (json_int_t)s->late, "goodput_per_second",
-			 (s->done - s->late) / r->seconds, "merge_degree_mean", s->merge_sum / n,
-			 "fuse_degree_mean", s->fuse_sum / n, "worst_tenant_p99_ms",
-			 s->worst_p99 / 1e6, "worst_tenant", (int)s->worst, "jain", s->jain,
-			 "latency", latency_json(&s->all), "tenants", tenants_json(o, r));
+	run = json_pack("{s:s,s:f,s:f,s:I,s:I,s:I,s:f,s:f,s:f,s:i,s:f,s:o,s:o}",
+			"policy", r->policy, "seconds", r->seconds, "requests_per_second",
+			s->in_time / r->seconds, "done", (json_int_t)s->done, "in_time",
+			(json_int_t)s->in_time, "failed", (json_int_t)s->failed,
+			"merge_degree_mean", s->merge_sum / n, "fuse_degree_mean",
+			s->fuse_sum / n, "worst_tenant_p99_ms", s->worst_p99 / 1e6,
+			"worst_tenant", (int)s->worst, "jain", s->jain, "latency",
+			latency_json(&s->all), "tenants", tenants_json(o, r));
+	/* Without a deadline nothing is late, and goodput says nothing. */
+	if (o->deadline_ms > 0)
+		json_object_update_new(run, json_pack("{s:I,s:f}", "late",
+						      (json_int_t)s->late, "goodput_per_second",
+						      (s->in_time - s->late) / r->seconds));
+	return run;
 }
 
 int report_json(const struct options *o, const struct run *runs, unsigned int n)
@@ -140,9 +147,9 @@ int report_json(const struct options *o, const struct run *runs, unsigned int n)
 			o->sigma, "warmup_s", o->warmup, "deadline_ms", o->deadline_ms, "tenants",
 			(int)o->n_tenants, "seed", (json_int_t)o->seed, "runs", list);
 	if (!strcmp(o->json, "-"))
-		ret = json_dumpf(doc, stdout, JSON_INDENT(1));
+		ret = json_dumpf(doc, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	else
-		ret = json_dump_file(doc, o->json, JSON_INDENT(1));
+		ret = json_dump_file(doc, o->json, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	if (ret)
 		fprintf(stderr, "braid-bench: %s: can't be written\n", o->json);
 	json_decref(doc);

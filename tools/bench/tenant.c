@@ -133,10 +133,11 @@ static void account(struct tenant *t, const struct braid_completion *c, uint64_t
 	}
 	hist_add(&t->res->latency, lat);
 	t->res->done++;
-	if (now < atomic_load(&t->sh->gate.stop_ns))
+	/* Throughput, and goodput as a part of it: what ended within the time. */
+	if (now < atomic_load(&t->sh->gate.stop_ns)) {
 		t->res->in_time++;
-	if (t->o->deadline_ms > 0 && lat > t->o->deadline_ms * 1e6)
-		t->res->late++;
+		t->res->late += t->o->deadline_ms > 0 && lat > t->o->deadline_ms * 1e6;
+	}
 	t->res->merge_sum += c->merge_degree;
 	t->res->fuse_sum += c->fuse_degree;
 	t->res->device_ns += c->device_ns;
