@@ -68,12 +68,14 @@ int config_read(struct config *c, const char *path, char *why, size_t len);
  * struct model_config - a model of the model directory
  * @name: what tenants ask for
  * @path: ONNX file
+ * @why: "", else why it is not to be served: its .ini is wrong
  * @max_degree: 0: the configuration's
  * @load: binding; points into this structure's own memory
  */
 struct model_config {
 	char name[BRAID_NAME_MAX];
 	char path[PATH_MAX];
+	char why[NAME_MAX + 256];
 	unsigned int max_degree;
 	struct load_config load;
 	struct load_shape shapes[16];
@@ -88,11 +90,13 @@ struct model_config {
  * @dir: the directory
  * @out: array, one allocation, free() it; sorted by name
  * @n: how many
- * @bad: called for each file that is refused, with words; may be NULL
+ * @bad: called for each file whose name no model can have, with words; may be NULL
  *
  * Every NAME.ini names a model: section [model], keys file (default
  * NAME.onnx), shape.INPUT = 1x3x224x224, const.INPUT = 16000, batch,
- * max_degree. Every NAME.onnx that no .ini names is a model of its own.
+ * max_degree. Every NAME.onnx without a NAME.ini is a model of its own, even
+ * if others are bindings of the same file. A NAME whose .ini is wrong is in
+ * the list, with the reason.
  *
  * Return: 0, or a negative errno from reading the directory.
  */

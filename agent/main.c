@@ -66,16 +66,18 @@ static int check(const struct config *cfg)
 {
 	struct model_config *list;
 	unsigned int n;
-	int ret = models_scan(cfg->model_dir, &list, &n, bad_file);
+	int ret = models_scan(cfg->model_dir, &list, &n, bad_file), bad = 0;
 
 	if (ret) {
 		fprintf(stderr, "braidd: %s: %s\n", cfg->model_dir, strerror(-ret));
 		return 1;
 	}
-	for (unsigned int i = 0; i < n; i++)
-		printf("%s\t%s\n", list[i].name, list[i].path);
+	for (unsigned int i = 0; i < n; i++) {
+		bad |= list[i].why[0] != 0;
+		printf("%s\t%s\n", list[i].name, list[i].why[0] ? list[i].why : list[i].path);
+	}
 	free(list);
-	return 0;
+	return bad;
 }
 
 int main(int argc, char **argv)

@@ -13,6 +13,8 @@
 
 struct scan {
 	const char *dir;
+	struct dirent **list;
+	int count;
 	struct model_config *models;
 	unsigned int n, room;
 	void (*bad)(const char *path, const char *why);
@@ -85,6 +87,10 @@ static int handle(void *user, const char *section, const char *name, const char 
 	char *end;
 	long v;
 
+	if (r->why[0])		/* the first one counts */
+		return 1;
+	if (!name)		/* a section by itself */
+		return 1;
 	if (strcmp(section, "model")) {
 		snprintf(r->why, sizeof(r->why), "unknown section [%s]", section);
 		return 0;
@@ -161,10 +167,11 @@ static int base_name(struct scan *s, const char *file, const char *suffix, const
 	return 0;
 }
 
+/* What the .ini says wrong is kept with the model, which is so left out as a whole. */
 static int read_ini(struct scan *s, const char *file)
 {
 	struct model_reader r = { 0 };
-	char path[PATH_MAX], words[256];
+	char path[PATH_MAX];
 	int ret;
 
 	if (snprintf(path, sizeof(path), "%s/%s", s->dir, file) >= (int)sizeof(path))
@@ -178,22 +185,26 @@ static int read_ini(struct scan *s, const char *file)
 	}
 	snprintf(r.file, sizeof(r.file), "%s.onnx", r.m->name);
 	ret = ini_parse(path, handle, &r);
-	if (ret || r.why[0]) {
-		if (ret < 0)
-			snprintf(words, sizeof(words), "can't be read");
-		else
-			snprintf(words, sizeof(words), "line %d: %s", ret,
-				 r.why[0] ? r.why : "neither [section] nor key = value");
-		refuse(s, path, words);
-		s->n--;
-		return 0;
-	}
-	if (snprintf(r.m->path, sizeof(r.m->path), "%s/%s", s->dir, r.file) >=
-	    (int)sizeof(r.m->path)) {
-		refuse(s, path, "path too long");
-		s->n--;
-	}
+	if (ret < 0)
+		snprintf(r.m->why, sizeof(r.m->why), "%s: can't be read", file);
+	else if (ret)
+		snprintf(r.m->why, sizeof(r.m->why), "%s:%d: %s", file, ret,
+			 r.why[0] ? r.why : "neither [section] nor key = value");
+	else if (snprintf(r.m->path, sizeof(r.m->path), "%s/%s", s->dir, r.file) >=
+		 (int)sizeof(r.m->path))
+		snprintf(r.m->why, sizeof(r.m->why), "%s: path too long", r.file);
 	return 0;
+}
+
+static bool has_ini(const struct scan *s, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (int i = 0; i < s->count; i++)
+		if (!strncmp(s->list[i]->d_name, name, n) &&
+		    !strcmp(s->list[i]->d_name + n, ".ini"))
+			return true;
+	return false;
 }
 
 static int take_onnx(struct scan *s, const char *file)
@@ -203,13 +214,11 @@ static int take_onnx(struct scan *s, const char *file)
 
 	if (snprintf(path, sizeof(path), "%s/%s", s->dir, file) >= (int)sizeof(path))
 		return 0;
-	for (unsigned int i = 0; i < s->n; i++)
-		if (!strcmp(s->models[i].path, path))
-			return 0;
 	m = add_model(s);
 	if (!m)
 		return -ENOMEM;
-	if (base_name(s, file, ".onnx", path, m->name)) {
+	/* One whose .ini was refused is not to be served without it. */
+	if (base_name(s, file, ".onnx", path, m->name) || has_ini(s, m->name)) {
 		s->n--;
 		return 0;
 	}
@@ -227,23 +236,22 @@ int models_scan(const char *dir, struct model_config **out, unsigned int *n,
 		void (*bad)(const char *path, const char *why))
 {
 	struct scan s = { .dir = dir, .bad = bad };
-	struct dirent **list;
-	int count, ret = 0;
+	int ret = 0;
 
 	*out = NULL;
 	*n = 0;
-	count = scandir(dir, &list, NULL, alphasort);
-	if (count < 0)
+	s.count = scandir(dir, &s.list, NULL, alphasort);
+	if (s.count < 0)
 		return -errno;
-	for (int i = 0; i < count && !ret; i++)
-		if (has_suffix(list[i]->d_name, ".ini"))
-			ret = read_ini(&s, list[i]->d_name);
-	for (int i = 0; i < count && !ret; i++)
-		if (has_suffix(list[i]->d_name, ".onnx"))
-			ret = take_onnx(&s, list[i]->d_name);
-	for (int i = 0; i < count; i++)
-		free(list[i]);
-	free(list);
+	for (int i = 0; i < s.count && !ret; i++)
+		if (has_suffix(s.list[i]->d_name, ".ini"))
+			ret = read_ini(&s, s.list[i]->d_name);
+	for (int i = 0; i < s.count && !ret; i++)
+		if (has_suffix(s.list[i]->d_name, ".onnx"))
+			ret = take_onnx(&s, s.list[i]->d_name);
+	for (int i = 0; i < s.count; i++)
+		free(s.list[i]);
+	free(s.list);
 	if (ret) {
 		free(s.models);
 		return ret;

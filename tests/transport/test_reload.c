@@ -88,6 +88,20 @@ int main(void)
 	ok(eventually(n_logged, "unknown key 'colour'", 1), "an unknown key too");
 	ok(eventually(n_logged, "nowhere.onnx", 1), "a missing file too");
 	ok(eventually(n_logged, "model=shape why=", 1), "a shape for no input too");
+	is_int(served("other"), 0, "a file that others bind is served under its own name");
+	daemon_model(&d, "tiny_mlp", "alone", 1);
+	put_file("alone.ini", "[model]\nmax_degre = 1\n");
+	put_file("tiny_mlp.ini", "[model]\nconst.input = 3x\n");
+	put_file("twin.ini", "[model]\nfile = tiny_cnn.onnx\n");
+	kill(d.pid, SIGHUP);
+	ok(eventually(served, "twin", 0), "a second binding of a file is served");
+	is_int(served("tiny_cnn"), 0, "and the first still is");
+	ok(eventually(n_logged, "model=alone why=\"alone.ini:2: unknown key 'max_degre'\"", 1),
+	   "an .ini that is wrong is refused by line");
+	is_int(served("alone"), -ENOENT, "and its model is not served without it");
+	is_int(served("tiny_mlp"), 0, "one that was served before goes on as it was");
+	snprintf(path, sizeof(path), "%s/tiny_mlp.ini", d.models);
+	unlink(path);
 	put_file("secret.onnx", "x");
 	snprintf(path, sizeof(path), "%s/secret.onnx", d.models);
 	chmod(path, 0);

@@ -79,7 +79,7 @@ static int write_ini(const struct demo_model *m, const char *path)
 
 	if (!f)
 		return -errno;
-	fprintf(f, "[model]\nfile = %s\n", m->file);
+	fprintf(f, "[model]\nfile = %s.bound\n", m->file);
 	for (int i = 0; i < m->n_in; i++) {
 		fprintf(f, "shape.%s = ", m->in[i].name);
 		for (int j = 0; j < m->in[i].rank; j++)
@@ -97,8 +97,11 @@ int models_dir(const char *dir, const char *from)
 	for (int i = 0; i < MODEL_COUNT && !err; i++) {
 		const struct demo_model *m = &demo_models[i];
 
-		/* Two bindings share a file: its link may be there already. */
-		snprintf(path, sizeof(path), "%s/%s", dir, m->file);
+		/*
+		 * Not *.onnx, which would be served as it is as well. Two bindings
+		 * share a file: its link may be there already.
+		 */
+		snprintf(path, sizeof(path), "%s/%s.bound", dir, m->file);
 		snprintf(file, sizeof(file), "%s/%s", from, m->file);
 		if (symlink(file, path) && errno != EEXIST)
 			err = -errno;
