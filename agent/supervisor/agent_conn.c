@@ -283,17 +283,17 @@ static int ready(struct server *s, struct wire_call *call)
 }
 
 /* 0, or the reason to hang up. */
-static int handle(struct server *s, size_t bytes)
+static int handle(struct server *s, const uint8_t *msg, size_t bytes)
 {
 	struct wire_reply r = { .buf = s->out };
 	struct wire_call call;
 	size_t n = 0;
 	int ret;
 
-	ret = wire_parse_command(s->in, bytes, true, &call);
+	ret = wire_parse_command(msg, bytes, true, &call);
 	if (ret) {
 		uint32_t nr = bytes < sizeof(struct braid_msg) ? 0 :
-			      ((struct braid_msg *)s->in)->cmd;
+			      ((const struct braid_msg *)msg)->cmd;
 
 		log_line(LOG_ERR, "agent message refused", "cmd=%u error=%d", nr, ret);
 		send_agent(s, s->out, wire_reply_error(nr, call.seq, ret, s->out), -1);
@@ -348,28 +348,38 @@ static int handle(struct server *s, size_t bytes)
 	return 0;
 }
 
-/* 0: there may be more; 1: nothing now; negative: the connection is over. */
-static int receive(struct server *s, unsigned int most)
+/*
+ * A COMMIT and the FETCH behind it are taken in one call. 0: there may be
+ * more; 1: nothing now; negative: the connection is over.
+ */
+static int receive(struct server *s)
 {
-	ssize_t n;
+	struct agent *a = &s->agent;
+	struct mmsghdr mh[AGENT_MESSAGES];
+	struct iovec iov[AGENT_MESSAGES];
+	int n;
 
-	for (unsigned int i = 0; i < most; i++) {
-		n = recv(s->agent.watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return 1;
-		if (n <= 0)
+	for (int i = 0; i < AGENT_MESSAGES; i++) {
+		iov[i] = (struct iovec){ a->in[i], sizeof(a->in[i]) };
+		mh[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
+	}
+	n = recvmmsg(a->watch.fd, mh, AGENT_MESSAGES, MSG_DONTWAIT, NULL);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 1 : -ECONNRESET;
+	for (int i = 0; i < n; i++) {
+		if (!mh[i].msg_len)
 			return -ECONNRESET;
-		if (handle(s, n))
+		if (handle(s, a->in[i], mh[i].msg_len))
 			return -EBADMSG;
 	}
-	return 0;
+	return n == AGENT_MESSAGES ? 0 : 1;
 }
 
 static void agent_ready_cb(struct loop_watch *w, uint32_t events)
 {
 	struct server *s = bq_entry(w, struct server, agent.watch);
 
-	if (receive(s, MESSAGES_A_ROUND) >= 0)
+	if (receive(s) >= 0)
 		return;
 	agent_disconnect(s);
 	/* Without the queue it is of no use, and it must not write any more. */
@@ -382,7 +392,8 @@ void agent_last_words(struct server *s)
 {
 	if (!s->agent.connected)
 		return;
-	while (!receive(s, MESSAGES_A_ROUND))
+	/* The end of the connection is the last of it. */
+	while (receive(s) >= 0)
 		;
 	agent_disconnect(s);
 }

@@ -205,6 +205,8 @@ static void signal_ready(struct loop_watch *w, uint32_t events)
 				notify_ready(s);
 			}
 		} else {
+			log_line(LOG_INFO, "asked to stop", "signal=%u pid=%u uid=%u", si.ssi_signo,
+				 si.ssi_pid, si.ssi_uid);
 			drain(s);
 		}
 	}

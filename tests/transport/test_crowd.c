@@ -369,7 +369,7 @@ static void test_long_lists(void)
 
 static void test_reloads(void)
 {
-	int loaded;
+	int loaded, calm = 0;
 
 	for (int i = 0; i < 40; i++) {
 		daemon_model(&d, "tiny_mlp", "tiny_mlp", i % 2 + 1);
@@ -377,8 +377,11 @@ static void test_reloads(void)
 		if (i % 4 == 0)
 			kill(d.pid, SIGHUP);
 	}
-	for (int i = 0; i < 1000 && daemon_status(&d, "models") != 1; i++)
+	/* Replaced ones are still there until they have drained. */
+	for (int i = 0; i < 2000 && calm < 30; i++) {
+		calm = daemon_status(&d, "models") == 1 ? calm + 1 : 0;
 		storm_sleep_ms(10);
+	}
 	loaded = daemon_logged(&d, "model loaded");
 	is_int(daemon_status(&d, "models"), 1, "40 reloads back and forth end with one model");
 	is_int(daemon_status(&d, "runner_starts"), 1, "and the runner that was there");
