@@ -46,6 +46,19 @@ static void emit_dropout(struct emit *e)
 					  x->rank, x->dims, 1.0));
 }
 
+/* The shape that a node asks for, by an attribute or its second input; NULL: failed. */
+static const int64_t *wanted_shape(struct emit *e, bool attr, uint32_t *n)
+{
+	static const int64_t scalar;
+	const int64_t *want = attr ? emit_attr_ints(e, "shape", n) : emit_ints(e, 1, "shape", n);
+
+	if (!emit_failed(e) && *n > PROG_MAX_RANK)
+		emit_fail(e, -EOPNOTSUPP, "rank %u is above %u", *n, PROG_MAX_RANK);
+	if (emit_failed(e))
+		return NULL;
+	return *n ? want : &scalar;
+}
+
 /* 0 copies an extent (unless allowzero), -1 is what is left. */
 static void emit_reshape(struct emit *e)
 {
@@ -57,17 +70,9 @@ static void emit_reshape(struct emit *e)
 	uint32_t n;
 
 	emit_ignore(e, "consumed_inputs");
-	if (e->opset < 5) {
-		want = emit_attr_ints(e, "shape", &n);
-	} else {
-		want = emit_ints(e, 1, "shape", &n);
-	}
-	if (emit_failed(e))
+	want = wanted_shape(e, e->opset < 5, &n);
+	if (!want)
 		return;
-	if (n > PROG_MAX_RANK) {
-		emit_fail(e, -EOPNOTSUPP, "rank %u is above %u", n, PROG_MAX_RANK);
-		return;
-	}
 	d.rank = n;
 	for (uint32_t i = 0; i < n; i++) {
 		d.d[i] = want[i];
@@ -362,13 +367,9 @@ static void emit_expand(struct emit *e)
 	struct op_dims d;
 	uint32_t n;
 
-	want = emit_ints(e, 1, "shape", &n);
-	if (emit_failed(e))
+	want = wanted_shape(e, false, &n);
+	if (!want)
 		return;
-	if (n > PROG_MAX_RANK) {
-		emit_fail(e, -EOPNOTSUPP, "rank %u is above %u", n, PROG_MAX_RANK);
-		return;
-	}
 	d.rank = n > x->rank ? n : x->rank;
 	for (uint32_t i = 0; i < d.rank; i++) {
 		int64_t have = i + x->rank >= d.rank ? x->dims[i + x->rank - d.rank] : 1;

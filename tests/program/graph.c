@@ -33,6 +33,17 @@ float rnd_float(struct rnd *r)
 	return (float)(int64_t)(rnd_next(r) >> 40) / (1 << 23) - 1;
 }
 
+void graph_same_window(struct prog_window *win, const int64_t *w)
+{
+	for (int i = 0; i < 3; i++) {
+		win->kernel[i] = (int32_t)w[1 + i];
+		win->stride[i] = 1;
+		win->dilation[i] = 1;
+		win->pad_lo[i] = (int32_t)w[1 + i] / 2;
+		win->pad_hi[i] = (int32_t)w[1 + i] / 2;
+	}
+}
+
 uint32_t graph_const(struct build *b, struct rnd *r, uint32_t rank, const int64_t *dims)
 {
 	void *data;
@@ -161,13 +172,7 @@ static uint32_t random_conv(struct pool *p, uint32_t x)
 	in[2] = graph_const(p->b, &p->r, 1, w);
 	op = build_op(p->b, PROG_CONV, 2 + rnd_below(&p->r, 2), in, 1);
 	op->params.conv.group = depthwise ? (int32_t)t->dims[4] : 1;
-	for (int i = 0; i < 3; i++) {
-		op->params.conv.win.kernel[i] = w[1 + i];
-		op->params.conv.win.stride[i] = 1;
-		op->params.conv.win.dilation[i] = 1;
-		op->params.conv.win.pad_lo[i] = w[1 + i] / 2;
-		op->params.conv.win.pad_hi[i] = w[1 + i] / 2;
-	}
+	graph_same_window(&op->params.conv.win, w);
 	return build_channels_first(p->b, build_set_out(p->b, op, 0, BRAID_TYPE_F32, 5, y), rank);
 }
 

@@ -21,6 +21,9 @@ float rnd_float(struct rnd *r);		/* -1 to 1 */
 /** graph_const() - a float constant of random elements */
 uint32_t graph_const(struct build *b, struct rnd *r, uint32_t rank, const int64_t *dims);
 
+/** graph_same_window() - of weights @w (five extents), keeping the image's size */
+void graph_same_window(struct prog_window *win, const int64_t *w);
+
 /**
  * graph_random() - write a random graph of about @n operations
  * @b: an empty builder

@@ -83,13 +83,7 @@ static uint32_t conv(struct form *f, uint32_t x, int64_t m, int kernel)
 	in[1] = graph_const(f->b, &f->r, 5, w);
 	op = build_op(f->b, PROG_CONV, 2, in, 1);
 	op->params.conv.group = 1;
-	for (int i = 0; i < 3; i++) {
-		op->params.conv.win.kernel[i] = w[1 + i];
-		op->params.conv.win.stride[i] = 1;
-		op->params.conv.win.dilation[i] = 1;
-		op->params.conv.win.pad_lo[i] = w[1 + i] / 2;
-		op->params.conv.win.pad_hi[i] = w[1 + i] / 2;
-	}
+	graph_same_window(&op->params.conv.win, w);
 	return build_channels_first(f->b, build_set_out(f->b, op, 0, BRAID_TYPE_F32, 5, y), rank);
 }
 

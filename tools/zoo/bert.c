@@ -163,6 +163,17 @@ static struct zoo_value *matmul(struct zoo *z, const char *name, const struct zo
 		       ZOO_DIMS(a->dims[0], a->dims[1], a->dims[2], b->dims[3]));
 }
 
+/* How both halves of a layer end: a product, the sum with @x, normalised. */
+static struct zoo_value *output(struct zoo *z, const struct bert *b, struct zoo_value *y,
+				const struct zoo_value *x)
+{
+	zoo_push(z, "output");
+	y = linear(z, "dense", y, b->hidden);
+	y = layer_norm(z, "LayerNorm", binary(z, "Add", "Add", y, x, y));
+	zoo_pop(z);
+	return y;
+}
+
 static struct zoo_value *attention(struct zoo *z, const struct bert *b, struct zoo_value *x,
 				   const struct zoo_value *mask)
 {
@@ -184,11 +195,7 @@ static struct zoo_value *attention(struct zoo *z, const struct bert *b, struct z
 	y = reshape(z, "Reshape", y, ZOO_DIMS(x->dims[0], b->tokens, b->hidden));
 	zoo_pop(z);
 
-	zoo_push(z, "output");
-	y = linear(z, "dense", y, b->hidden);
-	y = layer_norm(z, "LayerNorm", binary(z, "Add", "Add", y, x, y));
-	zoo_pop(z);
-	return y;
+	return output(z, b, y, x);
 }
 
 static struct zoo_value *encoder_layer(struct zoo *z, const struct bert *b, struct zoo_value *x,
@@ -202,11 +209,7 @@ static struct zoo_value *encoder_layer(struct zoo *z, const struct bert *b, stru
 	zoo_push(z, "intermediate");
 	y = gelu(z, linear(z, "dense", x, b->ffn));
 	zoo_pop(z);
-	zoo_push(z, "output");
-	y = linear(z, "dense", y, b->hidden);
-	y = layer_norm(z, "LayerNorm", binary(z, "Add", "Add", y, x, y));
-	zoo_pop(z);
-	return y;
+	return output(z, b, y, x);
 }
 
 static struct zoo_value *gather(struct zoo *z, const char *name, struct zoo_value *table,
