@@ -185,7 +185,7 @@ static void take_reply(struct braid *b, const struct braid_msg *head, size_t byt
 }
 
 /* One message; 1: took one, 0: nothing there, negative: the queue is gone. */
-static int take_message(struct braid *b)
+static int take_message(struct braid *b, bool wait)
 {
 	char ctl[CMSG_SPACE(sizeof(int) * 4)];
 	struct iovec iov = { b->in, sizeof(b->in) };
@@ -193,11 +193,16 @@ static int take_message(struct braid *b)
 			     .msg_control = ctl, .msg_controllen = sizeof(ctl) };
 	struct braid_msg head;
 	ssize_t n;
-	int fd;
+	int fd, err;
 
-	n = recvmsg(b->sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (wait)
+		conn_unlock(b);		/* what was taken for others is told before sleeping */
+	n = recvmsg(b->sock, &mh, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
+	err = n < 0 ? errno : 0;
+	if (wait)
+		conn_lock(b);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return err == EAGAIN || err == EINTR ? 0 : -err;
 	fd = sync_take_fd(&mh);
 	if (n >= (ssize_t)sizeof(head)) {
 		memcpy(&head, b->in, sizeof(head));
@@ -226,7 +231,7 @@ static int remaining_ms(uint64_t deadline, uint64_t limit)
 
 /* What the reader does once: take what is there, else sleep without the lock. */
 static void read_once(struct braid *b, bool (*until)(const void *arg), const void *arg,
-		      uint64_t deadline)
+		      uint64_t deadline, bool wait)
 {
 	int n, ms;
 
@@ -242,7 +247,8 @@ static void read_once(struct braid *b, bool (*until)(const void *arg), const voi
 		return;
 	}
 	do {
-		n = take_message(b);
+		n = take_message(b, wait);
+		wait = false;
 	} while (n > 0 && !until(arg));
 	if (n < 0)
 		conn_lost(b);
@@ -294,9 +300,13 @@ int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
 			b->waiters--;
 		} else {
 			b->reading = true;
-			/* With no time to wait: only what is there already. */
-			sleep_for_message(b, deadline);
-			read_once(b, until, arg, deadline);
+			/*
+			 * With no time to wait: only what is there already. With
+			 * no limit, receiving can do the waiting.
+			 */
+			if (deadline != UINT64_MAX)
+				sleep_for_message(b, deadline);
+			read_once(b, until, arg, deadline, deadline == UINT64_MAX);
 			stop_reading(b);
 		}
 		last = conn_now() >= deadline;
@@ -315,7 +325,7 @@ void conn_look(struct braid *b)
 	if (b->reading || b->dead)
 		return;
 	b->reading = true;
-	read_once(b, never, NULL, 0);
+	read_once(b, never, NULL, 0, false);
 	stop_reading(b);
 }
 
@@ -348,7 +358,7 @@ static void wait_room(struct braid *b)
 	conn_lock(b);
 	if (mine) {
 		if (b->sock >= 0)
-			read_once(b, never, NULL, 0);
+			read_once(b, never, NULL, 0, false);
 		stop_reading(b);
 	}
 }

@@ -17,7 +17,6 @@
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
 
-#define MESSAGES_A_ROUND	64	/* then tenants have their turn */
 
 static void agent_ready_cb(struct loop_watch *w, uint32_t events);
 
@@ -392,8 +391,7 @@ void agent_last_words(struct server *s)
 {
 	if (!s->agent.connected)
 		return;
-	/* The end of the connection is the last of it. */
-	while (receive(s) >= 0)
+	while (!receive(s))
 		;
 	agent_disconnect(s);
 }

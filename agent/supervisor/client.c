@@ -17,7 +17,6 @@
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
 
-#define MESSAGES_A_ROUND	16	/* then it is another tenant's turn */
 #define COMPLETIONS_A_MESSAGE	64
 
 static void client_ready(struct loop_watch *w, uint32_t events);
@@ -360,16 +359,14 @@ static void client_ready(struct loop_watch *w, uint32_t events)
 		client_close(c, "hung up");
 		return;
 	}
-	for (int i = 0; i < MESSAGES_A_ROUND && (events & EPOLLIN); i++) {
-		if (c->closed || c->out_bytes || c->hang_up || c->job)
-			break;
-		ret = receive(c);
-		if (ret < 0) {
-			client_close(c, "hung up");
-			return;
-		}
-		if (!ret)
-			break;
+	/*
+	 * One message, then it is another tenant's turn. Most tenants wait for
+	 * the answer, so looking for a second one would find none.
+	 */
+	if (events & EPOLLIN && !c->closed && !c->out_bytes && !c->hang_up && !c->job &&
+	    receive(c) < 0) {
+		client_close(c, "hung up");
+		return;
 	}
 	if (c->hang_up && !c->out_bytes)
 		client_close(c, "malformed message");
