@@ -5,11 +5,12 @@
 #include "agent/config.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "agent/ini_lines.h"
 
 struct reader {
 	struct config *c;
@@ -17,6 +18,7 @@ struct reader {
 	char *why;
 	size_t len;
 	bool failed;
+	struct ini_lines at;
 };
 
 void config_defaults(struct config *c)
@@ -200,53 +202,28 @@ static int handle(void *user, const char *section, const char *name, const char 
 	return 0;
 }
 
-/*
- * Debian's inih hands no line to its callback, so lines are counted here:
- * inih reads through this, one line a call.
- */
-struct line_source {
-	FILE *f;
-	int line;
-	struct reader r;
-};
-
-static char *next_line(char *buf, int size, void *stream)
-{
-	struct line_source *s = stream;
-
-	s->line++;
-	return fgets(buf, size, s->f);
-}
-
+/* Debian's inih hands no line to its callback; the reader knows it. */
 static int handle_line(void *user, const char *section, const char *name, const char *value)
 {
-	struct line_source *s = user;
+	struct reader *r = user;
 
-	return handle(&s->r, section, name, value, s->line);
+	return handle(r, section, name, value, r->at.line);
 }
 
 int config_read(struct config *c, const char *path, char *why, size_t len)
 {
-	struct line_source s = { .r = { c, path, why, len, false } };
+	struct reader r = { .c = c, .path = path, .why = why, .len = len };
 	int ret;
 
 	config_defaults(c);
-	s.f = fopen(path, "re");
-	if (!s.f) {
-		ret = -errno;
-		snprintf(why, len, "%s: %s", path, strerror(errno));
+	ret = ini_lines_read(&r.at, path, handle_line, &r);
+	if (ret < 0) {
+		snprintf(why, len, "%s: %s", path, strerror(-ret));
 		return ret;
 	}
-	ret = ini_parse_stream(next_line, &s, handle_line, &s);
-	if (ferror(s.f) && !s.r.failed) {
-		snprintf(why, len, "%s: %s", path, strerror(EIO));
-		ret = -EIO;
-	} else if (s.r.failed) {
-		ret = -EINVAL;
-	} else if (ret > 0) {
+	if (ret && ret == r.at.too_long)
+		snprintf(why, len, "%s:%d: the line is too long", path, ret);
+	else if (ret && !r.failed)
 		snprintf(why, len, "%s:%d: neither [section] nor key = value", path, ret);
-		ret = -EINVAL;
-	}
-	fclose(s.f);
-	return ret < 0 ? -EINVAL : ret;
+	return ret ? -EINVAL : 0;
 }

@@ -4,12 +4,12 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/config.h"
+#include "agent/ini_lines.h"
 
 struct scan {
 	const char *dir;
@@ -171,6 +171,7 @@ static int base_name(struct scan *s, const char *file, const char *suffix, const
 static int read_ini(struct scan *s, const char *file)
 {
 	struct model_reader r = { 0 };
+	struct ini_lines at;
 	char path[PATH_MAX];
 	int ret;
 
@@ -184,9 +185,11 @@ static int read_ini(struct scan *s, const char *file)
 		return 0;
 	}
 	snprintf(r.file, sizeof(r.file), "%s.onnx", r.m->name);
-	ret = ini_parse(path, handle, &r);
+	ret = ini_lines_read(&at, path, handle, &r);
 	if (ret < 0)
-		snprintf(r.m->why, sizeof(r.m->why), "%s: can't be read", file);
+		snprintf(r.m->why, sizeof(r.m->why), "%s: %s", file, strerror(-ret));
+	else if (ret && ret == at.too_long)
+		snprintf(r.m->why, sizeof(r.m->why), "%s:%d: the line is too long", file, ret);
 	else if (ret)
 		snprintf(r.m->why, sizeof(r.m->why), "%s:%d: %s", file, ret,
 			 r.why[0] ? r.why : "neither [section] nor key = value");

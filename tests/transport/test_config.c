@@ -11,6 +11,8 @@
 #include "agent/config.h"
 #include "tests/tap.h"
 
+#define LONG	"/0123456789012345678901234567890123456789012345678901234567890123"
+
 static char why[512];
 
 static int read_text(const char *text, struct config *c)
@@ -58,6 +60,12 @@ int main(void)
 	refused("[braidd]\nlog_level = loud\n", ":2:", "'loud' can't be log_level");
 	refused("[braidd]\nnonsense\n", ":2:", "");
 	refused("[debug]\nkill_runner_on = m\n", ":2:", "can't be kill_runner_on");
+	is_int(read_text("[runner]\n  threads = 3\n\tmax_degree = 4\n", &c), 0, "indented keys");
+	ok(c.threads == 3 && c.max_degree == 4, "are keys of their own");
+	refused("[runner]\nthreads = 3\n  many = 4\n", ":3:", "unknown key 'many'");
+	refused("[braidd]\nsocket = " LONG LONG LONG LONG "\n", ":2:", "too long");
+	is_int(read_text("[runner]\n; " LONG LONG LONG LONG " x\nthreads = 3\n", &c), 0,
+	       "a comment may be");
 	is_int(config_read(&c, "/nonexistent/x", why, sizeof(why)), -ENOENT, "no file: ENOENT");
 	is_int(config_read(&c, "/", why, sizeof(why)) < 0, 1, "a directory is no file: %s", why);
 	return tap_done();
