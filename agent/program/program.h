@@ -204,8 +204,10 @@ struct prog_gemm {
 
 enum prog_pool_kind { PROG_POOL_MAX, PROG_POOL_AVG, PROG_POOL_LP };
 
-/* POOL: x, y as CONV's. ceil_mode is in y's shape already. Indices (max only)
- * are flat into ONNX's [N][C][D][H][W] order; column_major as in the opset. */
+/*
+ * POOL: x, y as CONV's. ceil_mode is in y's shape already. Indices (max only)
+ * are flat into ONNX's [N][C][D][H][W] order; column_major as in the opset.
+ */
 struct prog_pool {
 	struct prog_window win;
 	enum prog_pool_kind kind;
