@@ -91,6 +91,7 @@ static void __attribute__((noreturn)) be_tenant(const struct options *o, unsigne
 static void progress(const struct options *o, const struct shared *sh, const char *policy)
 {
 	uint64_t stop = atomic_load(&sh->gate.stop_ns), before = 0;
+	bool show = !o->quiet && isatty(STDERR_FILENO);
 
 	while (now_ns() < stop) {
 		uint64_t sum = 0, left = stop - now_ns();
@@ -98,22 +99,71 @@ static void progress(const struct options *o, const struct shared *sh, const cha
 		nap(left > 1000000000ull ? 1 : left / 1e9);
 		for (unsigned int i = 0; i < o->n_tenants; i++)
 			sum += atomic_load(&sh->results[i].progress);
-		if (!o->quiet && left > 1000000000ull)
+		if (show && left > 1000000000ull)
 			fprintf(stderr, "\r%-12s %8llu req/s, %4.0f s left ", policy,
 				(unsigned long long)(sum - before), left / 1e9);
 		before = sum;
 	}
-	if (!o->quiet)
+	if (show)
 		fprintf(stderr, "\r%60s\r", "");
+}
+
+/* Why tenants ended early; the same words of several in a row only once. */
+static void tell_errors(const struct options *o, const struct shared *sh, const bool *bad)
+{
+	const char *before = NULL;
+
+	for (unsigned int i = 0; i < o->n_tenants; i++) {
+		const char *why = sh->results[i].why[0] ? sh->results[i].why : "died";
+
+		if (!bad[i])
+			continue;
+		if (!before || strcmp(why, before))
+			fprintf(stderr, "braid-bench: tenant %u: %s\n", i, why);
+		before = why;
+	}
+}
+
+/*
+ * Until every tenant has its model and its buffers. One that has not ends the
+ * run before it begins: what the others measure would be of another load.
+ */
+static int wait_ready(const struct options *o, const struct shared *sh, const pid_t *pids,
+		      bool *bad)
+{
+	unsigned int n_bad = 0, ready;
+
+	do {
+		nap(0.001);
+		ready = atomic_load(&sh->gate.ready);
+		for (unsigned int i = 0; i < o->n_tenants; i++) {
+			siginfo_t info = { 0 };
+
+			/* Left to be waited for: its pid stays its own. */
+			if (bad[i] || waitid(P_PID, pids[i], &info, WEXITED | WNOHANG | WNOWAIT) ||
+			    info.si_pid != pids[i])
+				continue;
+			bad[i] = true;
+			n_bad++;
+		}
+	} while (ready < o->n_tenants && !n_bad);
+	for (unsigned int i = 0; i < o->n_tenants; i++) {
+		if (bad[i] || !atomic_load(&sh->results[i].error))
+			continue;
+		bad[i] = true;
+		n_bad++;
+	}
+	return n_bad ? -EIO : 0;
 }
 
 static int one_run(const struct options *o, struct run *run)
 {
+	bool bad[MAX_TENANTS] = { false };
 	size_t bytes = sizeof(struct shared) + o->n_tenants * sizeof(struct result);
 	struct shared *sh = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 				 -1, 0);
 	pid_t pids[MAX_TENANTS];
-	int status, bad = 0;
+	int status, ret;
 	uint64_t t;
 
 	if (sh == MAP_FAILED)
@@ -129,8 +179,15 @@ static int one_run(const struct options *o, struct run *run)
 			return -EAGAIN;
 		}
 	}
-	while (atomic_load(&sh->gate.ready) < o->n_tenants)
-		nap(0.001);
+	ret = wait_ready(o, sh, pids, bad);
+	if (ret) {
+		tell_errors(o, sh, bad);
+		for (unsigned int i = 0; i < o->n_tenants; i++)
+			kill(pids[i], SIGKILL);
+		for (unsigned int i = 0; i < o->n_tenants; i++)
+			waitpid(pids[i], NULL, 0);
+		goto out;
+	}
 	t = now_ns() + 10000000;
 	atomic_store(&sh->gate.measure_ns, t + (uint64_t)(o->warmup * 1e9));
 	atomic_store(&sh->gate.stop_ns, t + (uint64_t)((o->warmup + o->seconds) * 1e9));
@@ -138,18 +195,20 @@ static int one_run(const struct options *o, struct run *run)
 	progress(o, sh, run->policy);
 	for (unsigned int i = 0; i < o->n_tenants; i++) {
 		waitpid(pids[i], &status, 0);
-		if (!status)
-			continue;
-		bad++;
-		fprintf(stderr, "braid-bench: tenant %u: %s\n", i,
-			sh->results[i].why[0] ? sh->results[i].why : "died");
+		bad[i] = status;
+		if (status)
+			ret = -EIO;
 	}
+	tell_errors(o, sh, bad);
 	run->seconds = o->seconds;
 	run->results = malloc(o->n_tenants * sizeof(struct result));
 	if (run->results)
 		memcpy(run->results, sh->results, o->n_tenants * sizeof(struct result));
+	else
+		ret = -ENOMEM;
+out:
 	munmap(sh, bytes);
-	return bad || !run->results ? -EIO : 0;
+	return ret;
 }
 
 int main(int argc, char **argv)
