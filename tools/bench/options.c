@@ -81,52 +81,120 @@ static int parse_policies(struct options *o, char *s)
 	return o->n_policies ? 0 : -EINVAL;
 }
 
-/* A workload file: a section a kind of tenant. */
-static int workload_line(void *user, const char *section, const char *name, const char *value)
+/* What reading a workload file remembers from line to line. */
+struct workload {
+	struct options *o;
+	struct load *l;			/* of the section that is open */
+	FILE *f;
+	int line;
+	const char *why;		/* of the line that was refused */
+};
+
+/* [MODEL] or [MODEL:LABEL]: a load of its own, one tenant unless told. */
+static const char *section_open(struct workload *w, const char *section, size_t len)
 {
-	struct options *o = user;
-	struct load *l = o->n_loads ? &o->loads[o->n_loads - 1] : NULL;
+	struct load fresh = { .outstanding = 1, .tenants = 1, .priority = BRAID_PRIORITY_NORMAL };
+	size_t model = strcspn(section, ":]");
+
+	if (!model || model >= BRAID_NAME_MAX || len >= 2 * BRAID_NAME_MAX)
+		return "a section is [MODEL] or [MODEL:LABEL]";
+	memcpy(fresh.model, section, model);
+	if (add_load(w->o, &fresh))
+		return "too many sections or tenants";
+	w->l = &w->o->loads[w->o->n_loads - 1];
+	return NULL;
+}
+
+static const char *workload_key(struct workload *w, const char *name, const char *value)
+{
+	struct options *o = w->o;
+	struct load *l = w->l;
 	double v;
 
-	if (!l || strcmp(l->model, section)) {
-		struct load fresh = { .outstanding = 1, .priority = BRAID_PRIORITY_NORMAL };
-
-		if (strlen(section) >= BRAID_NAME_MAX)
-			return 0;
-		strcpy(fresh.model, section);
-		if (add_load(o, &fresh))
-			return 0;
-		l = &o->loads[o->n_loads - 1];
+	if (!l)
+		return "a key before the first [MODEL]";
+	if (!strcmp(name, "priority")) {
+		if (strlen(value) != 1 || *value < '0' || *value > '3')
+			return "priority is 0 to 3";
+		l->priority = *value - '0';
+		return NULL;
 	}
-	if (positive(value, &v) && strcmp(name, "priority"))
-		return 0;
-	if (!strcmp(name, "tenants") && o->n_tenants - l->tenants + v <= MAX_TENANTS) {
-		o->n_tenants += (unsigned int)v - l->tenants;
-		l->tenants = v;
-	} else if (!strcmp(name, "outstanding") && v <= 64) {
-		l->outstanding = v;
-	} else if (!strcmp(name, "rate")) {
+	if (strcmp(name, "tenants") && strcmp(name, "outstanding") && strcmp(name, "rate"))
+		return "no such key; there are tenants, outstanding, rate and priority";
+	if (positive(value, &v))
+		return "not a number above 0";
+	if (!strcmp(name, "rate")) {
 		l->rate = v;
 		o->mode = MODE_OPEN;
-	} else if (!strcmp(name, "priority") && strlen(value) == 1 && *value >= '0' &&
-		   *value <= '3') {
-		l->priority = *value - '0';
+	} else if (v != (unsigned int)v) {
+		return "not a whole number";
+	} else if (!strcmp(name, "outstanding")) {
+		if (v > 64)
+			return "outstanding is at most 64";
+		l->outstanding = v;
 	} else {
-		return 0;
+		if (o->n_tenants - l->tenants + v > MAX_TENANTS)
+			return "too many tenants";
+		o->n_tenants += (unsigned int)v - l->tenants;
+		l->tenants = v;
 	}
-	return 1;
+	return NULL;
+}
+
+static int workload_line(void *user, const char *section, const char *name, const char *value)
+{
+	struct workload *w = user;
+
+	if (!w->why)
+		w->why = workload_key(w, name, value);
+	return !w->why;
+}
+
+/*
+ * inih takes an indented line for more of the one before it, and does not tell
+ * of a section until it has a key: neither is what is meant here.
+ */
+static char *workload_next(char *buf, int size, void *stream)
+{
+	struct workload *w = stream;
+	const char *end;
+	size_t blanks;
+
+	if (w->why || !fgets(buf, size, w->f))
+		return NULL;
+	w->line++;
+	if (!strchr(buf, '\n') && !feof(w->f)) {
+		w->why = "the line is too long";
+		return NULL;
+	}
+	blanks = strspn(buf, " \t");
+	memmove(buf, buf + blanks, strlen(buf + blanks) + 1);
+	end = strchr(buf, ']');
+	if (*buf == '[' && end)
+		w->why = section_open(w, buf + 1, end - buf - 1);
+	return w->why ? NULL : buf;
 }
 
 int workload_read(struct options *o, const char *path)
 {
-	int ret = ini_parse(path, workload_line, o);
+	struct workload w = { .o = o, .f = fopen(path, "re") };
+	int ret;
 
-	if (ret < 0)
+	if (!w.f) {
+		fprintf(stderr, "braid-bench: %s: %s\n", path, strerror(errno));
+		return -EINVAL;
+	}
+	ret = ini_parse_stream(workload_next, &w, workload_line, &w);
+	if (w.why)
+		fprintf(stderr, "braid-bench: %s:%d: %s\n", path, w.line, w.why);
+	else if (ferror(w.f))
 		fprintf(stderr, "braid-bench: %s: can't be read\n", path);
 	else if (ret)
-		fprintf(stderr, "braid-bench: %s:%d: not [MODEL], tenants, outstanding, rate or "
-			"priority, or out of range\n", path, ret);
-	return ret ? -EINVAL : 0;
+		fprintf(stderr, "braid-bench: %s:%d: neither [MODEL] nor KEY = VALUE\n", path,
+			ret);
+	ret = w.why || ferror(w.f) || ret ? -EINVAL : 0;
+	fclose(w.f);
+	return ret;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -199,9 +267,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	options, parse, NULL,
 	"Load a Braid queue with many tenants and measure.\v"
-	"A workload file has a section a kind of tenant:\n\n"
-	"  [resnet50]\n  tenants = 4\n  outstanding = 1   ; closed loop\n"
-	"  rate = 20         ; open loop, a tenant\n  priority = 1\n",
+	"A workload file has a section for each load, named as its model, with a label where "
+	"one model has several. Closed loop, each tenant keeps so many outstanding:\n\n"
+	"  [resnet50]\n"
+	"  tenants = 4        ; 1 unless told\n"
+	"  outstanding = 2    ; 1 unless told\n\n"
+	"  [resnet50:urgent]\n"
+	"  priority = 3       ; 0 to 3, 1 unless told\n\n"
+	"Open loop, requests a second of each tenant; every section needs its rate, or --open "
+	"divides one over all tenants:\n\n"
+	"  [resnet50]\n"
+	"  tenants = 4\n"
+	"  rate = 20\n",
 	NULL, NULL, NULL
 };
 

@@ -1,0 +1,94 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# braid-bench from outside: its JSON adds up, a workload file is taken as it
+# is written, and what can't be measured ends at once. How fast anything is
+# does not matter here.
+
+cd "$(dirname "$0")/.." || exit 1
+O=${O:-build}
+. tests/tap.sh
+braidd=
+trap 'kill $braidd 2>/dev/null; wait; rm -rf "$tmp"' EXIT
+
+bench() {
+	"$O/braid-bench" -q -s "$tmp/q" --control "$tmp/c" "$@"
+}
+
+# measures PERL ARGUMENTS...: succeeds, and PERL holds for its JSON in $r, the
+# first run of which is $run.
+measures() {
+	holds=$1
+	shift
+	bench --warmup 0.1 -t 0.5 -j - "$@" >"$tmp/out" 2>"$tmp/err" &&
+		perl -MJSON::PP -0777 -ne "\$r = decode_json(\$_); \$run = \$r->{runs}[0];
+			exit(!($holds))" "$tmp/out"
+}
+
+# refuses STATUS WORDS ARGUMENTS...: ends with that status and these words,
+# however long the run should have been.
+refuses() {
+	want=$1 words=$2
+	shift 2
+	timeout 50 "$O/braid-bench" -q -s "$tmp/q" --control "$tmp/c" -t 3600 "$@" \
+		>"$tmp/out" 2>"$tmp/err"
+	[ $? -eq "$want" ] && [ ! -s "$tmp/out" ] && grep -q -e "$words" "$tmp/err"
+}
+
+# load TEXT: a workload file of it.
+load() {
+	printf '%b' "$1" >"$tmp/load"
+}
+
+mkdir "$tmp/models"
+"$O/braid-zoo" tiny_mlp -o "$tmp/models/tiny_mlp.onnx" || exit 1
+printf '[braidd]\nsocket = %s\ncontrol = %s\ngroup =\nmodel_dir = %s\n' \
+	"$tmp/q" "$tmp/c" "$tmp/models" >"$tmp/conf"
+check "without a braidd: words, at once" refuses 1 'q: ' -l tiny_mlp:2
+"$O/braidd" --config "$tmp/conf" 2>"$tmp/log" &
+braidd=$!
+for _ in $(seq 1000); do
+	"$O/braidctl" --socket "$tmp/c" models 2>/dev/null | grep -q tiny_mlp && break
+	sleep 0.01
+done
+
+# shellcheck disable=SC2016
+{
+	check "no deadline, no goodput" measures '$run->{done} > 0 && !$run->{failed} &&
+		!exists $run->{goodput_per_second} && @{$run->{tenants}} == 2' -l tiny_mlp:2
+	check "with a deadline that all meet, goodput is throughput" measures \
+		'$run->{goodput_per_second} == $run->{requests_per_second} && !$run->{late}' \
+		-l tiny_mlp:2 --deadline-ms 100000
+	check "with one that none meets, it is nothing" measures \
+		'$run->{goodput_per_second} == 0 && $run->{late} == $run->{in_time}' \
+		-l tiny_mlp:2:4 --deadline-ms 0.000001
+	load '[tiny_mlp]\n\t; indented\n  tenants = 3\n  outstanding = 2\n[tiny_mlp]\n[tiny_mlp:b]\npriority = 3\n'
+	check "a section is a load of its own, one tenant unless told" measures \
+		'@{$run->{tenants}} == 6 && $r->{mode} eq "closed"' -l tiny_mlp:1 -w "$tmp/load"
+	load '[tiny_mlp]\ntenants = 2\nrate = 20\n'
+	check "rates make an open loop" measures \
+		'@{$run->{tenants}} == 2 && $r->{mode} eq "open" && $run->{done} > 0' -w "$tmp/load"
+}
+
+# The examples of --help, as a reader would copy them.
+for loop in closed open; do
+	"$O/braid-bench" --help | awk -v want=$loop '/closed loop, each|Closed loop, each/ { l = "closed" }
+		/^ *Open loop, requests/ { l = "open" }
+		l == want && /^  / { print }' | sed 's/resnet50/tiny_mlp/' >"$tmp/load"
+	check "the $loop loop of --help" measures "\$r->{mode} eq \"$loop\"" -w "$tmp/load"
+done
+
+check "no such model: words, at once" refuses 1 'nobody' -l tiny_mlp:1 -l nobody:2
+load '[tiny_mlp]\n[none]\ncolour = 3\n'
+check "no such key" refuses 2 'load:3: no such key' -w "$tmp/load"
+load 'tenants = 3\n'
+check "a key before any section" refuses 2 'load:1: a key before' -w "$tmp/load"
+load '[tiny_mlp]\ntenants = 1.5\n'
+check "half a tenant" refuses 2 'load:2: not a whole number' -w "$tmp/load"
+load '[tiny_mlp]\ntenants\n'
+check "no value" refuses 2 'load:2: neither' -w "$tmp/load"
+load "[tiny_mlp]\ntenants = 1$(printf '%300s' ';')\n"
+check "a long line" refuses 2 'load:2: the line is too long' -w "$tmp/load"
+check "no such file" refuses 2 'none: No such file' -w "$tmp/none"
+
+echo "1..$n"
