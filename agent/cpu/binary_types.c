@@ -14,23 +14,6 @@
 #include "agent/cpu/binary.h"
 #include "agent/cpu/convert.h"
 
-static bool is_int(enum braid_type t)
-{
-	switch (t) {
-	case BRAID_TYPE_I8:
-	case BRAID_TYPE_U8:
-	case BRAID_TYPE_I16:
-	case BRAID_TYPE_U16:
-	case BRAID_TYPE_I32:
-	case BRAID_TYPE_U32:
-	case BRAID_TYPE_I64:
-	case BRAID_TYPE_U64:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool is_float(enum braid_type t)
 {
 	return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F64;
@@ -39,7 +22,7 @@ static bool is_float(enum braid_type t)
 bool binary_supported(enum prog_binary fn, enum braid_type a, enum braid_type b)
 {
 	if (fn == PROG_BIN_POW)
-		return (is_int(a) || is_float(a)) && (is_int(b) || is_float(b));
+		return (prog_type_is_int(a) || is_float(a)) && (prog_type_is_int(b) || is_float(b));
 	if (a != b)
 		return false;
 	switch (fn) {
@@ -48,15 +31,15 @@ bool binary_supported(enum prog_binary fn, enum braid_type a, enum braid_type b)
 	case PROG_BIN_XOR:
 		return a == BRAID_TYPE_BOOL;
 	case PROG_BIN_EQUAL:
-		return a == BRAID_TYPE_BOOL || is_int(a) || is_float(a);
+		return a == BRAID_TYPE_BOOL || prog_type_is_int(a) || is_float(a);
 	case PROG_BIN_SHIFT_LEFT:
 	case PROG_BIN_SHIFT_RIGHT:
 	case PROG_BIN_BIT_AND:
 	case PROG_BIN_BIT_OR:
 	case PROG_BIN_BIT_XOR:
-		return is_int(a);
+		return prog_type_is_int(a);
 	default:
-		return fn < PROG_BINS && (is_int(a) || is_float(a));
+		return fn < PROG_BINS && (prog_type_is_int(a) || is_float(a));
 	}
 }
 
@@ -302,7 +285,7 @@ static uint64_t int_pow(uint64_t base, uint64_t exp, bool negative)
 static void pow_one(enum braid_type ta, enum braid_type tb, void *out,
 		    const void *a, const void *b)
 {
-	if (is_int(ta) && is_int(tb)) {
+	if (prog_type_is_int(ta) && prog_type_is_int(tb)) {
 		uint64_t x, y, v;
 		bool negative;
 

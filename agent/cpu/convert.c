@@ -11,6 +11,7 @@
 #include "agent/cpu/clones.h"
 #include "agent/cpu/convert.h"
 #include "agent/cpu/unaligned.h"
+#include "agent/program/program.h"
 
 #define CHUNK	256
 
@@ -317,31 +318,10 @@ static bool to_f32_has(enum braid_type from)
 	       from == BRAID_TYPE_I32 || from == BRAID_TYPE_I64;
 }
 
-static size_t size_of(enum braid_type t)
-{
-	switch (t) {
-	case BRAID_TYPE_BOOL:
-	case BRAID_TYPE_I8:
-	case BRAID_TYPE_U8:
-		return 1;
-	case BRAID_TYPE_I16:
-	case BRAID_TYPE_U16:
-	case BRAID_TYPE_F16:
-	case BRAID_TYPE_BF16:
-		return 2;
-	case BRAID_TYPE_I32:
-	case BRAID_TYPE_U32:
-	case BRAID_TYPE_F32:
-		return 4;
-	default:
-		return 8;
-	}
-}
-
 void cpu_convert(enum braid_type to, void *out, enum braid_type from, const void *in, size_t n)
 {
 	enum class class = class_of(from);
-	size_t in_size = size_of(from), out_size = size_of(to);
+	size_t in_size = prog_type_size(from), out_size = prog_type_size(to);
 	union {
 		int64_t i[CHUNK];
 		uint64_t u[CHUNK];

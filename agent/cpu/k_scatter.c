@@ -24,21 +24,7 @@ static bool reads_back(const struct cpu_op *co)
 
 static bool reducible(enum braid_type t)
 {
-	switch (t) {
-	case BRAID_TYPE_F32:
-	case BRAID_TYPE_F64:
-	case BRAID_TYPE_I8:
-	case BRAID_TYPE_U8:
-	case BRAID_TYPE_I16:
-	case BRAID_TYPE_U16:
-	case BRAID_TYPE_I32:
-	case BRAID_TYPE_U32:
-	case BRAID_TYPE_I64:
-	case BRAID_TYPE_U64:
-		return true;
-	default:
-		return false;
-	}
+	return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F64 || prog_type_is_int(t);
 }
 
 static int scatter_check(const struct program *p, const struct prog_op *op, char *why, size_t len)

@@ -13,41 +13,22 @@
 
 #define POLY_GRAIN	(WALK_GRAIN / 2)
 
-static bool is_signed(enum braid_type t)
-{
-	return t == BRAID_TYPE_I8 || t == BRAID_TYPE_I16 || t == BRAID_TYPE_I32 ||
-	       t == BRAID_TYPE_I64;
-}
-
-static bool is_unsigned(enum braid_type t)
-{
-	return t == BRAID_TYPE_U8 || t == BRAID_TYPE_U16 || t == BRAID_TYPE_U32 ||
-	       t == BRAID_TYPE_U64;
-}
-
-static bool is_float(enum braid_type t)
-{
-	return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F16 || t == BRAID_TYPE_BF16 ||
-	       t == BRAID_TYPE_F64;
-}
-
 static bool supported(enum prog_fn fn, enum braid_type t)
 {
 	switch (fn) {
 	case PROG_FN_NOT:
 		return t == BRAID_TYPE_BOOL;
 	case PROG_FN_BITWISE_NOT:
-		return is_signed(t) || is_unsigned(t);
+		return prog_type_is_int(t);
 	case PROG_FN_ISNAN:
 	case PROG_FN_ISINF:
-		return is_float(t);
+		return prog_type_is_float(t);
 	case PROG_FN_ABS:
 	case PROG_FN_SIGN:
 	case PROG_FN_RELU:
-		return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F64 || is_signed(t) ||
-		       is_unsigned(t);
+		return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F64 || prog_type_is_int(t);
 	case PROG_FN_NEG:
-		return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F64 || is_signed(t);
+		return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F64 || prog_type_is_signed(t);
 	default:
 		return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F64;
 	}

@@ -76,7 +76,7 @@ const int64_t *emit_ints(struct emit *e, uint32_t i, const char *what, uint32_t 
 		emit_fail(e, -EOPNOTSUPP, "input '%s' must be known when the model is loaded", what);
 		return NULL;
 	}
-	if (build_is_float(x->type) || x->type == BRAID_TYPE_BOOL || x->rank > 1) {
+	if (prog_type_is_float(x->type) || x->type == BRAID_TYPE_BOOL || x->rank > 1) {
 		emit_fail(e, -EINVAL, "input '%s' is not a list of integers", what);
 		return NULL;
 	}

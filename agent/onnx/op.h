@@ -40,9 +40,6 @@ uint32_t op_f32(struct emit *e, float v);
 /** op_bin() - build_binary() */
 uint32_t op_bin(struct emit *e, enum prog_binary fn, uint32_t x, uint32_t y);
 
-/** op_is_int() - is it an integer type (bool is none)? */
-bool op_is_int(enum braid_type t);
-
 #define OP_MAX_EXTENT	(1 << 24)	/* of a kernel, stride, dilation, pad or image */
 
 enum op_auto_pad { OP_PAD_NOTSET, OP_PAD_SAME_UPPER, OP_PAD_SAME_LOWER, OP_PAD_VALID };

@@ -129,7 +129,7 @@ static void emit_range(struct emit *e)
 	if (emit_failed(e))
 		return;
 	if (emit_x(e, 1)->type != type || emit_x(e, 2)->type != type ||
-	    (type != BRAID_TYPE_F32 && type != BRAID_TYPE_F64 && !op_is_int(type))) {
+	    (type != BRAID_TYPE_F32 && type != BRAID_TYPE_F64 && !prog_type_is_int(type))) {
 		emit_fail(e, -EOPNOTSUPP, "of type %s", prog_type_name((int)type));
 		return;
 	}
@@ -148,7 +148,7 @@ static void emit_range(struct emit *e)
 		double v = from + (double)i * by;
 		int64_t whole = type == BRAID_TYPE_I64 ?
 				(int64_t)((uint64_t)first + (uint64_t)i * (uint64_t)step) :
-				op_is_int(type) ? (int64_t)v : 0;
+				prog_type_is_int(type) ? (int64_t)v : 0;
 
 		if (type == BRAID_TYPE_F32)
 			((float *)data)[i] = (float)v;

@@ -86,7 +86,7 @@ static void emit_relu(struct emit *e)
 {
 	enum braid_type t = emit_x(e, 0)->type;
 
-	if (op_is_int(t))
+	if (prog_type_is_int(t))
 		emit_out(e, 0, op_bin(e, PROG_BIN_MAX, emit_in(e, 0),
 				      build_scalar(e->b, t, 0.0)));
 	else
@@ -232,7 +232,7 @@ static void emit_mod(struct emit *e)
 {
 	bool fmod = emit_attr_int(e, "fmod", 0) != 0;
 
-	if (!fmod && !op_is_int(emit_x(e, 0)->type))
+	if (!fmod && !prog_type_is_int(emit_x(e, 0)->type))
 		emit_fail(e, -EINVAL, "fmod=0 is for integers only");
 	if (same_type(e, 0, 1))
 		emit_out(e, 0, op_bin(e, fmod ? PROG_BIN_FMOD : PROG_BIN_MOD,
@@ -264,10 +264,10 @@ static void emit_pow(struct emit *e)
 		emit_out(e, 0, op_bin(e, PROG_BIN_POW, x, y));
 		return;
 	}
-	if (op_is_int(ta) && op_is_int(tb))
+	if (prog_type_is_int(ta) && prog_type_is_int(tb))
 		meet = BRAID_TYPE_I64;
 	else
-		meet = op_is_int(ta) ? tb : ta;
+		meet = prog_type_is_int(ta) ? tb : ta;
 	x = op_bin(e, PROG_BIN_POW, build_cast(e->b, x, meet), build_cast(e->b, y, meet));
 	emit_out(e, 0, build_cast(e->b, x, ta));
 }

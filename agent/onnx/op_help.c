@@ -46,23 +46,6 @@ uint32_t op_bin(struct emit *e, enum prog_binary fn, uint32_t x, uint32_t y)
 	return build_binary(e->b, fn, x, y);
 }
 
-bool op_is_int(enum braid_type t)
-{
-	switch (t) {
-	case BRAID_TYPE_U8:
-	case BRAID_TYPE_I8:
-	case BRAID_TYPE_U16:
-	case BRAID_TYPE_I16:
-	case BRAID_TYPE_I32:
-	case BRAID_TYPE_I64:
-	case BRAID_TYPE_U32:
-	case BRAID_TYPE_U64:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* One list attribute of a window; @n entries or none. */
 static bool window_list(struct emit *e, const char *name, uint32_t n, int64_t least,
 			int64_t def, int64_t *v)

@@ -163,7 +163,6 @@ bool build_splat(const struct build *b, uint32_t t, double *v);
 double build_elem(const struct build *b, uint32_t t, int64_t i);
 
 bool build_same_shape(const struct build *b, uint32_t s, uint32_t t);
-bool build_is_float(enum braid_type type);
 
 /* ---- operations, the plain way ---- */
 

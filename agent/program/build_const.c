@@ -218,9 +218,3 @@ bool build_splat(const struct build *b, uint32_t t, double *v)
 	*v = get(x->type, x->data, 0);
 	return true;
 }
-
-bool build_is_float(enum braid_type type)
-{
-	return type == BRAID_TYPE_F32 || type == BRAID_TYPE_F64 || type == BRAID_TYPE_F16 ||
-	       type == BRAID_TYPE_BF16;
-}

@@ -30,6 +30,24 @@ size_t prog_type_size(enum braid_type t)
 	return 0;
 }
 
+bool prog_type_is_signed(enum braid_type t)
+{
+	return t == BRAID_TYPE_I8 || t == BRAID_TYPE_I16 || t == BRAID_TYPE_I32 ||
+	       t == BRAID_TYPE_I64;
+}
+
+bool prog_type_is_int(enum braid_type t)
+{
+	return prog_type_is_signed(t) || t == BRAID_TYPE_U8 || t == BRAID_TYPE_U16 ||
+	       t == BRAID_TYPE_U32 || t == BRAID_TYPE_U64;
+}
+
+bool prog_type_is_float(enum braid_type t)
+{
+	return t == BRAID_TYPE_F32 || t == BRAID_TYPE_F64 || t == BRAID_TYPE_F16 ||
+	       t == BRAID_TYPE_BF16;
+}
+
 /* Those without a size too: they stand in files, and are refused by name. */
 static const char *const type_names[] = {
 	[BRAID_TYPE_F32] = "float", [BRAID_TYPE_U8] = "uint8", [BRAID_TYPE_I8] = "int8",

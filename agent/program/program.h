@@ -437,6 +437,15 @@ void program_free(struct program *p);
 /** prog_type_size() - bytes of one element, 0 for a type we do not know */
 size_t prog_type_size(enum braid_type t);
 
+/** prog_type_is_int() - an integer, with a sign or without; bool is none */
+bool prog_type_is_int(enum braid_type t);
+
+/** prog_type_is_signed() - an integer with a sign */
+bool prog_type_is_signed(enum braid_type t);
+
+/** prog_type_is_float() - a float of any width */
+bool prog_type_is_float(enum braid_type t);
+
 /** prog_type_name() - as ONNX's files name it, for messages; any number will do */
 const char *prog_type_name(int type);
 

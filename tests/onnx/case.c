@@ -385,7 +385,7 @@ static bool compare(struct run *run, struct build *b, const struct program *p, u
 			name, t->type, dims[1], x->type, dims[0]);
 		return false;
 	}
-	if (run->rule != CASE_BY_ELEMENT && build_is_float(t->type)) {
+	if (run->rule != CASE_BY_ELEMENT && prog_type_is_float(t->type)) {
 		double d = distance(b, have, want);
 
 		if (!(d <= CASE_L2))
@@ -394,7 +394,7 @@ static bool compare(struct run *run, struct build *b, const struct program *p, u
 	}
 	for (int64_t k = 0; k < x->elems; k++) {
 		double g = build_elem(b, have, k), w = build_elem(b, want, k);
-		bool exact = !build_is_float(t->type);
+		bool exact = !prog_type_is_float(t->type);
 
 		if (exact ? memcmp((const char *)got + k * prog_type_size(t->type),
 				   (const char *)x->data + k * prog_type_size(t->type),
