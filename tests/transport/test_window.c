@@ -55,13 +55,14 @@ static unsigned int reap(struct backend *b, struct backend_group **done, unsigne
 static const struct backend_ops ops = { .name = "test", .launch = launch, .reap = reap };
 
 /* Results of the COMMITs that came, in order. */
-static unsigned int committed(int sock, struct braid_result *to)
+static unsigned int committed(struct link *l, int sock, struct braid_result *to)
 {
 	static uint8_t msg[WIRE_MAX_BYTES];
 	struct wire_call call;
 	unsigned int n = 0;
 	ssize_t bytes;
 
+	link_flush(l);
 	while ((bytes = recv(sock, msg, sizeof(msg), MSG_DONTWAIT)) > 0) {
 		if (wire_parse_command(msg, bytes, true, &call) ||
 		    call.cmd->nr != BRAID_NR_COMMIT)
@@ -111,7 +112,7 @@ int main(void)
 						 .tenant = 1, .id = i + 1 };
 	window_take(&r, &in);
 	is_int(be.n, 2, "the backend takes two launches");
-	is_int(committed(sv[1], got), 0, "what it has no room for is not answered");
+	is_int(committed(r.link, sv[1], got), 0, "what it has no room for is not answered");
 	ok(r.waiting && r.n_free == RUNNER_WINDOWS + RUNNER_RESERVE - 1, "the window waits");
 	n = be.asked;
 	windows_launch(&r);
@@ -119,9 +120,9 @@ int main(void)
 
 	n = 0;
 	while (r.busy && rounds++ < 20) {
-		windows_reap(&r.backend_watch, 0);
+		windows_reap(&r);
 		windows_launch(&r);
-		n += committed(sv[1], got + n);
+		n += committed(r.link, sv[1], got + n);
 	}
 	is_int(n, JOBS, "in the end each job is answered once");
 	for (unsigned int i = 0, last = 0; i < n; i++) {
@@ -143,8 +144,8 @@ int main(void)
 	in.jobs[2].model = 1;
 	window_take(&r, &in);
 	while (r.busy && rounds++ < 40)
-		windows_reap(&r.backend_watch, 0);
-	n = committed(sv[1], got);
+		windows_reap(&r);
+	n = committed(r.link, sv[1], got);
 	ok(n == 3 && got[0].status == -ENOENT && got[1].status == -ENOENT && !got[2].status,
 	   "what can't be placed is answered, the rest is run");
 
