@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/ini_lines.h"
+#include "agent/supervisor/supervisor.h"
 
 struct reader {
 	struct config *c;
@@ -99,10 +100,18 @@ static int set_kill(struct config *c, const char *value, bool hang)
 	return end == colon + 1 || *end ? -EINVAL : 0;
 }
 
-static int set_knob(struct config *c, const char *name, const char *value)
+static int set_path(char *to, size_t size, const char *value)
+{
+	return *value ? set_string(to, size, value) : -EINVAL;
+}
+
+/* 3: @why has the words. */
+static int set_knob(struct config *c, const char *name, const char *value, char *why, size_t len)
 {
 	struct config_knob *k = &c->knobs[c->n_knobs];
 
+	if (knob_check(name, value, why, len))
+		return 3;
 	if (c->n_knobs == CONFIG_KNOBS || strlen(name) >= sizeof(k->name) ||
 	    strlen(value) >= sizeof(k->value))
 		return -EINVAL;
@@ -118,13 +127,13 @@ static int set_braidd(struct config *c, const char *name, const char *value)
 	uint64_t v;
 
 	if (!strcmp(name, "socket"))
-		return set_string(c->socket, sizeof(c->socket), value);
+		return set_path(c->socket, sizeof(c->socket), value);
 	if (!strcmp(name, "control"))
-		return set_string(c->control, sizeof(c->control), value);
+		return set_path(c->control, sizeof(c->control), value);
 	if (!strcmp(name, "group"))
 		return set_string(c->group, sizeof(c->group), value);
 	if (!strcmp(name, "model_dir"))
-		return set_string(c->model_dir, sizeof(c->model_dir), value);
+		return set_path(c->model_dir, sizeof(c->model_dir), value);
 	if (!strcmp(name, "log_level"))
 		return set_level(&c->log_level, value);
 	if (!strcmp(name, "drain_ms"))
@@ -147,7 +156,7 @@ static int set_braidd(struct config *c, const char *name, const char *value)
 static int set_runner(struct config *c, const char *name, const char *value)
 {
 	if (!strcmp(name, "backend"))
-		return set_string(c->backend, sizeof(c->backend), value);
+		return strcmp(value, "cpu") ? -EINVAL : 0;	/* the only one so far */
 	if (!strcmp(name, "threads"))
 		return set_uint(&c->threads, value, 0, 1024);
 	if (!strcmp(name, "lanes"))
@@ -173,6 +182,7 @@ static int set_debug(struct config *c, const char *name, const char *value)
 static int handle(void *user, const char *section, const char *name, const char *value, int line)
 {
 	struct reader *r = user;
+	char words[160];
 	int ret;
 
 	if (r->failed)
@@ -184,7 +194,7 @@ static int handle(void *user, const char *section, const char *name, const char 
 	else if (!strcmp(section, "runner"))
 		ret = set_runner(r->c, name, value);
 	else if (!strcmp(section, "queue"))
-		ret = set_knob(r->c, name, value);
+		ret = set_knob(r->c, name, value, words, sizeof(words));
 	else if (!strcmp(section, "debug"))
 		ret = set_debug(r->c, name, value);
 	else
@@ -192,7 +202,9 @@ static int handle(void *user, const char *section, const char *name, const char 
 	if (!ret)
 		return 1;
 	r->failed = true;
-	if (ret == 2)
+	if (ret == 3)
+		snprintf(r->why, r->len, "%s:%d: %s", r->path, line, words);
+	else if (ret == 2)
 		snprintf(r->why, r->len, "%s:%d: unknown section [%s]", r->path, line, section);
 	else if (ret == 1)
 		snprintf(r->why, r->len, "%s:%d: unknown key '%s' in [%s]", r->path, line, name,

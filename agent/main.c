@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 	}
 	if (ret) {
 		fprintf(stderr, "braidd: %s\n", why);
-		return 2;
+		return a.runner ? RUNNER_CANT_START : 2;
 	}
 	if (a.check)
 		return check(&cfg);

@@ -18,6 +18,7 @@
 
 #include "agent/log.h"
 #include "agent/runner/load.h"
+#include "agent/supervisor/supervisor.h"
 
 #define QUEUE_FD	3
 #define CONTROL_FD	4
@@ -271,7 +272,7 @@ int runner_main(const struct config *cfg)
 	if (ret) {
 		log_line(LOG_ERR, "runner can't start", "error=\"%s\"",
 			 *why ? why : strerror(-ret));
-		_exit(1);	/* whatever was set up ends with the process */
+		_exit(RUNNER_CANT_START);	/* whatever was set up ends with it */
 	}
 	after(r);
 	if (!r->failed)

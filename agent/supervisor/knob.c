@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/supervisor.h"
 
 #define MAX_WORDS	8
 
@@ -64,8 +65,26 @@ static int knob_value(const struct knob *k, const char *value, uint32_t *out)
 	return 0;
 }
 
-int knob_set(struct server *s, const char *name, const char *value, char *why, size_t len)
+/* What may be said instead. */
+static void choices(const struct bq *q, enum bq_knob knob, char *buf, size_t len)
 {
+	size_t n = 0;
+
+	buf[0] = 0;
+	for (unsigned int i = 0; i < MAX_WORDS && knobs[knob].words[i]; i++) {
+		if (knob == BQ_FUSION_POLICY && !(q->fusion_mask & 1u << i))
+			continue;
+		n += snprintf(buf + n, n < len ? len - n : 0, "%s%s", n ? ", " : "",
+			      knobs[knob].words[i]);
+		if (n >= len)
+			return;
+	}
+}
+
+static int set(struct bq *q, const char *name, const char *value, const char *backend, char *why,
+	       size_t len)
+{
+	char words[96];
 	uint32_t v = 0;
 	int ret;
 
@@ -73,15 +92,48 @@ int knob_set(struct server *s, const char *name, const char *value, char *why, s
 		if (strcmp(knobs[i].name, name))
 			continue;
 		ret = knob_value(&knobs[i], value, &v);
+		if (ret == -EOPNOTSUPP) {
+			choices(q, i, words, sizeof(words));
+			snprintf(why, len, "%s: '%s' is none of %s", name, value, words);
+			return ret;
+		}
 		if (!ret)
-			ret = bq_knob_set(&s->q, i, v);
+			ret = bq_knob_set(q, i, v);
 		if (ret == -EOPNOTSUPP)
 			snprintf(why, len, "%s: '%s' is not a value that backend %s has", name,
-				 value, s->cfg.backend);
+				 value, backend);
 		else if (ret)
 			snprintf(why, len, "%s: '%s' is out of range", name, value);
 		return ret;
 	}
 	snprintf(why, len, "no knob '%s'", name);
 	return -ENOENT;
+}
+
+int knob_set(struct server *s, const char *name, const char *value, char *why, size_t len)
+{
+	return set(&s->q, name, value, s->cfg.backend, why, len);
+}
+
+/* What the CPU backend can run. */
+int knobs_init(struct bq *q)
+{
+	bq_init(q);
+	q->fusion_mask = 1u << BRAID_FUSION_NONE | 1u << BRAID_FUSION_MERGE |
+			 1u << BRAID_FUSION_FUSE | 1u << BRAID_FUSION_MERGE_FUSE;
+	return bq_knob_set(q, BQ_FUSION_POLICY, BRAID_FUSION_MERGE_FUSE);
+}
+
+int knob_check(const char *name, const char *value, char *why, size_t len)
+{
+	struct bq *q = malloc(sizeof(*q));
+	int ret;
+
+	if (!q)
+		return -ENOMEM;
+	knobs_init(q);
+	ret = set(q, name, value, "cpu", why, len);
+	bq_exit(q);
+	free(q);
+	return ret;
 }

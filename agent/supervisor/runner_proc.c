@@ -22,6 +22,7 @@
 
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/supervisor.h"
 
 #define FIRST_BACKOFF_MS	20u
 #define LAST_BACKOFF_MS		5000u
@@ -76,6 +77,13 @@ static void died(struct loop_watch *w, uint32_t events)
 		log_line(r->stopping ? LOG_INFO : LOG_WARNING, "runner ended", "status=%d starts=%u",
 			 WEXITSTATUS(status), r->starts);
 	if (r->stopping) {
+		loop_stop(s->loop);
+		return;
+	}
+	/* With this configuration there never will be one; the log has said why. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == RUNNER_CANT_START && !s->q.generation) {
+		log_line(LOG_ERR, "braidd can't start", "error=\"its runner can't\"");
+		r->hopeless = true;
 		loop_stop(s->loop);
 		return;
 	}

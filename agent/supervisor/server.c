@@ -299,13 +299,9 @@ static int set_up_queue(struct server *s, char *why, size_t len)
 {
 	int ret;
 
-	bq_init(&s->q);
-	/* What the CPU backend can run. */
-	s->q.fusion_mask = 1u << BRAID_FUSION_NONE | 1u << BRAID_FUSION_MERGE |
-			   1u << BRAID_FUSION_FUSE | 1u << BRAID_FUSION_MERGE_FUSE;
+	ret = knobs_init(&s->q);
 	s->q.defaults.byte_quota = s->cfg.byte_quota;
 	s->q.defaults.request_quota = s->cfg.request_quota;
-	ret = bq_knob_set(&s->q, BQ_FUSION_POLICY, BRAID_FUSION_MERGE_FUSE);
 	for (unsigned int i = 0; i < s->cfg.n_knobs && !ret; i++)
 		ret = knob_set(s, s->cfg.knobs[i].name, s->cfg.knobs[i].value, why, len);
 	return ret;
@@ -414,6 +410,7 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	ret = loop_run(s->loop, server_settle, s);
 	if (ret)
 		log_line(LOG_ERR, "event loop failed", "error=\"%s\"", strerror(-ret));
+	ret = ret || s->runner.hopeless;
 	tear_down(s);
 	log_line(LOG_INFO, "braidd ended", "%s", "");
 	return ret ? 1 : 0;

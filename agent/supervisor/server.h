@@ -74,6 +74,7 @@ struct runner_proc {
 	uint64_t started_ns;
 	uint64_t committed;		/* of all, when it started */
 	bool stopping;
+	bool hopeless;			/* the first one could not begin */
 	uint64_t kill_at;		/* stopping: when patience ends */
 };
 
@@ -181,6 +182,7 @@ bool owner_may_connect(const struct server *s, const struct bq_owner *o);
 bool owner_may_have_buffer(const struct server *s, const struct bq_owner *o);
 
 /* knob.c: knobs by name */
+int knobs_init(struct bq *q);
 int knob_set(struct server *s, const char *name, const char *value, char *why, size_t len);
 const char *knob_name(enum bq_knob knob);
 const char *knob_words(enum bq_knob knob, uint32_t value, char *buf, size_t len);

@@ -5,7 +5,24 @@
 #ifndef BRAID_AGENT_SUPERVISOR_SUPERVISOR_H
 #define BRAID_AGENT_SUPERVISOR_SUPERVISOR_H
 
+#include <stddef.h>
+
+/* A runner's exit status: it could not begin, and the next one could not either. */
+#define RUNNER_CANT_START	78
+
 struct config;
+
+/**
+ * knob_check() - may the configuration set this knob of the queue to this
+ * @name: knob
+ * @value: as written
+ * @why: words if not
+ * @len: size of @why
+ *
+ * Return: 0, -ENOENT: no such knob, -EOPNOTSUPP: no such policy, -EINVAL: out of
+ * range, -ENOMEM.
+ */
+int knob_check(const char *name, const char *value, char *why, size_t len);
 
 /**
  * supervisor_main() - serve until SIGTERM or SIGINT

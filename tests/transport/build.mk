@@ -9,11 +9,11 @@ sanitize-tests += $(transport-tests)
 # They start programs of this tree, so those have to be there as well.
 define transport_test
 $(1)-src := tests/transport/$(1).c $(addprefix tests/transport/,daemon.c fake.c raw.c storm.c)
-$(1)-libs := braid agent
+$(1)-libs := braid agent core
 $(1)-ldlibs := -linih -ljansson -lm
 $$(O)/tests/$(1): $$(O)/braidd $$(O)/braid-zoo $$(O)/braidctl $$(O)/braid-bench
 endef
 $(foreach t,$(transport-tests),$(eval $(call transport_test,$(t))))
 # It is the runner itself, with another backend.
-test_window-libs += wire core program cpu onnxpb
+test_window-libs += wire program cpu onnxpb
 test_window-ldlibs += -lsystemd -lprotobuf-c -lopenblas

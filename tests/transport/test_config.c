@@ -60,6 +60,15 @@ int main(void)
 	refused("[braidd]\nlog_level = loud\n", ":2:", "'loud' can't be log_level");
 	refused("[braidd]\nnonsense\n", ":2:", "");
 	refused("[debug]\nkill_runner_on = m\n", ":2:", "can't be kill_runner_on");
+	refused("[runner]\nbackend = cuda\n", ":2:", "'cuda' can't be backend");
+	refused("[braidd]\nsocket =\n", ":2:", "'' can't be socket");
+	refused("[braidd]\nmodel_dir =\n", ":2:", "'' can't be model_dir");
+	refused("[queue]\nwindow_policy = fast\n", ":2:", "none of fixed, adaptive");
+	refused("[queue]\nshare_by = pid\n", ":2:", "none of uid, cgroup");
+	refused("[queue]\nfusion_policy = odd\n", ":2:", "none of none, merge, fuse, merge+fuse");
+	refused("[queue]\nfusion_policy = adaptive\n", ":2:", "not a value that backend cpu has");
+	refused("[queue]\n\nwindow_max = 100000\n", ":3:", "out of range");
+	refused("[queue]\ncolour = blue\n", ":2:", "no knob 'colour'");
 	is_int(read_text("[runner]\n  threads = 3\n\tmax_degree = 4\n", &c), 0, "indented keys");
 	ok(c.threads == 3 && c.max_degree == 4, "are keys of their own");
 	refused("[runner]\nthreads = 3\n  many = 4\n", ":3:", "unknown key 'many'");

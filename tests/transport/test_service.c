@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -130,6 +131,26 @@ static void test_no_runner(void)
 	ok(logged("no runner to reload", 1), "SIGHUP meanwhile does no harm");
 	is_int(daemon_status(&d, "agent_up"), 0, "status tells that there is no agent");
 	is_int(daemon_stop(&d), 0, "SIGTERM ends it");
+}
+
+/* One that says it can't begin is not asked again. */
+static void test_hopeless(void)
+{
+	char runner[] = "/tmp/braid-runner-XXXXXX", conf[80];
+	static const char script[] = "#!/bin/sh\nexit 78\n";
+	int fd = mkstemp(runner);
+
+	ok(write(fd, script, sizeof(script) - 1) > 0 && !fchmod(fd, 0700), "a runner");
+	close(fd);
+	snprintf(conf, sizeof(conf), "[debug]\nrunner=%s\n", runner);
+	daemon_prepare(&d, zoo, conf);
+	daemon_spawn(&d);
+	is_int(exit_status(d.pid), 1, "that can't begin ends braidd");
+	is_int(daemon_logged(&d, "runner started"), 1, "the first time");
+	ok(daemon_logged(&d, "braidd can't start"), "with words");
+	d.pid = 0;
+	daemon_stop(&d);
+	unlink(runner);
 }
 
 /* A runner that does not end when it is asked to. */
@@ -282,6 +303,7 @@ int main(int argc, char **argv)
 	test_notify();
 	test_second();
 	test_no_runner();
+	test_hopeless();
 	test_stubborn();
 	test_log();
 	test_memory();
