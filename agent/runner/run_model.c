@@ -267,17 +267,25 @@ static void unload(struct runner *r, struct run_model *m)
 	free(m);
 }
 
+static unsigned int max_degree(const struct runner *r, const struct model_config *c)
+{
+	return c->max_degree && c->max_degree < r->cfg.max_degree ? c->max_degree :
+								    r->cfg.max_degree;
+}
+
 /*
- * What came is there already: touched, not changed; or withdrawn and brought
+ * What came is there already: touched, or with another largest degree, which
+ * only the planner looks at (the backend reserves for [runner]'s); or withdrawn and brought
  * back while it drains, which the queue takes as one and the same, so it has
  * to be one here as well.
  */
 static void serve_again(struct runner *r, struct run_model *m, struct run_model *old,
-			uint64_t file_key)
+			const struct load_job *job)
 {
 	int ret;
 
-	m->file_key = file_key;
+	m->file_key = job->file_key;
+	m->conf.max_degree = max_degree(r, &job->conf);
 	if (!m->deleting)
 		return;
 	ret = publish(r, m);
@@ -308,7 +316,7 @@ static void serve(struct runner *r, struct load_job *job)
 		r->ops->model_unload(r->be, job->bm);
 		program_free(job->prog);
 		if (m)
-			serve_again(r, m, old, job->file_key);
+			serve_again(r, m, old, job);
 		return;
 	}
 	m = calloc(1, sizeof(*m));
@@ -327,8 +335,7 @@ static void serve(struct runner *r, struct load_job *job)
 	m->bm = job->bm;
 	m->number = ++r->last_number;
 	m->est_ns = m->prog->macs / GUESS_MACS_PER_NS + GUESS_FIXED_NS;
-	if (!m->conf.max_degree || m->conf.max_degree > r->cfg.max_degree)
-		m->conf.max_degree = r->cfg.max_degree;
+	m->conf.max_degree = max_degree(r, &m->conf);
 	ret = publish(r, m);
 	m->next = r->models;
 	r->models = m;

@@ -53,6 +53,20 @@ static int served(const char *name)
 	return ret;
 }
 
+/* What the runner makes of max_degree. */
+static int degree(const char *name)
+{
+	json_t *o = daemon_ask(&d, "{\"cmd\":\"runner\"}"), *m;
+	int ret = -1;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "models"), i, m)
+		if (!strcmp(json_string_value(json_object_get(m, "name")), name))
+			ret = json_integer_value(json_object_get(m, "max_degree"));
+	json_decref(o);
+	return ret;
+}
+
 static int n_logged(const char *text)
 {
 	return daemon_logged(&d, text) > 0;
@@ -102,6 +116,10 @@ int main(void)
 	is_int(served("tiny_mlp"), 0, "one that was served before goes on as it was");
 	snprintf(path, sizeof(path), "%s/tiny_mlp.ini", d.models);
 	unlink(path);
+	is_int(degree("twin"), 8, "a model has [runner]'s degree");
+	put_file("twin.ini", "[model]\nfile = tiny_cnn.onnx\nmax_degree = 2\n");
+	kill(d.pid, SIGHUP);
+	ok(eventually(degree, "twin", 2), "until its .ini says something else, reloaded");
 	put_file("secret.onnx", "x");
 	snprintf(path, sizeof(path), "%s/secret.onnx", d.models);
 	chmod(path, 0);
