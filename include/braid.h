@@ -194,7 +194,10 @@ struct braid_job_desc {
  *
  * Return: how many were taken, from the first on (braid_error() says why not
  * all); when it is none: -EAGAIN: too many outstanding, take completions;
- * -EDQUOT, -ENOENT, -EINVAL, -EOVERFLOW as in <linux/braid.h>.
+ * -EMSGSIZE: @n is over BRAID_MAX_BATCH; -EOPNOTSUPP: unknown priority;
+ * -EINVAL: no model, a tensor without a buffer, or as in <linux/braid.h>, like
+ * -EDQUOT, -ENOENT and -EOVERFLOW. What goes wrong later is the completion's
+ * status; braid_error() says nothing of it.
  */
 int braid_submit(struct braid *b, const struct braid_job_desc *jobs, unsigned int n);
 

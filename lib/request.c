@@ -354,6 +354,20 @@ void request_taken(struct braid *b, struct call *call)
 	batch_drop(b, t, arg->accepted);
 }
 
+/* Where every tensor of a job lies must be told. */
+static int job_check(const struct braid_job_desc *job, unsigned int which)
+{
+	if (!job->model || !job->io)
+		return braid_fail(-EINVAL, "job %u has no %s", which,
+				  job->model ? "tensors" : "model");
+	if (job->model->gone)
+		return braid_fail(-ENOENT, "job %u: the model is gone", which);
+	for (uint32_t i = 0; i < job->model->n_inputs + job->model->n_outputs; i++)
+		if (!job->io[i].buf)
+			return braid_fail(-EINVAL, "job %u: tensor %u has no buffer", which, i);
+	return 0;
+}
+
 /* One message's worth of jobs; the lock is held. */
 static int submit_batch(struct braid *b, struct batch *t, const struct braid_job_desc *jobs,
 			unsigned int first, unsigned int n)
@@ -369,8 +383,7 @@ static int submit_batch(struct braid *b, struct batch *t, const struct braid_job
 	while (first + t->n < n) {
 		const struct braid_job_desc *job = &jobs[first + t->n];
 
-		if (job->model->gone)
-			ret = braid_fail(-ENOENT, "job %u: the model is gone", first + t->n);
+		ret = job_check(job, first + t->n);
 		if (!ret && !batch_fits(b, t, job->model->n_inputs + job->model->n_outputs))
 			break;
 		if (!ret)

@@ -154,6 +154,12 @@ static void test_bad_jobs(void)
 	is_int(braid_submit(b, &job, 1), -EOVERFLOW, "beyond its buffer: %s", braid_error());
 	bad[0].offset = 32;
 	is_int(braid_submit(b, &job, 1), -EINVAL, "not aligned: %s", braid_error());
+	bad[0].buf = NULL;
+	is_int(braid_submit(b, &job, 1), -EINVAL, "no buffer: %s", braid_error());
+	ok(strstr(braid_error(), "job 0: tensor 0"), "named by its number");
+	job.io = NULL;
+	is_int(braid_submit(b, &job, 1), -EINVAL, "no tensors: %s", braid_error());
+	job.io = bad;
 	memcpy(bad, at[0], sizeof(bad));
 	job.priority = 9;
 	is_int(braid_submit(b, &job, 1), -EOPNOTSUPP, "a priority that is none: %s", braid_error());
