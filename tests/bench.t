@@ -91,4 +91,15 @@ load "[tiny_mlp]\ntenants = 1$(printf '%300s' ';')\n"
 check "a long line" refuses 2 'load:2: the line is too long' -w "$tmp/load"
 check "no such file" refuses 2 'none: No such file' -w "$tmp/none"
 
+# What make says of the build stays out of a report.
+front_door() {
+	MAKEFLAGS='' BRAID_NO_INSTALL=1 ./run bench --version-of-nothing >"$tmp/out" 2>"$tmp/err"
+	[ ! -s "$tmp/out" ] && grep -q version-of-nothing "$tmp/err"
+}
+if [ "$O" = build ]; then
+	check "./run bench keeps make's words from standard output" front_door
+else
+	skip "./run bench keeps make's words from standard output" "it builds another tree"
+fi
+
 echo "1..$n"
