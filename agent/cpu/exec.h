@@ -142,7 +142,7 @@ struct exec {
 	pthread_mutex_t lock;
 	pthread_cond_t work, quiet;
 	struct exec_op ready;
-	_Atomic uint32_t n_ready;
+	atomic_uint_least32_t n_ready;
 	uint32_t new_tiles, idle, n_threads;
 	uint64_t new_ns;
 	bool stop;

@@ -8,6 +8,8 @@
 #ifndef BRAID_AGENT_CPU_GEMM_H
 #define BRAID_AGENT_CPU_GEMM_H
 
+#include <string.h>
+
 #include "agent/cpu/kernel.h"
 #include "agent/cpu/simd.h"
 
@@ -54,6 +56,16 @@ static inline size_t cpu_packed_floats(const struct cpu_simd *s, int64_t k, int6
 	int64_t width = full * s->nr + (rest ? (rest <= s->nr / 2 ? s->nr / 2 : s->nr) : 0);
 
 	return (size_t)(k * width);
+}
+
+/* Bias of columns [n, n + cols) as wide as a panel: @edge, zeroed, where it ends before. */
+static inline const float *cpu_bias(const struct cpu_simd *s, const float *bias, int64_t n,
+				    int64_t cols, float *edge)
+{
+	if (!bias || cols == s->nr)
+		return bias ? bias + n : NULL;
+	memcpy(edge, bias + n, cols * sizeof(*edge));
+	return edge;
 }
 
 /**

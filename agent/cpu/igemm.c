@@ -35,12 +35,10 @@ void *cpu_alloc(size_t bytes)
 
 int igemm_check(const struct program *p, const struct prog_op *op, char *why, size_t len)
 {
-	for (uint32_t i = 0; i < op->n_in; i++)
-		if (cpu_has_in(op, i) && p->tensors[op->in[i]].type != BRAID_TYPE_F32)
-			return cpu_refuse(op, why, len, "input %u is not float", i);
-	for (uint32_t i = 0; i < op->n_out; i++)
-		if (cpu_has_out(op, i) && p->tensors[op->out[i]].type != BRAID_TYPE_F32)
-			return cpu_refuse(op, why, len, "output %u is not float", i);
+	int ret = cpu_check_f32(p, op, why, len);
+
+	if (ret)
+		return ret;
 	if (op->epi.fn > PROG_FN_EPILOGUE_LAST)
 		return cpu_refuse(op, why, len, "function %d is no epilogue", op->epi.fn);
 	if (op->epi.residual != PROG_NONE &&
@@ -326,13 +324,7 @@ void igemm_run(const struct cpu_run *run, const struct cpu_op *co, uint32_t tile
 			cols = n1 - n < s->nr ? n1 - n : s->nr;
 			args.n = (uint32_t)cols;
 			args.c_off = grp * g->mg + n;
-			args.bias = NULL;
-			if (bias && cols == s->nr) {
-				args.bias = bias + n;
-			} else if (bias) {
-				memcpy(edge, bias + n, cols * sizeof(float));
-				args.bias = edge;
-			}
+			args.bias = cpu_bias(s, bias, n, cols, edge);
 			if (ph->packed) {
 				args.w = ph->packed + grp * ph->group_floats + n * k;
 			} else {

@@ -36,12 +36,10 @@ struct norm {
 
 static int check(const struct program *p, const struct prog_op *op, char *why, size_t len)
 {
-	for (uint32_t i = 0; i < op->n_in; i++)
-		if (cpu_has_in(op, i) && p->tensors[op->in[i]].type != BRAID_TYPE_F32)
-			return cpu_refuse(op, why, len, "input %u is not float", i);
-	for (uint32_t i = 0; i < op->n_out; i++)
-		if (cpu_has_out(op, i) && p->tensors[op->out[i]].type != BRAID_TYPE_F32)
-			return cpu_refuse(op, why, len, "output %u is not float", i);
+	int ret = cpu_check_f32(p, op, why, len);
+
+	if (ret)
+		return ret;
 	if (op->params.norm.kind == PROG_NORM_GROUP && cpu_has_out(op, 1))
 		return cpu_refuse(op, why, len, "mean and deviation of groups cannot be had");
 	return 0;

@@ -132,13 +132,7 @@ static void rowconv_row(const struct cpu_run *run, const struct cpu_op *co, uint
 			args.n = (uint32_t)cols;
 			args.c_off = n;
 			args.w = rc->packed + n * rc->taps * rc->kc;
-			args.bias = NULL;
-			if (bias && cols == s->nr) {
-				args.bias = bias + n;
-			} else if (bias) {
-				memcpy(edge, bias + n, cols * sizeof(float));
-				args.bias = edge;
-			}
+			args.bias = cpu_bias(s, bias, n, cols, edge);
 			s->gemm(&args);
 		}
 	}

@@ -92,6 +92,9 @@ const struct cpu_kernel *cpu_kernel_of(enum prog_kind kind);
 int cpu_refuse(const struct prog_op *op, char *why, size_t len, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/** cpu_check_f32() - refuse an operation that has inputs or outputs of other types */
+int cpu_check_f32(const struct program *p, const struct prog_op *op, char *why, size_t len);
+
 /** cpu_ops_prepare() - check and prepare all operations of a program
  * @p: a verified program
  * @ops: n_ops elements, set here; freed by cpu_ops_release()

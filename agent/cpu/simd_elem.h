@@ -41,25 +41,24 @@ ISA_INLINE void ISA(epi_fn)(float *y, const float *x, int64_t n, enum prog_fn fn
 	}
 }
 
-#define ISA_FN_CASES(M) \
-	M(PROG_FN_NONE) M(PROG_FN_RELU) M(PROG_FN_CLIP) M(PROG_FN_LEAKY_RELU) \
-	M(PROG_FN_SIGMOID) M(PROG_FN_TANH) M(PROG_FN_HARD_SIGMOID) \
-	M(PROG_FN_HARD_SWISH) M(PROG_FN_GELU) M(PROG_FN_GELU_TANH) M(PROG_FN_SILU)
-
-#define ISA_FN_MORE(M) \
-	M(PROG_FN_ELU) M(PROG_FN_THRESHOLDED_RELU) M(PROG_FN_SOFTSIGN) M(PROG_FN_ABS) \
-	M(PROG_FN_NEG) M(PROG_FN_RECIPROCAL) M(PROG_FN_SQRT) M(PROG_FN_EXP) \
-	M(PROG_FN_ERF) M(PROG_FN_FLOOR) M(PROG_FN_CEIL) M(PROG_FN_ROUND)
-
 static void ISA(epilogue_to)(float *y, const float *x, int64_t n, const struct cpu_epi *e,
 			     const float *bias, const float *res)
 {
 	switch (e->fn) {
 #define ISA_CASE(f)								\
 	case f:									\
-		ISA(epi_fn)(y, x, n, f, e->alpha, e->beta, bias, res, e->residual_last); \
-		break;
-	ISA_FN_CASES(ISA_CASE)
+		return ISA(epi_fn)(y, x, n, f, e->alpha, e->beta, bias, res, e->residual_last)
+	ISA_CASE(PROG_FN_NONE);
+	ISA_CASE(PROG_FN_RELU);
+	ISA_CASE(PROG_FN_CLIP);
+	ISA_CASE(PROG_FN_LEAKY_RELU);
+	ISA_CASE(PROG_FN_SIGMOID);
+	ISA_CASE(PROG_FN_TANH);
+	ISA_CASE(PROG_FN_HARD_SIGMOID);
+	ISA_CASE(PROG_FN_HARD_SWISH);
+	ISA_CASE(PROG_FN_GELU);
+	ISA_CASE(PROG_FN_GELU_TANH);
+	ISA_CASE(PROG_FN_SILU);
 #undef ISA_CASE
 	default:
 		break;
@@ -77,10 +76,30 @@ static void ISA(unary)(float *y, const float *x, int64_t n, enum prog_fn fn,
 	switch (fn) {
 #define ISA_CASE(f)								\
 	case f:									\
-		ISA(epi_fn)(y, x, n, f, alpha, beta, NULL, NULL, false);	\
-		break;
-	ISA_FN_CASES(ISA_CASE)
-	ISA_FN_MORE(ISA_CASE)
+		return ISA(epi_fn)(y, x, n, f, alpha, beta, NULL, NULL, false)
+	ISA_CASE(PROG_FN_NONE);
+	ISA_CASE(PROG_FN_RELU);
+	ISA_CASE(PROG_FN_CLIP);
+	ISA_CASE(PROG_FN_LEAKY_RELU);
+	ISA_CASE(PROG_FN_SIGMOID);
+	ISA_CASE(PROG_FN_TANH);
+	ISA_CASE(PROG_FN_HARD_SIGMOID);
+	ISA_CASE(PROG_FN_HARD_SWISH);
+	ISA_CASE(PROG_FN_GELU);
+	ISA_CASE(PROG_FN_GELU_TANH);
+	ISA_CASE(PROG_FN_SILU);
+	ISA_CASE(PROG_FN_ELU);
+	ISA_CASE(PROG_FN_THRESHOLDED_RELU);
+	ISA_CASE(PROG_FN_SOFTSIGN);
+	ISA_CASE(PROG_FN_ABS);
+	ISA_CASE(PROG_FN_NEG);
+	ISA_CASE(PROG_FN_RECIPROCAL);
+	ISA_CASE(PROG_FN_SQRT);
+	ISA_CASE(PROG_FN_EXP);
+	ISA_CASE(PROG_FN_ERF);
+	ISA_CASE(PROG_FN_FLOOR);
+	ISA_CASE(PROG_FN_CEIL);
+	ISA_CASE(PROG_FN_ROUND);
 #undef ISA_CASE
 	default:
 		break;

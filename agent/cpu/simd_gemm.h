@@ -39,6 +39,12 @@ static __attribute__((noinline)) void ISA(gemm_tail)(const struct cpu_gemm_args 
 	}
 }
 
+ISA_INLINE void ISA(store_limited)(float *c, const vf *v, const int nv, vf lo, vf hi)
+{
+	for (int j = 0; j < nv; j++)
+		v_store(c + j * ISA_VL, v_min(v_max(v[j], lo), hi));
+}
+
 ISA_INLINE void ISA(gemm_tile)(const struct cpu_gemm_args *a, const int m, const int nv)
 {
 	float t[ISA_MR * 2 * ISA_VL] __attribute__((aligned(ISA_VL * 4)));
@@ -46,6 +52,7 @@ ISA_INLINE void ISA(gemm_tile)(const struct cpu_gemm_args *a, const int m, const
 	const float *const *ap = a->a;
 	const float *w = a->w;
 	const int64_t kc = a->kc, off = a->a_off;
+	const int width = nv * ISA_VL;
 	vf acc[ISA_MR][2];
 
 	for (int j = 0; j < nv; j++) {
@@ -69,35 +76,28 @@ ISA_INLINE void ISA(gemm_tile)(const struct cpu_gemm_args *a, const int m, const
 			for (int j = 0; j < nv; j++)
 				b[j] = v_load(w + j * ISA_VL);
 			ISA_UNROLL
-			for (int i = 0; i < m; i++) {
-				vf x = v_all(row[i][k]);
-
+			for (int i = 0; i < m; i++)
 				for (int j = 0; j < nv; j++)
-					acc[i][j] += x * b[j];
-			}
+					acc[i][j] += v_all(row[i][k]) * b[j];
 		}
 	}
 	/* Most tiles: no more than limits, from the registers to the result. */
 	if (fn <= PROG_FN_CLIP && a->alpha == 1.0f && !a->add && !a->res &&
-	    a->n == nv * ISA_VL) {
+	    a->n == width) {
 		vf lo = v_all(fn == PROG_FN_CLIP ? a->epi->alpha :
 			      fn == PROG_FN_RELU ? 0.0f : -INFINITY);
 		vf hi = v_all(fn == PROG_FN_CLIP ? a->epi->beta : INFINITY);
 
 		ISA_UNROLL
-		for (int i = 0; i < m; i++) {
-			float *c = a->c[i] + a->c_off;
-
-			for (int j = 0; j < nv; j++)
-				v_store(c + j * ISA_VL, v_min(v_max(acc[i][j], lo), hi));
-		}
+		for (int i = 0; i < m; i++)
+			ISA(store_limited)(a->c[i] + a->c_off, acc[i], nv, lo, hi);
 		return;
 	}
 	ISA_UNROLL
 	for (int i = 0; i < m; i++)
 		for (int j = 0; j < nv; j++)
 			v_store(t + (i * nv + j) * ISA_VL, acc[i][j]);
-	ISA(gemm_tail)(a, t, nv * ISA_VL);
+	ISA(gemm_tail)(a, t, width);
 }
 
 /* One function a number of rows, so that accumulators stay in registers. */

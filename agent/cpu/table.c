@@ -71,6 +71,17 @@ int cpu_refuse(const struct prog_op *op, char *why, size_t len, const char *fmt,
 	return -EOPNOTSUPP;
 }
 
+int cpu_check_f32(const struct program *p, const struct prog_op *op, char *why, size_t len)
+{
+	for (uint32_t i = 0; i < op->n_in; i++)
+		if (cpu_has_in(op, i) && p->tensors[op->in[i]].type != BRAID_TYPE_F32)
+			return cpu_refuse(op, why, len, "input %u is not float", i);
+	for (uint32_t i = 0; i < op->n_out; i++)
+		if (cpu_has_out(op, i) && p->tensors[op->out[i]].type != BRAID_TYPE_F32)
+			return cpu_refuse(op, why, len, "output %u is not float", i);
+	return 0;
+}
+
 static int check_op(const struct program *p, const struct prog_op *op, char *why, size_t len)
 {
 	const struct cpu_kernel *k = cpu_kernel_of(op->kind);
