@@ -51,8 +51,9 @@ void agent_disconnect(struct server *s)
 	close(a->watch.fd);
 	a->connected = false;
 	a->fetching = false;
-	log_line(LOG_WARNING, "agent gone", "generation=%llu fetched=%u",
-		 (unsigned long long)s->q.generation, s->q.fetched);
+	log_line(s->runner.stopping ? LOG_INFO : LOG_WARNING, "agent gone",
+		 "generation=%llu fetched=%u", (unsigned long long)s->q.generation,
+		 s->q.fetched);
 	bq_agent_gone(&s->q, server_now());
 }
 

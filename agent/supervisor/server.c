@@ -134,9 +134,16 @@ void server_settle(void *arg)
 	if (next < when)
 		when = next;
 	if (s->draining && !s->runner.stopping) {
-		if (drained(s) || server_now() >= s->drain_until) {
-			log_line(LOG_INFO, "drained", "left=%u", s->q.queued + s->q.fetched);
+		if (drained(s)) {
+			log_line(LOG_INFO, "drained", "%s", "");
 			runner_stop(s);
+		} else if (server_now() >= s->drain_until) {
+			log_line(LOG_WARNING, "drain over", "left=%u",
+				 s->q.queued + s->q.fetched);
+			runner_stop(s);
+			/* It has had its time; one that still loads is asked first. */
+			if (s->q.ready)
+				runner_kill(s);
 		} else if (s->drain_until < when) {
 			when = s->drain_until;
 		}
@@ -353,6 +360,15 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 	return ret;
 }
 
+/* Before they are closed: nobody can have taken the names over yet. */
+static void remove_names(struct server *s)
+{
+	if (s->listener.fd > 0)
+		unlink(s->cfg.socket);
+	if (s->control_listener.fd > 0)
+		unlink(s->cfg.control);
+}
+
 static void close_watches(struct server *s)
 {
 	struct loop_watch *all[] = { &s->listener, &s->control_listener, &s->timer, &s->signals,
@@ -373,10 +389,7 @@ static void tear_down(struct server *s)
 	node_reap(s);
 	client_free_dead(s);
 	mem_stop(s);
-	/*
-	 * The sockets' names stay: a successor replaces them, and one that has
-	 * done so already must not lose them.
-	 */
+	remove_names(s);
 	close_watches(s);
 	loop_free(s->loop);
 	free(s);

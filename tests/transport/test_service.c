@@ -85,6 +85,8 @@ static void test_notify(void)
 	kill(d.pid, SIGTERM);
 	ok(strstr(told(sock, &alive), "STOPPING=1"), "and STOPPING");
 	is_int(exit_status(d.pid), 0, "SIGTERM ends it");
+	ok(access(d.socket, F_OK) && access(d.control, F_OK), "and leaves no socket behind");
+	is_int(daemon_logged(&d, "level=warning"), 0, "and nothing to worry about in the log");
 	d.pid = 0;
 	daemon_stop(&d);
 	close(sock);
@@ -288,9 +290,12 @@ static void test_hung_drain(void)
 	s[1] = (struct braid_slice){ buf, 64, 64 };
 	raw_submit(&r, &q, s, 2, &out);
 	fake_jobs(&f, q.model, 1, 3000);
+	kill(f.pid, SIGSTOP);
 	kill(d.pid, SIGTERM);
 	is_int(exit_status(d.pid), 0, "draining has a limit");
-	ok(daemon_logged(&d, "drained\" left=1") == 1, "and tells what was left");
+	ok(kill(f.pid, 0) && errno == ESRCH, "and ends a runner that hangs");
+	is_int(daemon_logged(&d, "the runner does not end"), 0, "without another wait");
+	ok(daemon_logged(&d, "drain over\" left=1") == 1, "and tells what was left");
 	d.pid = 0;
 	daemon_stop(&d);
 	fake_drop(&f);
