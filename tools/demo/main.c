@@ -88,6 +88,13 @@ static int do_expected(int argc, char **argv)
 	return 0;
 }
 
+/*
+ * Inputs of later models follow from answers of earlier ones, and an answer
+ * may round differently on another machine. Below so many requests with the
+ * recorded input, what is compared says too little.
+ */
+#define COMPARED_MIN	20
+
 static int do_read(int argc, char **argv)
 {
 	struct findings found;
@@ -107,8 +114,11 @@ static int do_read(int argc, char **argv)
 			printf("\n%d requests; %d had a recorded input, bit for bit: %d of these answers wrong,\n"
 			       "largest relative L2 distance from ONNX Runtime's %.1e\n",
 			       live.requests, live.compared, live.wrong, live.worst);
+			if (live.compared < COMPARED_MIN)
+				fprintf(stderr, "read: at least %d should have been compared\n",
+					COMPARED_MIN);
 			err = findings_differ(&found, &st.expected) || live.wrong ||
-			      !live.compared;
+			      live.compared < COMPARED_MIN;
 		}
 		live_close(&live);
 	}
