@@ -7,6 +7,7 @@
  * while it sleeps. Only the reader (see conn.h) receives or closes.
  */
 #include "lib/conn.h"
+#include "lib/wire_fd.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -187,23 +188,17 @@ static void take_reply(struct braid *b, const struct braid_msg *head, size_t byt
 /* One message; 1: took one, 0: nothing there, negative: the queue is gone. */
 static int take_message(struct braid *b, bool wait)
 {
-	char ctl[CMSG_SPACE(sizeof(int) * 4)];
-	struct iovec iov = { b->in, sizeof(b->in) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
-			     .msg_control = ctl, .msg_controllen = sizeof(ctl) };
 	struct braid_msg head;
 	ssize_t n;
-	int fd, err;
+	int fd;
 
 	if (wait)
 		conn_unlock(b);		/* what was taken for others is told before sleeping */
-	n = recvmsg(b->sock, &mh, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
-	err = n < 0 ? errno : 0;
+	n = wire_recv(b->sock, b->in, sizeof(b->in), wait ? 0 : MSG_DONTWAIT, &fd);
 	if (wait)
 		conn_lock(b);
 	if (n < 0)
-		return err == EAGAIN || err == EINTR ? 0 : -err;
-	fd = sync_take_fd(&mh);
+		return n == -EAGAIN || n == -EINTR ? 0 : n;
 	if (n >= (ssize_t)sizeof(head)) {
 		memcpy(&head, b->in, sizeof(head));
 		if (head.type != BRAID_MSG_COMPLETIONS) {

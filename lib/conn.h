@@ -144,7 +144,6 @@ void conn_forget(struct braid *b, struct call *call);
 int sync_connect(struct braid *b, struct braid_get_info *info);
 int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in);
 int sync_restore(struct braid *b, const struct braid_get_info *info);
-int sync_take_fd(struct msghdr *mh);
 
 /* request.c */
 void request_completed(struct braid *b, const struct braid_completion *c);

@@ -6,6 +6,7 @@
  * so calls here are plain send and receive with a time limit.
  */
 #include "lib/conn.h"
+#include "lib/wire_fd.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,68 +18,27 @@
 /* Any command without arrays, and a SUBMIT of a request of ordinary size. */
 #define MIN_MESSAGE	4096u
 
-/* The first descriptor of a message; others are closed. */
-int sync_take_fd(struct msghdr *mh)
-{
-	int fd = -1, got;
-
-	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
-		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = CMSG_LEN(0); at + sizeof(got) <= cm->cmsg_len; at += sizeof(got)) {
-			memcpy(&got, (uint8_t *)cm + at, sizeof(got));
-			if (fd < 0)
-				fd = got;
-			else
-				close(got);
-		}
-	}
-	return fd;
-}
-
 /* Descriptors go to the queue here, none comes back. */
 int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in)
 {
-	char ctl[CMSG_SPACE(sizeof(int) * 4)] = { 0 };
 	const struct wire_cmd *cmd = wire_cmd(nr);
-	struct iovec iov = { .iov_base = b->out };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct braid_msg head;
 	ssize_t n;
-	int fd;
+	int ret;
 
 	n = wire_encode_command(cmd, arg, ++b->seq, 0, b->out, sizeof(b->out));
 	if (n < 0)
 		return n;
-	iov.iov_len = n;
-	if (fd_in >= 0) {
-		struct cmsghdr *cm = (struct cmsghdr *)ctl;
-
-		mh.msg_control = ctl;
-		mh.msg_controllen = CMSG_SPACE(sizeof(int));
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &fd_in, sizeof(int));
-	}
-	do {
-		n = sendmsg(b->sock, &mh, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
+	ret = wire_send(b->sock, b->out, n, fd_in, 0);
+	if (ret)
+		return ret;
 
 	for (;;) {
-		iov = (struct iovec){ b->in, sizeof(b->in) };
-		mh = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl,
-				      .msg_controllen = sizeof(ctl) };
-		n = recvmsg(b->sock, &mh, MSG_CMSG_CLOEXEC);
-		if (n < 0 && errno == EINTR)
+		n = wire_recv(b->sock, b->in, sizeof(b->in), 0, NULL);
+		if (n == -EINTR)
 			continue;
 		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		fd = sync_take_fd(&mh);
-		if (fd >= 0)
-			close(fd);
+			return n == -EAGAIN ? -ETIMEDOUT : n;
 		if (n < (ssize_t)sizeof(head))
 			return -ECONNRESET;
 		memcpy(&head, b->in, sizeof(head));

@@ -9,6 +9,7 @@
  * before.
  */
 #include "agent/runner/link.h"
+#include "lib/wire_fd.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -112,25 +113,13 @@ static int post(struct link *l, uint32_t nr, const void *arg)
 /* One message into l->in: its length, 0 if there is none, -EPIPE. */
 static ssize_t receive(struct link *l, int flags, int *fd_out)
 {
-	char ctl[CMSG_SPACE(sizeof(int) * 4)];
-	struct iovec iov = { l->in, sizeof(l->in) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
-			     .msg_control = ctl, .msg_controllen = sizeof(ctl) };
-	int fd = -1;
 	ssize_t n;
 
 	do {
-		n = recvmsg(l->fd, &mh, flags | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+		n = wire_recv(l->fd, l->in, sizeof(l->in), flags, fd_out);
+	} while (n == -EINTR);
 	if (n < 0)
-		return errno == EAGAIN ? 0 : -EPIPE;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	if (fd_out)
-		*fd_out = fd;
-	else if (fd >= 0)
-		close(fd);
+		return n == -EAGAIN ? 0 : -EPIPE;
 	return n < (ssize_t)sizeof(struct braid_msg) ? -EPIPE : n;
 }
 

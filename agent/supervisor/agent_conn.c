@@ -16,6 +16,7 @@
 
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
+#include "lib/wire_fd.h"
 
 
 static void agent_ready_cb(struct loop_watch *w, uint32_t events);
@@ -60,25 +61,7 @@ void agent_disconnect(struct server *s)
 /* Replies to the agent are few: one that does not fit is its end. */
 static void send_agent(struct server *s, const void *msg, size_t bytes, int fd)
 {
-	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { (void *)msg, bytes };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (fd >= 0) {
-		struct cmsghdr *cm = (struct cmsghdr *)ctl;
-
-		mh.msg_control = ctl;
-		mh.msg_controllen = sizeof(ctl);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &fd, sizeof(int));
-	}
-	do {
-		n = sendmsg(s->agent.watch.fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
+	if (wire_send(s->agent.watch.fd, msg, bytes, fd, MSG_DONTWAIT))
 		shutdown(s->agent.watch.fd, SHUT_RDWR);	/* seen as its end */
 }
 

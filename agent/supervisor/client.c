@@ -16,6 +16,7 @@
 
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
+#include "lib/wire_fd.h"
 
 #define COMPLETIONS_A_MESSAGE	64
 
@@ -138,37 +139,10 @@ void client_free_dead(struct server *s)
 	}
 }
 
-/* 0: sent; -EAGAIN: no room; else the tenant is gone. */
-static int send_message(int sock, const void *msg, size_t bytes, int fd)
-{
-	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { (void *)msg, bytes };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (fd >= 0) {
-		struct cmsghdr *cm = (struct cmsghdr *)ctl;
-
-		mh.msg_control = ctl;
-		mh.msg_controllen = sizeof(ctl);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &fd, sizeof(int));
-	}
-	do {
-		n = sendmsg(sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n >= 0)
-		return 0;
-	/* Only a full socket tells when to try again. */
-	return errno == EAGAIN ? -EAGAIN : -errno;
-}
-
 /* Keep what does not fit; reading goes on when it has been sent. */
 static int reply(struct client *c, const void *msg, size_t bytes, int fd)
 {
-	int ret = send_message(c->watch.fd, msg, bytes, fd);
+	int ret = wire_send(c->watch.fd, msg, bytes, fd, MSG_DONTWAIT);
 
 	if (ret != -EAGAIN)
 		return ret;
@@ -191,7 +165,7 @@ static int flush_reply(struct client *c)
 
 	if (!c->out_bytes)
 		return 0;
-	ret = send_message(c->watch.fd, c->out, c->out_bytes, c->out_fd);
+	ret = wire_send(c->watch.fd, c->out, c->out_bytes, c->out_fd, MSG_DONTWAIT);
 	if (ret)
 		return ret;
 	if (c->out_fd >= 0)
@@ -229,7 +203,7 @@ void client_completions(struct client *c)
 			.type = BRAID_MSG_COMPLETIONS,
 			.seq = before,
 		};
-		ret = send_message(c->watch.fd, &m, m.head.size, -1);
+		ret = wire_send(c->watch.fd, &m, m.head.size, -1, MSG_DONTWAIT);
 		if (ret == -EAGAIN) {
 			bq_completion_unsent(&c->tenant, n);
 			break;
@@ -257,30 +231,6 @@ void client_answer(struct client *c, struct wire_call *call, int ret)
 		client_close(c, "reply can't be sent");
 	else
 		watch_for(c);
-}
-
-/* The first descriptor of a message; others are closed. */
-static int take_fd(struct msghdr *mh)
-{
-	int fd = -1;
-
-	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
-		unsigned int n;
-
-		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (unsigned int i = 0; i < n; i++) {
-			int got;
-
-			memcpy(&got, CMSG_DATA(cm) + i * sizeof(int), sizeof(got));
-			if (fd < 0)
-				fd = got;
-			else
-				close(got);
-		}
-	}
-	return fd;
 }
 
 static void handle(struct client *c, size_t bytes, int fd_in)
@@ -318,18 +268,13 @@ static void handle(struct client *c, size_t bytes, int fd_in)
 /* 1: a message was handled; 0: none there; negative: the connection is over. */
 static int receive(struct client *c)
 {
-	char ctl[CMSG_SPACE(sizeof(int) * 8)];
 	struct server *s = c->srv;
-	struct iovec iov = { s->in, sizeof(s->in) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
-			     .msg_control = ctl, .msg_controllen = sizeof(ctl) };
 	ssize_t n;
 	int fd;
 
-	n = recvmsg(c->watch.fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	n = wire_recv(c->watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT, &fd);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	fd = take_fd(&mh);
+		return n == -EAGAIN || n == -EINTR ? 0 : n;
 	if (!n) {
 		if (fd >= 0)
 			close(fd);

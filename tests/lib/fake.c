@@ -3,6 +3,7 @@
  * A queue played by the test: see fake.h.
  */
 #include "tests/lib/fake.h"
+#include "lib/wire_fd.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,22 +63,8 @@ void fake_hang_up(struct fake *f)
 
 static void send_out(struct fake *f, size_t bytes, int fd)
 {
-	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { f->out, bytes };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		struct cmsghdr *cm = (struct cmsghdr *)ctl;
-
-		mh.msg_control = ctl;
-		mh.msg_controllen = sizeof(ctl);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &fd, sizeof(int));
-	}
 	/* The tenant may be gone; the test sees that by itself. */
-	sendmsg(f->sock, &mh, MSG_NOSIGNAL);
+	wire_send(f->sock, f->out, bytes, fd, 0);
 }
 
 void fake_answer(struct fake *f, int ret)

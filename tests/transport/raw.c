@@ -3,6 +3,7 @@
  * A tenant without libbraid: see raw.h.
  */
 #include "tests/transport/raw.h"
+#include "lib/wire_fd.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -44,27 +45,13 @@ static void keep(struct raw *r, size_t bytes)
 /* A message: its bytes, 0 for none in time, negative when it is over. */
 static ssize_t next(struct raw *r, int timeout_ms, int *fd_out)
 {
-	char ctl[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { r->buf, sizeof(r->buf) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl,
-			     .msg_controllen = sizeof(ctl) };
 	struct pollfd p = { .fd = r->sock, .events = POLLIN };
 	ssize_t n;
-	int fd = -1;
 
 	if (poll(&p, 1, timeout_ms) <= 0)
 		return 0;
-	n = recvmsg(r->sock, &mh, MSG_CMSG_CLOEXEC);
-	if (n <= 0)
-		return -EPIPE;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c))
-		if (c->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	if (fd_out)
-		*fd_out = fd;
-	else if (fd >= 0)
-		close(fd);
-	return n;
+	n = wire_recv(r->sock, r->buf, sizeof(r->buf), 0, fd_out);
+	return n <= 0 ? -EPIPE : n;
 }
 
 /* The reply to the last command, completions on the way are kept. */
@@ -85,28 +72,16 @@ static ssize_t reply(struct raw *r, struct braid_msg *head, int *fd_out)
 
 int raw_call(struct raw *r, uint32_t nr, void *arg, int fd_in, int *fd_out)
 {
-	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = r->buf };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct braid_msg head;
 	ssize_t n;
+	int ret;
 
 	n = wire_encode_command(wire_cmd(nr), arg, ++r->seq, r->seen, r->buf, sizeof(r->buf));
 	if (n < 0)
 		return n;
-	iov.iov_len = n;
-	if (fd_in >= 0) {
-		struct cmsghdr *c = (struct cmsghdr *)ctl;
-
-		mh.msg_control = ctl;
-		mh.msg_controllen = sizeof(ctl);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd_in, sizeof(int));
-	}
-	if (sendmsg(r->sock, &mh, MSG_NOSIGNAL) < 0)
-		return -errno;
+	ret = wire_send(r->sock, r->buf, n, fd_in, 0);
+	if (ret)
+		return ret;
 	n = reply(r, &head, fd_out);
 	if (n < 0)
 		return n;
