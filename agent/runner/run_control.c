@@ -22,6 +22,27 @@
 #include "agent/runner/explain.h"
 #include "agent/runner/runner.h"
 
+#define SHOWN_REFUSALS	32u	/* an answer has to fit a message */
+
+/* From files, so it may be anything. */
+static json_t *text(const char *s)
+{
+	json_t *o = json_string(s);
+
+	return o ? o : json_string("?");
+}
+
+static json_t *refusals(const struct runner *r)
+{
+	json_t *list = json_array();
+
+	for (const struct refusal *f = r->refused;
+	     f && json_array_size(list) < SHOWN_REFUSALS; f = f->next)
+		json_array_append_new(list, json_pack("{s:o,s:o}", "model", text(f->name),
+						      "why", text(f->why)));
+	return list;
+}
+
 static json_t *about(struct runner *r)
 {
 	json_t *models = json_array();
@@ -40,11 +61,12 @@ static json_t *about(struct runner *r)
 				  "ops", (int)m->prog->n_ops,
 				  "max_degree", (int)m->conf.max_degree,
 				  "deleting", m->deleting));
-	return json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "pid", (int)getpid(),
+	return json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "pid", (int)getpid(),
 			 "backend", r->ops->name, "windows", (json_int_t)r->windows,
 			 "groups", (json_int_t)r->groups, "jobs", (json_int_t)r->jobs,
 			 "refused", (json_int_t)link_refused(r->link),
-			 "max_rss_kib", (json_int_t)ru.ru_maxrss, "models", models);
+			 "max_rss_kib", (json_int_t)ru.ru_maxrss, "models", models,
+			 "refused", refusals(r));
 }
 
 static uint64_t field(json_t *o, const char *name)
@@ -71,11 +93,46 @@ static void answer(int fd, uint64_t id, json_t *result, const char *error)
 	json_decref(o);
 }
 
-/* The reload that SIGHUP asked for is over: all is loaded, or refused. */
+bool runner_reload_waits(const struct runner *r)
+{
+	return r->tell_reloaded || r->n_reloads;
+}
+
+/* What was asked for is over: all is loaded, or refused. SIGHUP's has no id. */
 void runner_reloaded(struct runner *r)
 {
+	unsigned int served = 0, changed = r->n_changed;
+	int fd = r->control_watch.fd;
+
+	for (const struct run_model *m = r->models; m; m = m->next)
+		served += !m->deleting;
+	if (changed > served)
+		changed = served;
+	if (r->tell_reloaded)
+		answer(fd, 0, json_object(), NULL);
+	for (unsigned int i = 0; i < r->n_reloads; i++)
+		answer(fd, r->reloads[i],
+		       json_pack("{s:i,s:i,s:i,s:o}", "loaded", (int)changed, "withdrawn",
+				 (int)r->n_withdrawn, "unchanged", (int)(served - changed),
+				 "refused", refusals(r)), NULL);
 	r->tell_reloaded = false;
-	answer(r->control_watch.fd, 0, json_object(), NULL);
+	r->n_reloads = 0;
+}
+
+/* Each is answered when the models are loaded, or refused. */
+static void reload(struct runner *r, uint64_t id)
+{
+	if (id && r->n_reloads == RUNNER_RELOADS) {
+		answer(r->control_watch.fd, id, NULL, "too many reloads wait already");
+		return;
+	}
+	if (!runner_reload_waits(r))
+		r->n_changed = r->n_withdrawn = 0;
+	if (id)
+		r->reloads[r->n_reloads++] = id;
+	else
+		r->tell_reloaded = true;
+	models_reload(r);
 }
 
 void runner_control(struct loop_watch *w, uint32_t events)
@@ -98,11 +155,7 @@ void runner_control(struct loop_watch *w, uint32_t events)
 	if (!op) {
 		answer(w->fd, field(req, "id"), NULL, "no \"op\"");
 	} else if (!strcmp(op, "reload")) {
-		/* Without an id it is answered when the models are loaded. */
-		r->tell_reloaded |= !field(req, "id");
-		models_reload(r);
-		if (field(req, "id"))
-			answer(w->fd, field(req, "id"), json_object(), NULL);
+		reload(r, field(req, "id"));
 	} else if (!strcmp(op, "explain")) {
 		res = explain_query(r->explain, field(req, "window"), field(req, "tenant"),
 				    field(req, "request"));

@@ -67,9 +67,42 @@ static void bad_file(const char *path, const char *why)
 	log_line(LOG_ERR, "model refused", "file=%s why=\"%s\"", path, why);
 }
 
-static void refused(const char *name, const char *why)
+static struct refusal **refusal_of(struct runner *r, const char *name)
 {
+	struct refusal **at = &r->refused;
+
+	while (*at && strcmp((*at)->name, name))
+		at = &(*at)->next;
+	return at;
+}
+
+static void forget_refusal(struct refusal **at)
+{
+	struct refusal *f = *at;
+
+	if (!f)
+		return;
+	*at = f->next;
+	free(f);
+}
+
+/* Kept to be shown; logged once, not at each reload again. */
+static void refuse(struct runner *r, const char *name, const char *why)
+{
+	struct refusal *f = *refusal_of(r, name);
+
+	if (f && !strcmp(f->why, why))
+		return;
 	log_line(LOG_ERR, "model refused", "model=%s why=\"%s\"", name, why);
+	if (!f) {
+		f = calloc(1, sizeof(*f));
+		if (!f)
+			return;
+		f->next = r->refused;
+		r->refused = f;
+	}
+	snprintf(f->name, sizeof(f->name), "%s", name);
+	snprintf(f->why, sizeof(f->why), "%s", why);
 }
 
 static struct run_model *by_name(struct runner *r, const char *name)
@@ -150,7 +183,7 @@ static int scan(struct runner *r)
 		struct load_job *job;
 
 		if (list[i].why[0]) {
-			refused(list[i].name, list[i].why);
+			refuse(r, list[i].name, list[i].why);
 			continue;	/* what was served before goes on */
 		}
 		/* A storm of reloads asks once. */
@@ -172,8 +205,10 @@ static int scan(struct runner *r)
 
 		for (unsigned int i = 0; i < n; i++)
 			there |= !strcmp(list[i].name, m->conf.name);
-		if (!there && !m->deleting)
+		if (!there && !m->deleting) {
 			withdraw(r, m);
+			r->n_withdrawn++;
+		}
 	}
 	/* One that went before it was loaded is not to be served when it is. */
 	for (struct load_job *j = r->asked; j; j = j->asked) {
@@ -181,6 +216,16 @@ static int scan(struct runner *r)
 		for (unsigned int i = 0; i < n; i++)
 			if (!strcmp(list[i].name, j->conf.name))
 				j->dropped = false;
+	}
+	for (struct refusal **at = &r->refused; *at;) {
+		bool there = false;
+
+		for (unsigned int i = 0; i < n; i++)
+			there |= !strcmp(list[i].name, (*at)->name);
+		if (there)
+			at = &(*at)->next;
+		else
+			forget_refusal(at);
 	}
 	free(list);
 	return asked;
@@ -211,7 +256,7 @@ void models_reload(struct runner *r)
 
 	if (n >= 0)
 		log_line(LOG_INFO, "reload", "changed=%d", n);
-	if (r->tell_reloaded && !r->asked)
+	if (runner_reload_waits(r) && !r->asked)
 		runner_reloaded(r);
 }
 
@@ -285,6 +330,7 @@ static void serve_again(struct runner *r, struct run_model *m, struct run_model 
 	int ret;
 
 	m->file_key = job->file_key;
+	r->n_changed += m->deleting || m->conf.max_degree != max_degree(r, &job->conf);
 	m->conf.max_degree = max_degree(r, &job->conf);
 	if (!m->deleting)
 		return;
@@ -308,9 +354,11 @@ static void serve(struct runner *r, struct load_job *job)
 	int ret;
 
 	if (job->err) {
-		log_line(LOG_ERR, "model refused", "model=%s why=\"%s\"", job->conf.name, job->why);
+		if (!job->dropped)
+			refuse(r, job->conf.name, job->why);
 		return;
 	}
+	forget_refusal(refusal_of(r, job->conf.name));
 	m = job->dropped ? NULL : by_digest(r, job->conf.name, job->prog->digest);
 	if (m || job->dropped) {
 		r->ops->model_unload(r->be, job->bm);
@@ -322,8 +370,7 @@ static void serve(struct runner *r, struct load_job *job)
 	m = calloc(1, sizeof(*m));
 	if (!m || r->n_models == RUNNER_LOADED ||
 	    (!old && n_served(r) >= RUNNER_MODELS)) {
-		log_line(LOG_ERR, "model refused", "model=%s why=\"%s\"", job->conf.name,
-			 m ? "too many models" : "no memory");
+		refuse(r, job->conf.name, m ? "too many models" : "no memory");
 		free(m);
 		r->ops->model_unload(r->be, job->bm);
 		program_free(job->prog);
@@ -346,6 +393,7 @@ static void serve(struct runner *r, struct load_job *job)
 		unload(r, m);
 		return;
 	}
+	r->n_changed++;
 	log_line(LOG_INFO, "model loaded", "model=%s id=%llu ops=%u arena_kib=%llu weights_kib=%llu",
 		 m->conf.name, (unsigned long long)m->id, m->prog->n_ops,
 		 (unsigned long long)m->prog->arena_bytes >> 10,
@@ -376,7 +424,7 @@ void models_loaded(struct loop_watch *w, uint32_t events)
 		if (ret)
 			runner_fail(r, "READY", ret);
 	}
-	if (r->tell_reloaded)
+	if (runner_reload_waits(r))
 		runner_reloaded(r);
 }
 
@@ -426,4 +474,6 @@ void models_free(struct runner *r)
 {
 	while (r->models)
 		unload(r, r->models);
+	while (r->refused)
+		forget_refusal(&r->refused);
 }

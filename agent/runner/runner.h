@@ -21,6 +21,7 @@
 #define RUNNER_WINDOWS	8u	/* in flight at once */
 #define RUNNER_RESERVE	2u	/* and what FETCHes that were replaced may still bring */
 #define RUNNER_MODELS	256u	/* served */
+#define RUNNER_RELOADS	64u	/* that wait for their answer at once */
 #define RUNNER_LOADED	512u	/* those that drain included; each is named in a FETCH */
 
 struct loader;
@@ -51,6 +52,13 @@ struct run_buf {
 	uint64_t bytes;
 	struct backend_buf *bb;
 	const void *look;		/* our own mapping, only with fault injection */
+};
+
+/* A model that was not taken, and why. */
+struct refusal {
+	struct refusal *next;
+	char name[BRAID_NAME_MAX];
+	char why[512];
 };
 
 struct window;
@@ -97,7 +105,11 @@ struct runner {
 	unsigned int n_models;
 	uint32_t last_number;
 	struct load_job *asked;		/* of the loader, not back yet */
+	struct refusal *refused;
 	bool tell_reloaded;		/* the supervisor waits to hear that it is over */
+	uint64_t reloads[RUNNER_RELOADS];	/* and so do these */
+	unsigned int n_reloads;
+	unsigned int n_changed, n_withdrawn;	/* since the first of these was asked */
 	struct buf_table *bufs;
 	struct explain *explain;
 
@@ -162,6 +174,7 @@ void explain_window(struct explain *e, const struct window *w, uint32_t reason,
 void explain_group(struct explain *e, const struct window *w, uint32_t group);
 
 /* run_control.c */
+bool runner_reload_waits(const struct runner *r);
 void runner_reloaded(struct runner *r);
 void runner_control(struct loop_watch *w, uint32_t events);
 

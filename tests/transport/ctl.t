@@ -146,6 +146,19 @@ for what in status models tenants owner runner explain "policy get" reload; do
 	# shellcheck disable=SC2086
 	ok "$what --json" json $what
 done
+ok "reload tells that nothing changed" says "^loaded 0, withdrawn 0, unchanged 2, refused 0" reload
+mv "$dir/models/tiny_cnn.onnx" "$dir/models/cnn2.onnx"
+echo broken >"$dir/models/bad.onnx"
+printf '[model]\ncolour = blue\n' >"$dir/models/odd.ini"
+ok "reload fails when a model is refused" \
+	sh -c "! '$O/braidctl' --socket '$dir/c' reload >'$dir/out' 2>&1"
+ok "it tells what changed" grep -q "^loaded 1, withdrawn 1, unchanged 1, refused 2" "$dir/out"
+ok "and why what is refused" grep -q "^refused odd: odd.ini:2: unknown key 'colour'" "$dir/out"
+ok "models shows it too" says "^refused bad: " models
+ctl models bad >"$dir/out" 2>&1
+ok "by name as well" grep -q "^refused bad: " "$dir/out"
+ctl reload >/dev/null
+ok "the log has it once" [ "$(grep -c 'model refused.*model=bad ' "$dir/log")" -eq 1 ]
 kill $load
 wait $load 2>/dev/null
 load=

@@ -15,9 +15,10 @@
 
 #define ANSWER_MAX	(4u << 20)
 
-static int connect_to(const char *path)
+static int connect_to(const char *path, const char *cmd)
 {
-	struct timeval tv = { .tv_sec = 10 };
+	/* A reload is answered when large models have been loaded. */
+	struct timeval tv = { .tv_sec = cmd && !strcmp(cmd, "reload") ? 600 : 10 };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd;
 
@@ -48,7 +49,7 @@ static json_t *ask(const struct ctl *c, json_t *req, json_t **more)
 	int fd;
 	ssize_t n;
 
-	fd = connect_to(c->socket);
+	fd = connect_to(c->socket, ctl_str(req, "cmd"));
 	if (fd < 0)
 		goto out;
 	text = json_dumps(req, JSON_COMPACT);

@@ -82,6 +82,31 @@ static void print_tensors(const char *what, const json_t *list)
 	}
 }
 
+/* All, or one; how many there were. */
+static int print_refused(const json_t *o, const char *only)
+{
+	json_t *r;
+	size_t i;
+	int n = 0;
+
+	json_array_foreach(json_object_get(o, "refused"), i, r) {
+		if (only && strcmp(only, ctl_str(r, "model")))
+			continue;
+		printf("refused %s: %s\n", ctl_str(r, "model"), ctl_str(r, "why"));
+		n++;
+	}
+	return n;
+}
+
+static int show_refused(const struct ctl *c, const char *only)
+{
+	json_t *o = ask(c, "runner");
+	int n = print_refused(o, only);
+
+	json_decref(o);
+	return n;
+}
+
 int cmd_models(const struct ctl *c, int argc, char **argv)
 {
 	json_t *list = ask(c, "models"), *m;
@@ -95,7 +120,7 @@ int cmd_models(const struct ctl *c, int argc, char **argv)
 		if (strcmp(ctl_str(json_array_get(list, i), "name"), argv[0]))
 			json_array_remove(list, i);
 	found |= json_array_size(list) > 0;
-	if (!found)
+	if (!found && (c->json || !show_refused(c, argv[0])))
 		fprintf(stderr, "braidctl: no model '%s'\n", argv[0]);
 	if (ctl_json(c, list))
 		return !found;
@@ -111,6 +136,8 @@ int cmd_models(const struct ctl *c, int argc, char **argv)
 			print_tensors("output", json_object_get(m, "outputs"));
 		}
 	}
+	if (!argc)
+		show_refused(c, NULL);
 	json_decref(list);
 	return !found;
 }
@@ -233,11 +260,15 @@ int cmd_runner(const struct ctl *c, int argc, char **argv)
 
 int cmd_reload(const struct ctl *c, int argc, char **argv)
 {
-	json_t *o = ask(c, "reload");
+	json_t *o = ask(c, "reload"), *refused = json_object_get(o, "refused");
+	int ret = !o || json_array_size(refused);
 
-	if (!o)
-		return 1;
-	if (!ctl_json(c, o))
-		json_decref(o);
-	return 0;
+	if (!o || ctl_json(c, json_incref(o)))
+		goto out;
+	printf("loaded %lld, withdrawn %lld, unchanged %lld, refused %zu\n", ctl_int(o, "loaded"),
+	       ctl_int(o, "withdrawn"), ctl_int(o, "unchanged"), json_array_size(refused));
+	print_refused(o, NULL);
+out:
+	json_decref(o);
+	return ret;
 }
