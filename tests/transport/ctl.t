@@ -112,6 +112,8 @@ ok "closed by age, as the policy is fixed" closes age
 who=$(sed -n 's,^    requests: \([0-9]*\)/\([0-9]*\).*,request \2 tenant \1,p' "$dir/last" | head -n 1)
 # shellcheck disable=SC2086
 ok "explain of a request of a tenant" says "^window [0-9]+:" explain $who
+ok "whose request it is, where that was not said" says "^request [0-9]+ of tenant [0-9]+ " \
+	explain request "$(echo "$who" | cut -d ' ' -f 2)"
 ok "a window that is not there" fails 1 "not among the windows" explain window 999999999
 ok "no such word" fails 2 "usage" explain windows 1
 ok "no number" fails 2 "usage" explain window x
@@ -132,7 +134,20 @@ ok "leaves no owner behind" sh -c "! '$O/braidctl' --socket '$dir/c' owner | gre
 ok "not a number" fails 2 "not KEY=NUMBER" owner 1 weight=much
 ok "not a key" fails 2 "has no 'colour'" owner 1 colour=3
 ok "not a uid" fails 2 "is no uid" owner nobody weight=3
+ok "more than a number holds" fails 2 "is no uid" owner 99999999999999999999999 weight=3
+ok "nor is that a weight" fails 2 "not KEY=NUMBER" owner 1 weight=99999999999999999999999
+ok "less than nothing" fails 2 "is no uid" owner -- -5
+ok "not a uid to show" fails 2 "is no uid" owner nobody
+ok "buffers of an owner" says " buffers " owner
+for what in status tenants runner "models tiny_mlp"; do
+	# shellcheck disable=SC2086
+	ok "$what takes no more words" fails 2 "'extra': what is this" $what extra
+done
 ok "a knob" says "^17\$" policy set window_max 17
+ok "a number in JSON" says "^17\$" --json policy get window_max
+ok "among the others" says '"window_max": 17[,]?$' --json policy get
+ok "a word in JSON" says '^"adaptive"' --json policy get window_policy
+ok "types by name in JSON" says '"type": "f32"' --json models tiny_mlp
 ok "is kept" says "^17\$" policy get window_max
 ok "a knob out of range" fails 1 "window_max: '0' is out of range" policy set window_max 0
 ok "no number" fails 1 "out of range" policy set window_max many

@@ -131,10 +131,13 @@ const char *ctl_ns(long long ns, char *buf, unsigned long len)
 		snprintf(buf, len, "%lld ns", ns);
 	else if (ns < 10000000)
 		snprintf(buf, len, "%.1f us", ns / 1e3);
-	else if (ns < 10000000000ll)
+	else if (ns < 1000000000ll)
 		snprintf(buf, len, "%.1f ms", ns / 1e6);
-	else
+	else if (ns < 600000000000ll)
 		snprintf(buf, len, "%.1f s", ns / 1e9);
+	else
+		snprintf(buf, len, "%lldh%02lldm", ns / 3600000000000ll,
+			 ns / 60000000000ll % 60);
 	return buf;
 }
 

@@ -2,11 +2,20 @@
 /*
  * braidctl policy and explain: how windows are run, and why.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/braidctl/ctl.h"
+
+/* The queue gives knobs as text; a number is one in JSON. */
+static json_t *typed(const json_t *v)
+{
+	const char *s = json_string_value(v);
+
+	return *s && !s[strspn(s, "0123456789")] ? json_integer(atoll(s)) : json_string(s);
+}
 
 static int print_knobs(const struct ctl *c, json_t *o, const char *only)
 {
@@ -22,12 +31,16 @@ static int print_knobs(const struct ctl *c, json_t *o, const char *only)
 	if (only) {
 		v = json_incref(json_object_get(o, only));
 		json_decref(o);
-		if (ctl_json(c, v))
-			return ret;
-		puts(json_string_value(v));
+		if (c->json)
+			ctl_json(c, typed(v));
+		else
+			puts(json_string_value(v));
 		json_decref(v);
 		return ret;
 	}
+	if (c->json)
+		json_object_foreach(o, name, v)
+			json_object_set_new(o, name, typed(v));
 	if (ctl_json(c, o))
 		return ret;
 	json_object_foreach(o, name, v)
@@ -74,21 +87,50 @@ static void print_group(const json_t *g)
 	printf(" (tenant/request)\n");
 }
 
+static void count(long long n, const char *what, const char *after)
+{
+	const char *many = what[strlen(what) - 1] == 'h' ? "es" : "s";
+
+	printf("%lld %s%s%s", n, what, n == 1 ? "" : many, after);
+}
+
+/* Each tenant counts its own requests: say whose this one is. */
+static void print_whose(const json_t *o, long long request)
+{
+	json_t *g, *r;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(o, "groups"), i, g)
+		json_array_foreach(json_object_get(g, "requests"), k, r)
+			if (ctl_int(r, "request") == request) {
+				printf("request %lld of tenant %lld (another's: request %lld tenant ID)\n",
+				       request, ctl_int(r, "tenant"), request);
+				return;
+			}
+}
+
 int cmd_explain(const struct ctl *c, int argc, char **argv)
 {
 	json_t *req = json_pack("{s:s}", "cmd", "explain"), *o, *g;
+	long long request = 0, tenant = 0;
 	bool ok = argc % 2 == 0;
 	size_t i;
 
 	for (int k = 0; k + 1 < argc && ok; k += 2) {
 		char *end;
-		long long v = strtoll(argv[k + 1], &end, 10);
+		long long v;
 
-		ok = *argv[k + 1] && !*end && v > 0 &&
+		errno = 0;
+		v = strtoll(argv[k + 1], &end, 10);
+		ok = *argv[k + 1] && !*end && !errno && v > 0 &&
 		     (!strcmp(argv[k], "window") || !strcmp(argv[k], "request") ||
 		      !strcmp(argv[k], "tenant"));
 		if (ok)
 			json_object_set_new(req, argv[k], json_integer(v));
+		if (!strcmp(argv[k], "request"))
+			request = v;
+		else if (!strcmp(argv[k], "tenant"))
+			tenant = v;
 	}
 	if (!ok) {
 		fprintf(stderr, "usage: braidctl explain [window ID | request ID [tenant ID]]\n");
@@ -100,9 +142,13 @@ int cmd_explain(const struct ctl *c, int argc, char **argv)
 		return 1;
 	if (ctl_json(c, o))
 		return 0;
-	printf("window %lld: %lld requests in %lld groups and %lld launches, policy %s\n",
-	       ctl_int(o, "window"), ctl_int(o, "requests"), ctl_int(o, "groups_total"),
-	       ctl_int(o, "launches"), ctl_str(o, "policy"));
+	if (request && !tenant)
+		print_whose(o, request);
+	printf("window %lld: ", ctl_int(o, "window"));
+	count(ctl_int(o, "requests"), "request", " in ");
+	count(ctl_int(o, "groups_total"), "group", " and ");
+	count(ctl_int(o, "launches"), "launch", ", ");
+	printf("policy %s\n", ctl_str(o, "policy"));
 	printf("closed: %s\n", ctl_str(o, "closed"));
 	json_array_foreach(json_object_get(o, "groups"), i, g)
 		print_group(g);

@@ -2,11 +2,21 @@
 /*
  * braidctl status, models, tenants, owner, runner: who and how much.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/braidctl/ctl.h"
+
+/* Words that nobody reads are a mistake. */
+static int too_many(int argc, char **argv, int max)
+{
+	if (argc <= max)
+		return 0;
+	fprintf(stderr, "braidctl: '%s': what is this?\n", argv[max]);
+	return 2;
+}
 
 static json_t *ask(const struct ctl *c, const char *cmd)
 {
@@ -25,10 +35,13 @@ int cmd_status(const struct ctl *c, int argc, char **argv)
 	static const char *const shown[] = { "submitted", "done", "failed", "expired",
 					     "cancelled", "withdrawn", "killed", "dropped",
 					     "requeued", "windows" };
-	json_t *o = ask(c, "status"), *k, *v;
+	json_t *o, *k, *v;
 	const char *name;
 	char a[32];
 
+	if (too_many(argc, argv, 0))
+		return 2;
+	o = ask(c, "status");
 	if (!o)
 		return 1;
 	if (ctl_json(c, o))
@@ -69,13 +82,23 @@ static const char *type_name(long long t)
 	return t >= 0 && t < 17 ? names[t] : "?";
 }
 
+/* Types by name, as a program that reads this would want them. */
+static void name_types(json_t *list)
+{
+	size_t i;
+	json_t *t;
+
+	json_array_foreach(list, i, t)
+		json_object_set_new(t, "type", json_string(type_name(ctl_int(t, "type"))));
+}
+
 static void print_tensors(const char *what, const json_t *list)
 {
 	size_t i, k;
 	json_t *t, *d;
 
 	json_array_foreach(list, i, t) {
-		printf("  %-7s %s %s[", what, ctl_str(t, "name"), type_name(ctl_int(t, "type")));
+		printf("  %-7s %s %s[", what, ctl_str(t, "name"), ctl_str(t, "type"));
 		json_array_foreach(json_object_get(t, "dims"), k, d)
 			printf("%s%lld", k ? "x" : "", (long long)json_integer_value(d));
 		printf("] %lld bytes\n", ctl_int(t, "bytes"));
@@ -109,17 +132,24 @@ static int show_refused(const struct ctl *c, const char *only)
 
 int cmd_models(const struct ctl *c, int argc, char **argv)
 {
-	json_t *list = ask(c, "models"), *m;
+	json_t *list, *m;
 	bool found = !argc;
 	char a[32];
 	size_t i;
 
+	if (too_many(argc, argv, 1))
+		return 2;
+	list = ask(c, "models");
 	if (!list)
 		return 1;
 	for (i = json_array_size(list); argc && i-- > 0;)
 		if (strcmp(ctl_str(json_array_get(list, i), "name"), argv[0]))
 			json_array_remove(list, i);
 	found |= json_array_size(list) > 0;
+	json_array_foreach(list, i, m) {
+		name_types(json_object_get(m, "inputs"));
+		name_types(json_object_get(m, "outputs"));
+	}
 	if (!found && (c->json || !show_refused(c, argv[0])))
 		fprintf(stderr, "braidctl: no model '%s'\n", argv[0]);
 	if (ctl_json(c, list))
@@ -144,10 +174,13 @@ int cmd_models(const struct ctl *c, int argc, char **argv)
 
 int cmd_tenants(const struct ctl *c, int argc, char **argv)
 {
-	json_t *list = ask(c, "tenants"), *t;
+	json_t *list, *t;
 	char a[32];
 	size_t i;
 
+	if (too_many(argc, argv, 0))
+		return 2;
+	list = ask(c, "tenants");
 	if (!list)
 		return 1;
 	if (ctl_json(c, list))
@@ -162,7 +195,8 @@ int cmd_tenants(const struct ctl *c, int argc, char **argv)
 	return 0;
 }
 
-static int show_owners(const struct ctl *c, const char *only)
+/* @only: one owner, or -1 for all. */
+static int show_owners(const struct ctl *c, long long only)
 {
 	json_t *list = ask(c, "owners"), *o;
 	char a[32], b[32], d[32];
@@ -170,48 +204,58 @@ static int show_owners(const struct ctl *c, const char *only)
 
 	if (!list)
 		return 1;
-	for (i = json_array_size(list); only && i-- > 0;)
-		if (ctl_int(json_array_get(list, i), "owner") != atoll(only))
+	for (i = json_array_size(list); only >= 0 && i-- > 0;)
+		if (ctl_int(json_array_get(list, i), "owner") != only)
 			json_array_remove(list, i);
 	if (ctl_json(c, list))
 		return 0;
-	printf("%10s %6s %8s %13s %12s %9s %10s %12s\n", "owner", "weight", "ceiling",
-	       "request_quota", "byte_quota", "requests", "bytes", "device time");
+	printf("%10s %6s %8s %13s %12s %9s %8s %10s %12s\n", "owner", "weight", "ceiling",
+	       "request_quota", "byte_quota", "requests", "buffers", "bytes", "device time");
 	json_array_foreach(list, i, o)
-		printf("%10lld %6lld %8lld %13lld %12s %9lld %10s %12s%s\n", ctl_int(o, "owner"),
+		printf("%10lld %6lld %8lld %13lld %12s %9lld %8lld %10s %12s%s\n", ctl_int(o, "owner"),
 		       ctl_int(o, "weight"), ctl_int(o, "priority_ceiling"),
 		       ctl_int(o, "request_quota"),
 		       ctl_bytes(ctl_int(o, "byte_quota"), a, sizeof(a)), ctl_int(o, "requests"),
-		       ctl_bytes(ctl_int(o, "bytes"), b, sizeof(b)),
+		       ctl_int(o, "buffers"), ctl_bytes(ctl_int(o, "bytes"), b, sizeof(b)),
 		       ctl_ns(ctl_int(o, "device_ns"), d, sizeof(d)),
 		       json_is_true(json_object_get(o, "set")) ? "  (set)" : "");
 	json_decref(list);
 	return 0;
 }
 
+/* A whole number of 0 or more that fits. */
+static int number(const char *s, json_int_t *to)
+{
+	char *end;
+	long long v;
+
+	errno = 0;
+	v = strtoll(s, &end, 10);
+	*to = v;
+	return end == s || *end || errno || v < 0 ? -EINVAL : 0;
+}
+
 int cmd_owner(const struct ctl *c, int argc, char **argv)
 {
+	json_int_t owner = -1;
 	json_t *req, *res;
-	char *end;
 
-	if (argc < 2)
-		return show_owners(c, argc ? argv[0] : NULL);
-	req = json_pack("{s:s,s:I}", "cmd", "owner", "owner",
-			(json_int_t)strtoll(argv[0], &end, 10));
-	if (end == argv[0] || *end) {
+	if (argc && number(argv[0], &owner)) {
 		fprintf(stderr, "braidctl: '%s' is no uid\n", argv[0]);
-		json_decref(req);
 		return 2;
 	}
+	if (argc < 2)
+		return show_owners(c, owner);
+	req = json_pack("{s:s,s:I}", "cmd", "owner", "owner", owner);
 	for (int i = 1; i < argc; i++) {
 		char *eq = strchr(argv[i], '=');
-		long long v = eq ? strtoll(eq + 1, &end, 10) : 0;
+		json_int_t v;
 
 		if (!strcmp(argv[i], "reset")) {
 			json_object_set_new(req, "reset", json_true());
 			continue;
 		}
-		if (!eq || end == eq + 1 || *end) {
+		if (!eq || number(eq + 1, &v)) {
 			fprintf(stderr, "braidctl: '%s' is not KEY=NUMBER\n", argv[i]);
 			json_decref(req);
 			return 2;
@@ -229,15 +273,18 @@ int cmd_owner(const struct ctl *c, int argc, char **argv)
 	if (!res)
 		return 1;
 	json_decref(res);
-	return show_owners(c, argv[0]);
+	return show_owners(c, owner);
 }
 
 int cmd_runner(const struct ctl *c, int argc, char **argv)
 {
-	json_t *o = ask(c, "runner"), *m;
+	json_t *o, *m;
 	char a[32], b[32], d[32];
 	size_t i;
 
+	if (too_many(argc, argv, 0))
+		return 2;
+	o = ask(c, "runner");
 	if (!o)
 		return 1;
 	if (ctl_json(c, o))
