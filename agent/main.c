@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "agent/backend/backend.h"
 #include "agent/config.h"
 #include "agent/log.h"
 #include "agent/runner/runner.h"
@@ -27,7 +30,7 @@ struct args {
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "configuration (" DEFAULT_CONFIG ", if it is there)", 0 },
-	{ "check", 'n', NULL, 0, "read the configuration and the model directory, then exit", 0 },
+	{ "check", 'n', NULL, 0, "read the configuration, try each model, then exit", 0 },
 	{ "runner", 'R', NULL, OPTION_HIDDEN, "run models; braidd starts this itself", 0 },
 	{ 0 }
 };
@@ -62,6 +65,64 @@ static void bad_file(const char *path, const char *why)
 	fprintf(stderr, "braidd: %s: %s\n", path, why);
 }
 
+/* As the runner would, short of making room for it. Return: 0, or words in @why. */
+static int import(const struct model_config *m, char *why, size_t len)
+{
+	struct program *p;
+	int ret = program_load(m->path, &m->load, &p, why, len);
+
+	if (ret)
+		return ret;
+	ret = cpu_backend_ops.supports(p, why, len);
+	if (!ret && p->n_inputs + p->n_outputs > BRAID_MAX_TENSORS) {
+		snprintf(why, len, "more than %d inputs and outputs", BRAID_MAX_TENSORS);
+		ret = -EMSGSIZE;
+	}
+	program_free(p);
+	return ret;
+}
+
+/* In a child, so that a file that is the end of it is not the end of the check. */
+static int check_model(const struct model_config *m)
+{
+	char why[512] = "";
+	int status = 0, fds[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (m->why[0]) {
+		printf("%s\t%s\n", m->name, m->why);
+		return 1;
+	}
+	fflush(NULL);
+	if (pipe(fds))
+		goto err;
+	pid = fork();
+	if (pid < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		goto err;
+	}
+	if (!pid) {
+		if (!import(m, why, sizeof(why)))
+			_exit(0);
+		n = write(fds[1], why, strlen(why));
+		_exit(n < 0 ? 2 : 1);
+	}
+	close(fds[1]);
+	n = read(fds[0], why, sizeof(why) - 1);
+	why[n < 0 ? 0 : n] = 0;
+	close(fds[0]);
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		snprintf(why, sizeof(why), "loading it ends with signal %d", WTERMSIG(status));
+	printf("%s\t%s\n", m->name, !status ? "ok" : *why ? why : "refused");
+	return status != 0;
+err:
+	printf("%s\t%s\n", m->name, strerror(errno));
+	return 1;
+}
+
 static int check(const struct config *cfg)
 {
 	struct model_config *list;
@@ -72,10 +133,8 @@ static int check(const struct config *cfg)
 		fprintf(stderr, "braidd: %s: %s\n", cfg->model_dir, strerror(-ret));
 		return 1;
 	}
-	for (unsigned int i = 0; i < n; i++) {
-		bad |= list[i].why[0] != 0;
-		printf("%s\t%s\n", list[i].name, list[i].why[0] ? list[i].why : list[i].path);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		bad |= check_model(&list[i]);
 	free(list);
 	return bad;
 }

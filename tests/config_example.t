@@ -24,6 +24,20 @@ sed 's|^drain_ms|drain_mss|' "$tmp/full.conf" >"$tmp/wrong.conf"
 test $? -ne 0 && grep -q "unknown key 'drain_mss'" "$tmp/out"
 report "a wrong key in it is named" $?
 
+"${O:-build}/braid-zoo" tiny_mlp -o "$tmp/models/good.onnx"
+"$braidd" --check --config "$tmp/plain.conf" >"$tmp/out" 2>&1 && grep -q "^good	ok" "$tmp/out"
+report "a model that can be served is ok" $?
+echo broken >"$tmp/models/bad.onnx"
+printf '[model]\n  colour = blue\n' >"$tmp/models/odd.ini"
+printf '[model]\nfile = good.onnx\nshape.nobody = 1x2\n' >"$tmp/models/bound.ini"
+"$braidd" --check --config "$tmp/plain.conf" >"$tmp/out" 2>&1
+test $? -eq 1
+report "one that can not be fails the check" $?
+grep -q "^bad	" "$tmp/out" && ! grep -q "^bad	ok" "$tmp/out" && grep -q "^good	ok" "$tmp/out" &&
+	grep -q "^bound	.*nobody" "$tmp/out" &&
+	grep -q "^odd	odd.ini:2: unknown key 'colour'" "$tmp/out"
+report "each is told with its reason" $?
+
 # What the example does not mention would be found by nobody.
 mentioned() {
 	while read -r key; do
