@@ -6,25 +6,8 @@
 # function has a manual page. Installs into a folder of its own.
 
 cd "$(dirname "$0")/.." || exit 1
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+. tests/tap.sh
 root=$tmp/root
-
-n=0
-report() {
-	n=$((n + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		sed 's/^/# /' "$tmp/out"
-	fi
-}
-
-skip() {
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
 
 # A make above this one has its own jobs and targets.
 MAKEFLAGS='' make -s install O="${O:-build}" DESTDIR="$root" PREFIX=/usr >"$tmp/out" 2>&1

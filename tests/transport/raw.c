@@ -88,6 +88,21 @@ int raw_call(struct raw *r, uint32_t nr, void *arg, int fd_in, int *fd_out)
 	return head.seq == r->seq ? wire_decode_reply(wire_cmd(nr), r->buf, n, arg) : -EBADMSG;
 }
 
+int raw_sized(struct raw *r, uint32_t nr, size_t claim, bool tail)
+{
+	uint8_t msg[1024] = { 0 };
+	struct braid_msg head = { .size = sizeof(head) + claim, .abi = BRAID_ABI,
+				  .type = BRAID_MSG_COMMAND, .cmd = nr, .seq = ++r->seq,
+				  .seen = r->seen };
+	uint32_t size = claim;
+
+	memcpy(msg, &head, sizeof(head));
+	memcpy(msg + sizeof(head), &size, sizeof(size));
+	if (tail)
+		msg[sizeof(head) + claim - 1] = 1;
+	return raw_bytes(r, msg, head.size);
+}
+
 int raw_bytes(struct raw *r, const void *msg, size_t bytes)
 {
 	struct braid_msg head;

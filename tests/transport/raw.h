@@ -28,6 +28,12 @@ void raw_close(struct raw *r);
 /* A well-formed command and its result; completions that come are kept. */
 int raw_call(struct raw *r, uint32_t nr, void *arg, int fd_in, int *fd_out);
 
+/*
+ * A command as its structure alone, @claim bytes long, zeros but for its size
+ * and, with @tail, its last byte; then as raw_bytes().
+ */
+int raw_sized(struct raw *r, uint32_t nr, size_t claim, bool tail);
+
 /* Any bytes; then the ret of the reply, -EPIPE when hung up on. */
 int raw_bytes(struct raw *r, const void *msg, size_t bytes);
 

@@ -30,37 +30,21 @@ static const struct {
 	{ BRAID_NR_CANCEL, sizeof(struct braid_cancel), "CANCEL" },
 };
 
-/* The structure as such, without arrays, @claim bytes long. */
-static int sized(uint32_t nr, size_t claim, int tail)
-{
-	uint8_t msg[1024] = { 0 };
-	struct braid_msg head = { .size = sizeof(head) + claim, .abi = BRAID_ABI,
-				  .type = BRAID_MSG_COMMAND, .cmd = nr, .seq = ++r.seq,
-				  .seen = r.seen };
-	uint32_t size = claim;
-
-	memcpy(msg, &head, sizeof(head));
-	memcpy(msg + sizeof(head), &size, sizeof(size));
-	if (tail)
-		msg[sizeof(head) + claim - 1] = 1;
-	return raw_bytes(&r, msg, head.size);
-}
-
 static void test_sizes(void)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		size_t n = commands[i].size;
-		int exact = sized(commands[i].nr, n, 0);
+		int exact = raw_sized(&r, commands[i].nr, n, 0);
 
-		is_int(sized(commands[i].nr, n - 1, 0), -EINVAL, "%s: one byte short: EINVAL",
+		is_int(raw_sized(&r, commands[i].nr, n - 1, 0), -EINVAL, "%s: one byte short: EINVAL",
 		       commands[i].name);
-		is_int(sized(commands[i].nr, n + 1, 0), exact,
+		is_int(raw_sized(&r, commands[i].nr, n + 1, 0), exact,
 		       "%s: a newer caller's zero tail changes nothing", commands[i].name);
-		is_int(sized(commands[i].nr, n + 1, 1), -E2BIG, "%s: non-zero tail: E2BIG",
+		is_int(raw_sized(&r, commands[i].nr, n + 1, 1), -E2BIG, "%s: non-zero tail: E2BIG",
 		       commands[i].name);
 	}
-	is_int(sized(0x3f, 64, 0), -ENOTTY, "unknown command: ENOTTY");
-	is_int(sized(BRAID_NR_FETCH, sizeof(struct braid_fetch), 0), -ENOTTY,
+	is_int(raw_sized(&r, 0x3f, 64, 0), -ENOTTY, "unknown command: ENOTTY");
+	is_int(raw_sized(&r, BRAID_NR_FETCH, sizeof(struct braid_fetch), 0), -ENOTTY,
 	       "an agent's command by a tenant: ENOTTY");
 }
 

@@ -37,42 +37,27 @@ static const struct {
 	{ BRAID_NR_READY, sizeof(struct braid_ready), "READY" },
 };
 
-/* The structure as such, @claim bytes long, with @body behind its size. */
-static int sized(uint32_t nr, size_t claim, int tail)
-{
-	uint8_t msg[1024] = { 0 };
-	struct braid_msg head = { .size = sizeof(head) + claim, .abi = BRAID_ABI,
-				  .type = BRAID_MSG_COMMAND, .cmd = nr, .seq = ++f.q.seq };
-	uint32_t size = claim;
-
-	memcpy(msg, &head, sizeof(head));
-	memcpy(msg + sizeof(head), &size, sizeof(size));
-	if (tail)
-		msg[sizeof(head) + claim - 1] = 1;
-	return raw_bytes(&f.q, msg, head.size);
-}
-
 /* All but READY leave everything as it is: there is nothing they could name. */
 static void test_sizes(void)
 {
 	for (size_t i = 0; i + 1 < sizeof(commands) / sizeof(commands[0]); i++) {
 		size_t n = commands[i].size;
-		int exact = sized(commands[i].nr, n, 0);
+		int exact = raw_sized(&f.q, commands[i].nr, n, 0);
 
-		is_int(sized(commands[i].nr, n - 1, 0), -EINVAL, "%s: one byte short: EINVAL",
+		is_int(raw_sized(&f.q, commands[i].nr, n - 1, 0), -EINVAL, "%s: one byte short: EINVAL",
 		       commands[i].name);
-		is_int(sized(commands[i].nr, n + 1, 0), exact,
+		is_int(raw_sized(&f.q, commands[i].nr, n + 1, 0), exact,
 		       "%s: a newer agent's zero tail changes nothing (%d)", commands[i].name,
 		       exact);
-		is_int(sized(commands[i].nr, n + 1, 1), -E2BIG, "%s: non-zero tail: E2BIG",
+		is_int(raw_sized(&f.q, commands[i].nr, n + 1, 1), -E2BIG, "%s: non-zero tail: E2BIG",
 		       commands[i].name);
 	}
-	is_int(sized(BRAID_NR_READY, sizeof(struct braid_ready) - 1, 0), -EINVAL,
+	is_int(raw_sized(&f.q, BRAID_NR_READY, sizeof(struct braid_ready) - 1, 0), -EINVAL,
 	       "READY: one byte short: EINVAL");
-	is_int(sized(BRAID_NR_READY, sizeof(struct braid_ready) + 1, 1), -E2BIG,
+	is_int(raw_sized(&f.q, BRAID_NR_READY, sizeof(struct braid_ready) + 1, 1), -E2BIG,
 	       "READY: non-zero tail: E2BIG");
-	is_int(sized(0x3f, 64, 0), -ENOTTY, "unknown command: ENOTTY");
-	is_int(sized(BRAID_NR_SUBMIT, sizeof(struct braid_submit), 0), -ENOTTY,
+	is_int(raw_sized(&f.q, 0x3f, 64, 0), -ENOTTY, "unknown command: ENOTTY");
+	is_int(raw_sized(&f.q, BRAID_NR_SUBMIT, sizeof(struct braid_submit), 0), -ENOTTY,
 	       "a tenant's command by the agent: ENOTTY");
 }
 

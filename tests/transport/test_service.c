@@ -64,6 +64,7 @@ static void test_notify(void)
 	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	unsigned int alive = 0;
 	const char *text;
+	char beat[16];
 
 	close(mkstemp(sa.sun_path));
 	unlink(sa.sun_path);
@@ -79,7 +80,7 @@ static void test_notify(void)
 	ok(strstr(text, "RELOADING=1\nMONOTONIC_USEC="), "is told RELOADING with the time");
 	ok(strstr(told(sock, &alive), "READY=1\nSTATUS=serving 2 models"),
 	   "and READY when the models are loaded");
-	while (alive < 3 && recv(sock, (char[16]){ 0 }, 16, 0) > 0)
+	while (alive < 3 && recv(sock, beat, sizeof(beat), 0) > 0)
 		alive++;
 	ok(alive >= 3, "and again and again that the loop turns");
 	kill(d.pid, SIGTERM);
