@@ -3,6 +3,7 @@
  * Reading the configuration: see config.h. Keeps nothing.
  */
 #include "agent/config.h"
+#include "agent/affinity.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ void config_defaults(struct config *c)
 		.max_degree = 8,
 		.watchdog_ms = 30000,
 		.drain_ms = 10000,
+		.cpu = AFFINITY_AUTO,
 		.max_tenants = 10000,
 		.byte_quota = 1ull << 30,
 		.request_quota = 4096,
@@ -83,6 +85,22 @@ static int set_level(int *to, const char *value)
 		}
 	}
 	return -EINVAL;
+}
+
+static int set_cpu(int *to, const char *value)
+{
+	uint64_t v;
+
+	if (!strcmp(value, "auto")) {
+		*to = AFFINITY_AUTO;
+	} else if (!strcmp(value, "none")) {
+		*to = AFFINITY_NONE;
+	} else {
+		if (number(value, 0, CPU_SETSIZE - 1, &v))
+			return -EINVAL;
+		*to = v;
+	}
+	return 0;
 }
 
 /* MODEL:VALUE */
@@ -136,6 +154,8 @@ static int set_braidd(struct config *c, const char *name, const char *value)
 		return set_path(c->model_dir, sizeof(c->model_dir), value);
 	if (!strcmp(name, "log_level"))
 		return set_level(&c->log_level, value);
+	if (!strcmp(name, "cpu"))
+		return set_cpu(&c->cpu, value);
 	if (!strcmp(name, "drain_ms"))
 		return set_uint(&c->drain_ms, value, 0, 3600000);
 	if (!strcmp(name, "max_tenants"))

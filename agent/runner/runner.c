@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/affinity.h"
 #include "agent/log.h"
 #include "agent/runner/load.h"
 #include "agent/supervisor/supervisor.h"
@@ -263,6 +264,7 @@ int runner_main(const struct config *cfg)
 {
 	struct runner *r = calloc(1, sizeof(*r));
 	char why[512] = "";
+	cpu_set_t before;
 	int ret;
 
 	if (!r)
@@ -274,6 +276,9 @@ int runner_main(const struct config *cfg)
 			 *why ? why : strerror(-ret));
 		_exit(RUNNER_CANT_START);	/* whatever was set up ends with it */
 	}
+	/* Only now: the threads that were started may run everywhere. */
+	if (affinity_pin(cfg->cpu, &before))
+		log_line(LOG_WARNING, "not on the supervisor's CPU", "cpu=%d", cfg->cpu);
 	after(r);
 	if (!r->failed)
 		ret = loop_run(r->loop, after, r);

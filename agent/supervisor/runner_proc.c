@@ -121,6 +121,7 @@ static void __attribute__((noreturn)) become_runner(struct server *s, int queue,
 		argv[2] = NULL;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	sched_setaffinity(0, sizeof(s->cpus), &s->cpus);
 	/* Clear of 3 and 4 first, so that neither overwrites the other. */
 	queue = fcntl(queue, F_DUPFD, 10);
 	control = fcntl(control, F_DUPFD, 10);

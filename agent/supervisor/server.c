@@ -410,6 +410,11 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	ret = set_up_queue(s, why, sizeof(why));
 	if (!ret)
 		ret = set_up_loop(s, why, sizeof(why));
+	if (!ret) {
+		ret = affinity_pin(cfg->cpu, &s->cpus);
+		if (ret)
+			snprintf(why, sizeof(why), "cpu = %d: braidd may not run there", cfg->cpu);
+	}
 	if (!ret)
 		ret = runner_start(s);
 	if (ret) {

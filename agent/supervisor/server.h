@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/affinity.h"
 #include "agent/config.h"
 #include "agent/loop.h"
 #include "core/queue.h"
@@ -107,6 +108,7 @@ struct server {
 	bool again;			/* a tenant went while we settled */
 	bool draining;
 	uint64_t drain_until;
+	cpu_set_t cpus;			/* where the runner may run */
 	uint64_t started_ns;
 	uint8_t in[WIRE_MAX_BYTES];
 	uint8_t out[WIRE_MAX_BYTES];
