@@ -28,6 +28,7 @@ report "a wrong key in it is named" $?
 "$braidd" --check --config "$tmp/plain.conf" >"$tmp/out" 2>&1 && grep -q "^good	ok" "$tmp/out"
 report "a model that can be served is ok" $?
 echo broken >"$tmp/models/bad.onnx"
+"${O:-build}/braid-zoo" tiny_mlp --batch free -o "$tmp/models/free.onnx"
 printf '[model]\n  colour = blue\n' >"$tmp/models/odd.ini"
 printf '[model]\nfile = good.onnx\nshape.nobody = 1x2\n' >"$tmp/models/bound.ini"
 "$braidd" --check --config "$tmp/plain.conf" >"$tmp/out" 2>&1
@@ -37,6 +38,12 @@ grep -q "^bad	" "$tmp/out" && ! grep -q "^bad	ok" "$tmp/out" && grep -q "^good	o
 	grep -q "^bound	.*nobody" "$tmp/out" &&
 	grep -q "^odd	odd.ini:2: unknown key 'colour'" "$tmp/out"
 report "each is told with its reason" $?
+grep -q "^free	.*is free.*(batch = 1 or shape\.[a-z]* = " "$tmp/out"
+report "a free extent with what to write where" $?
+printf '[model]\nbatch = 1\n' >"$tmp/models/free.ini"
+"$braidd" --check --config "$tmp/plain.conf" >"$tmp/out" 2>&1
+grep -q "^free	ok" "$tmp/out"
+report "which then holds" $?
 
 # What the example does not mention would be found by nobody.
 mentioned() {

@@ -151,10 +151,12 @@ static int64_t bind_dim(struct import *im, const char *name, size_t axis,
 		return im->cfg->batch;
 	else if (!fixed)
 		build_fail(im->b, -EINVAL,
-			   "input '%s': dimension %zu%s%s%s is free, its extent must be given", name,
+			   "input '%s': dimension %zu%s%s%s is free, its extent must be given "
+			   "(%sshape.%s = ... in the model's .ini; braid-run --shape)", name,
 			   axis, d && d->value_case == 2 ? " (" : "",
 			   d && d->value_case == 2 ? text(d->dim_param) : "",
-			   d && d->value_case == 2 ? ")" : "");
+			   d && d->value_case == 2 ? ")" : "", axis ? "" : "batch = 1 or ",
+			   name);
 	return fixed;
 }
 
@@ -183,8 +185,9 @@ static void add_input(struct import *im, const Onnx__ValueInfoProto *v, struct s
 	}
 	shape = v->type->tensor_type->shape;
 	if (!shape && !bind) {
-		build_fail(b, -EINVAL, "input '%s' has no shape in the file, it must be given",
-			   v->name);
+		build_fail(b, -EINVAL, "input '%s' has no shape in the file, it must be given "
+			   "(shape.%s = ... in the model's .ini; braid-run --shape)",
+			   v->name, v->name);
 		return;
 	}
 	if (shape && shape->n_dim > PROG_MAX_RANK) {
