@@ -114,7 +114,7 @@ static void control_ready(struct loop_watch *w, uint32_t events)
 static void __attribute__((noreturn)) become_runner(struct server *s, int queue, int control,
 						    pid_t parent)
 {
-	const char *argv[] = { "braid-runner", "--runner", "--config", s->config_path, NULL };
+	const char *argv[5] = { "braid-runner", "--runner", "--config", s->config_path, NULL };
 	sigset_t none;
 
 	if (!s->config_path)
