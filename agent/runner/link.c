@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define MAX_FETCHES	2u
-#define MAX_POSTED	4u
 
 struct link {
 	int fd;
@@ -31,9 +30,8 @@ struct link {
 	int stale;
 	unsigned int n_kept;
 	size_t kept[MAX_FETCHES];	/* bytes of early answers to FETCH */
-	unsigned int n_posted;
-	size_t posted[MAX_POSTED];	/* bytes of messages that wait in out */
-	uint8_t out[MAX_POSTED][WIRE_MAX_BYTES];
+	size_t posted;			/* bytes in out that wait to be sent */
+	uint8_t out[WIRE_MAX_BYTES];
 	uint8_t in[WIRE_MAX_BYTES];
 	uint8_t keep[MAX_FETCHES][WIRE_MAX_BYTES];
 };
@@ -75,38 +73,33 @@ uint64_t link_refused(const struct link *l)
 
 int link_flush(struct link *l)
 {
-	struct mmsghdr mh[MAX_POSTED];
-	struct iovec iov[MAX_POSTED];
-	unsigned int n = l->n_posted, done = 0;
-	int ret;
+	size_t n = l->posted;
 
-	for (unsigned int i = 0; i < n; i++) {
-		iov[i] = (struct iovec){ l->out[i], l->posted[i] };
-		mh[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
-	}
-	l->n_posted = 0;
-	while (done < n) {
-		ret = sendmmsg(l->fd, mh + done, n - done, MSG_NOSIGNAL);
-		if (ret > 0)
-			done += ret;
-		else if (errno != EINTR)
+	l->posted = 0;
+	while (n && send(l->fd, l->out, n, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
 			return -EPIPE;
-	}
 	return 0;
 }
 
-/* Messages leave together: at link_flush(), before a call, or when it is many. */
+/* Commands leave in one message: at link_flush(), before a call, or when it is full. */
 static int post(struct link *l, uint32_t nr, const void *arg)
 {
+	const struct wire_cmd *cmd = wire_cmd(nr);
+	size_t at = (l->posted + 7) & ~(size_t)7;
 	ssize_t n;
 
-	if (l->n_posted == MAX_POSTED && link_flush(l))
-		return -EPIPE;
-	n = wire_encode_command(wire_cmd(nr), arg, ++l->seq, 0, l->out[l->n_posted],
-				sizeof(l->out[0]));
+	n = wire_encode_command(cmd, arg, ++l->seq, 0, l->out + at, sizeof(l->out) - at);
+	if (n == -EMSGSIZE && l->posted) {
+		if (link_flush(l))
+			return -EPIPE;
+		at = 0;
+		n = wire_encode_command(cmd, arg, l->seq, 0, l->out, sizeof(l->out));
+	}
 	if (n < 0)
 		return n;
-	l->posted[l->n_posted++] = n;
+	memset(l->out + l->posted, 0, at > l->posted ? at - l->posted : 0);
+	l->posted = at + n;
 	return 0;
 }
 

@@ -331,31 +331,34 @@ static int handle(struct server *s, const uint8_t *msg, size_t bytes)
 	return 0;
 }
 
-/*
- * A COMMIT and the FETCH behind it are taken in one call. 0: there may be
- * more; 1: nothing now; negative: the connection is over.
- */
+/* One message, which may hold several commands. 0, or the reason to hang up. */
+static int take(struct server *s, size_t bytes)
+{
+	struct braid_msg head;
+	size_t at = 0, size;
+
+	do {
+		size = bytes - at;
+		if (size >= sizeof(head)) {
+			memcpy(&head, s->in + at, sizeof(head));
+			if (head.size >= sizeof(head) && head.size < size)
+				size = head.size;
+		}
+		if (handle(s, s->in + at, size))
+			return -EBADMSG;
+		at += (size + 7) & ~(size_t)7;
+	} while (at < bytes);
+	return 0;
+}
+
+/* 0: there may be more; 1: nothing now; negative: the connection is over. */
 static int receive(struct server *s)
 {
-	struct agent *a = &s->agent;
-	struct mmsghdr mh[AGENT_MESSAGES];
-	struct iovec iov[AGENT_MESSAGES];
-	int n;
+	ssize_t n = recv(s->agent.watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT);
 
-	for (int i = 0; i < AGENT_MESSAGES; i++) {
-		iov[i] = (struct iovec){ a->in[i], sizeof(a->in[i]) };
-		mh[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
-	}
-	n = recvmmsg(a->watch.fd, mh, AGENT_MESSAGES, MSG_DONTWAIT, NULL);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 1 : -ECONNRESET;
-	for (int i = 0; i < n; i++) {
-		if (!mh[i].msg_len)
-			return -ECONNRESET;
-		if (handle(s, a->in[i], mh[i].msg_len))
-			return -EBADMSG;
-	}
-	return n == AGENT_MESSAGES ? 0 : 1;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 1;
+	return n <= 0 ? -ECONNRESET : take(s, n);
 }
 
 static void agent_ready_cb(struct loop_watch *w, uint32_t events)

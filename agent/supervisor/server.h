@@ -46,8 +46,6 @@ struct client {
 	uint8_t *out;
 };
 
-#define AGENT_MESSAGES	4	/* taken in one call */
-
 /* The runner's connection. */
 struct agent {
 	struct loop_watch watch;
@@ -60,7 +58,6 @@ struct agent {
 	struct braid_job jobs[BRAID_MAX_BATCH];
 	struct braid_slice slices[BRAID_MAX_BATCH * 16];
 	struct braid_event events[128];
-	uint8_t in[AGENT_MESSAGES][WIRE_MAX_BYTES];
 };
 
 /* The runner's process: runner_proc.c. */

@@ -60,15 +60,20 @@ static unsigned int committed(struct link *l, int sock, struct braid_result *to)
 	static uint8_t msg[WIRE_MAX_BYTES];
 	struct wire_call call;
 	unsigned int n = 0;
+	struct braid_msg head;
 	ssize_t bytes;
 
 	link_flush(l);
 	while ((bytes = recv(sock, msg, sizeof(msg), MSG_DONTWAIT)) > 0) {
-		if (wire_parse_command(msg, bytes, true, &call) ||
-		    call.cmd->nr != BRAID_NR_COMMIT)
-			continue;
-		for (uint32_t i = 0; i < call.count[0]; i++)
-			wire_get(&call, 0, i, &to[n++]);
+		/* Commands stand one behind the other in a message. */
+		for (ssize_t at = 0; at < bytes; at += (head.size + 7) & ~7u) {
+			memcpy(&head, msg + at, sizeof(head));
+			if (wire_parse_command(msg + at, head.size, true, &call))
+				return n;
+			for (uint32_t i = 0; call.cmd->nr == BRAID_NR_COMMIT && i < call.count[0];
+			     i++)
+				wire_get(&call, 0, i, &to[n++]);
+		}
 	}
 	return n;
 }

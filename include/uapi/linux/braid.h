@@ -747,7 +747,7 @@ enum braid_msg_type {
 
 /**
  * struct braid_msg - head of every socket message
- * @size: bytes of the whole message, as sent
+ * @size: bytes of the command, reply or completions with their head
  * @abi: BRAID_ABI of the sender; another one than the queue's gets a reply
  *       with EPROTONOSUPPORT and the connection is closed
  * @type: enum braid_msg_type
@@ -762,6 +762,8 @@ enum braid_msg_type {
  * structure's fields, each starting at a multiple of 8 bytes from the start of
  * the message (gaps zero), count * stride bytes each, ptr zero. The queue
  * answers with the caller's structure size and the caller's strides.
+ * An agent may put several COMMANDs into one message, each starting at a
+ * multiple of 8 bytes; otherwise a message holds one, and @size is its length.
  * A REPLY with @ret < 0 carries the structure only where the command says
  * that out fields are written on failure (SUBMIT, COMMIT), else nothing.
  * A malformed message (size that is not the message's, unknown type, arrays
