@@ -55,6 +55,7 @@ sbindir ?= $(PREFIX)/sbin
 libdir ?= $(PREFIX)/lib
 includedir ?= $(PREFIX)/include
 mandir ?= $(PREFIX)/share/man
+docdir ?= $(PREFIX)/share/doc/braid
 sysconfdir ?= /etc
 unitdir ?= $(PREFIX)/lib/systemd/system
 
@@ -96,6 +97,7 @@ ifeq ($(filter clean,$(MAKECMDGOALS)),)
 note = $(if $(subst <$(strip $(2))>,,<$(strip $(file <$(1)))>),$(shell mkdir -p $(dir $(1)))$(file >$(1),$(strip $(2))))
 endif
 notes := $(O)/.notes
+install-files += $(foreach f,README.md $(wildcard Documentation/*.md),$(f):$(docdir))
 $(call note,$(notes)/compile,$(CC) $(CPPFLAGS) $(ALL_CFLAGS))
 $(call note,$(notes)/link,$(CC) $(ALL_LDFLAGS))
 

@@ -33,3 +33,5 @@ install-libbraid: all
 	$(INSTALL) -m 644 $(O)/man/*.3 $(DESTDIR)$(mandir)/man3
 	sed 's|@prefix@|$(PREFIX)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(version)|' \
 		lib/libbraid.pc.in >$(DESTDIR)$(libdir)/pkgconfig/libbraid.pc
+	# Into the running system: what links the library finds it from now on.
+	if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi

@@ -15,11 +15,17 @@ report "make install succeeds" $?
 
 for f in sbin/braidd bin/braidctl lib/libbraid.so.0 lib/libbraid.so lib/libbraid.a \
 	include/braid.h include/linux/braid.h lib/pkgconfig/libbraid.pc \
-	lib/systemd/system/braidd.service share/man/man3/libbraid.3; do
+	lib/systemd/system/braidd.service share/man/man3/libbraid.3 \
+	share/doc/braid/operating.md share/doc/braid/bench.md; do
 	[ -s "$root/usr/$f" ] || echo "usr/$f is missing"
 done >"$tmp/out"
 test ! -s "$tmp/out"
 report "the parts are where they belong" $?
+
+grep -q '^; /usr/share/doc/braid/operating.md ' "$root/etc/braid/braidd.conf" &&
+	grep -q 'file:/usr/share/doc/braid/operating.md$' \
+		"$root/usr/lib/systemd/system/braidd.service" >"$tmp/out" 2>&1
+report "the configuration and the service name a text that is installed" $?
 
 echo 'drain_ms = 1' >>"$root/etc/braid/braidd.conf"
 MAKEFLAGS='' make -s install O="${O:-build}" DESTDIR="$root" PREFIX=/usr >"$tmp/out" 2>&1 &&
