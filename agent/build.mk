@@ -14,4 +14,4 @@ progs += braidd
 install-sbin += braidd
 braidd-src := agent/main.c
 braidd-libs := agent wire core program cpu onnxpb
-braidd-ldlibs := -linih -ljansson -lsystemd -lprotobuf-c -lopenblas -lm
+braidd-ldlibs := -linih -ljansson -lsystemd -lprotobuf-c -lm

@@ -16,4 +16,4 @@ tests += test_demo_models
 sanitize-tests += test_demo_models
 test_demo_models-src := tests/demo/test_demo_models.c $(demo-test-src)
 test_demo_models-libs := program cpu onnxpb
-test_demo_models-ldlibs := -lprotobuf-c -lopenblas -lpng -ljpeg -lz -lm
+test_demo_models-ldlibs := -lprotobuf-c -lpng -ljpeg -lz -lm

@@ -16,4 +16,4 @@ endef
 $(foreach t,$(transport-tests),$(eval $(call transport_test,$(t))))
 # It is the runner itself, with another backend.
 test_window-libs += wire program cpu onnxpb
-test_window-ldlibs += -lsystemd -lprotobuf-c -lopenblas
+test_window-ldlibs += -lsystemd -lprotobuf-c
