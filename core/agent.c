@@ -119,3 +119,17 @@ void bq_agent_gone(struct bq *q, u64 now)
 	bq_buffer_agent_gone(q);
 	bq_expire(q, now);
 }
+
+bool bq_stalled(const struct bq *q, struct bq_stall *st)
+{
+	/* Each of them only grows: the sum stays only if all do. */
+	u64 seen = q->count.fetched + q->count.committed + q->generation;
+	bool busy = q->ready && (q->queued || q->suspects || q->fetched);
+	bool still = busy && st->busy && seen == st->seen;
+	bool fresh = still && !st->told;
+
+	st->seen = seen;
+	st->busy = busy;
+	st->told = still;
+	return fresh;
+}

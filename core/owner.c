@@ -14,6 +14,12 @@ static bool key_less(const struct bq_rb_node *na, const struct bq_rb_node *nb)
 	       bq_entry(nb, struct bq_owner, by_key)->key;
 }
 
+static bool tenant_id_less(const struct bq_rb_node *na, const struct bq_rb_node *nb)
+{
+	return bq_entry(na, struct bq_tenant, by_id)->id <
+	       bq_entry(nb, struct bq_tenant, by_id)->id;
+}
+
 static bool share_model_less(const struct bq_rb_node *na, const struct bq_rb_node *nb)
 {
 	return bq_entry(na, struct bq_share, by_model)->model->id <
@@ -38,6 +44,20 @@ struct bq_owner *bq_owner_find(const struct bq *q, u64 key)
 		n = n->child[o->key < key];
 	}
 	return NULL;
+}
+
+struct bq_owner *bq_owner_from(const struct bq *q, u64 key)
+{
+	struct bq_rb_node *n = q->owners.node;
+	struct bq_owner *o, *best = NULL;
+
+	while (n) {
+		o = bq_entry(n, struct bq_owner, by_key);
+		if (o->key >= key)
+			best = o;
+		n = n->child[o->key < key];
+	}
+	return best;
 }
 
 struct bq_owner *bq_owner_next(const struct bq *q, const struct bq_owner *o)
@@ -132,14 +152,36 @@ void bq_tenant_add(struct bq *q, struct bq_tenant *t, struct bq_owner *o)
 	t->owner = o;
 	t->vtime = o->min_vtime;
 	bq_rb_init(&t->by_vtime);
+	bq_rb_init(&t->by_id);
 	bq_list_init(&t->waiting);
 	bq_list_init(&t->done);
 	t->unsent = &t->done;
 	bq_list_init(&t->buffers);
 	bq_list_init(&t->woken);
-	bq_list_add_tail(&q->tenants, &t->of_queue);
+	bq_rb_insert(&q->tenants, &t->by_id, tenant_id_less);
 	q->n_tenants++;
 	bq_owner_get(q, o);
+}
+
+struct bq_tenant *bq_tenant_next(const struct bq *q, u64 id)
+{
+	struct bq_rb_node *n = q->tenants.node;
+	struct bq_tenant *t, *above = NULL;
+
+	while (n) {
+		t = bq_entry(n, struct bq_tenant, by_id);
+		if (t->id > id)
+			above = t;
+		n = n->child[t->id <= id];
+	}
+	return above;
+}
+
+struct bq_tenant *bq_tenant_find(const struct bq *q, u64 id)
+{
+	struct bq_tenant *t = id ? bq_tenant_next(q, id - 1) : NULL;
+
+	return t && t->id == id ? t : NULL;
 }
 
 /* All that is not done: dropped where it waits, an orphan where it runs. */
@@ -183,7 +225,7 @@ void bq_tenant_gone(struct bq *q, struct bq_tenant *t)
 	while (!bq_rb_empty(&t->flows))
 		bq_flow_free(q, bq_entry(bq_rb_first(&t->flows), struct bq_flow, by_model));
 	bq_list_del(&t->woken);
-	bq_list_del(&t->of_queue);
+	bq_rb_erase(&q->tenants, &t->by_id);
 	q->n_tenants--;
 	bq_bury(q, &t->reap, BQ_TENANT);
 	bq_owner_put(q, o);

@@ -104,7 +104,7 @@ struct bq_tenant {
 	struct bq_list done;		/* first those that were sent */
 	struct bq_list *unsent;		/* first one of @done that was not, or @done */
 	struct bq_list buffers;
-	struct bq_list of_queue;
+	struct bq_rb_node by_id;
 	struct bq_list woken;
 	struct bq_reap reap;
 };
@@ -171,7 +171,16 @@ void bq_owner_add(struct bq *q, struct bq_owner *o, u64 key);
 int bq_owner_set(struct bq *q, struct bq_owner *o, const struct bq_owner_limits *limits);
 
 /**
- * bq_owner_next - the owner with the smallest key above
+ * bq_owner_from - the owner with the smallest key that is not below
+ * @q: queue
+ * @key: uid or cgroup id
+ *
+ * Returns it, or NULL. Owners that merely linger are included.
+ */
+struct bq_owner *bq_owner_from(const struct bq *q, u64 key);
+
+/**
+ * bq_owner_next - the owner with the next larger key
  * @q: queue
  * @o: an owner, NULL to start
  *
@@ -196,6 +205,24 @@ void bq_tenant_add(struct bq *q, struct bq_tenant *t, struct bq_owner *o);
  * buffers retire. @t itself goes to the reap list. Linear in what it has.
  */
 void bq_tenant_gone(struct bq *q, struct bq_tenant *t);
+
+/**
+ * bq_tenant_find - find a tenant
+ * @q: queue
+ * @id: its id
+ *
+ * Returns it, or NULL.
+ */
+struct bq_tenant *bq_tenant_find(const struct bq *q, u64 id);
+
+/**
+ * bq_tenant_next - the tenant with the smallest id above
+ * @q: queue
+ * @id: 0 to start
+ *
+ * Returns it, or NULL after the last.
+ */
+struct bq_tenant *bq_tenant_next(const struct bq *q, u64 id);
 
 /**
  * bq_flow_add - nodes for a tenant's first use of a model

@@ -27,7 +27,6 @@ void bq_init(struct bq *q)
 	q->defaults.priority_ceiling = BRAID_PRIORITY_NORMAL;
 	q->defaults.request_quota = 8192;
 	q->defaults.byte_quota = 1ULL << 30;
-	bq_list_init(&q->tenants);
 	bq_list_init(&q->ending);
 	bq_list_init(&q->retired);
 	bq_list_init(&q->told);

@@ -135,7 +135,7 @@ struct bq_counters {
  * @fetched: requests that the agent has, orphans included
  * @n_models: in the table
  * @n_tenants: alive
- * @tenants: list of struct bq_tenant.of_queue
+ * @tenants: struct bq_tenant.by_id
  */
 struct bq {
 	u32 knobs[BQ_KNOBS];
@@ -152,7 +152,7 @@ struct bq {
 	u32 fetched;
 	u32 n_models;
 	u32 n_tenants;
-	struct bq_list tenants;
+	struct bq_rb_root tenants;
 
 	/* The queue's own. */
 	u64 last_agent;			/* counts attached agents */
@@ -259,5 +259,28 @@ int bq_agent_ready(struct bq *q, u64 now);
  * BQ_GRACE_MS unless a successor is ready before.
  */
 void bq_agent_gone(struct bq *q, u64 now);
+
+/**
+ * struct bq_stall - the caller's, zeroed to begin with; fields are the queue's
+ * @seen: windows, jobs and agents at the last look
+ * @busy: the agent had work at the last look
+ * @told: of this stall
+ */
+struct bq_stall {
+	u64 seen;
+	bool busy;
+	bool told;
+};
+
+/**
+ * bq_stalled - whether the agent has stopped moving
+ * @q: queue
+ * @st: what the last look saw
+ *
+ * To be called at regular times. True once for each stall: there was work at
+ * the last look already, and since then an agent that is ready has neither
+ * taken nor given back anything.
+ */
+bool bq_stalled(const struct bq *q, struct bq_stall *st);
 
 #endif

@@ -157,15 +157,14 @@ json_t *show_models(struct server *s, uint64_t after, uint64_t *more)
 json_t *show_tenants(struct server *s, uint64_t after, uint64_t *more)
 {
 	json_t *list = json_array();
+	struct bq_tenant *t;
 	size_t bytes = 0;
 
-	/* In order of coming, which is that of ids. */
-	for (struct bq_list *l = s->q.tenants.next; l != &s->q.tenants; l = l->next) {
-		struct bq_tenant *t = bq_entry(l, struct bq_tenant, of_queue);
+	if (after == SHOW_FROM_START)
+		after = 0;
+	for (t = bq_tenant_next(&s->q, after); t; t = bq_tenant_next(&s->q, t->id)) {
 		struct client *c = bq_entry(t, struct client, tenant);
 
-		if (after != SHOW_FROM_START && t->id <= after)
-			continue;
 		if (!add(list, json_pack("{s:I,s:I,s:i,s:i,s:i,s:o,s:o}",
 					 "id", (json_int_t)t->id,
 					 "owner", (json_int_t)t->owner->key,
@@ -184,9 +183,8 @@ json_t *show_owners(struct server *s, uint64_t after, uint64_t *more)
 	json_t *list = json_array();
 	size_t bytes = 0;
 
-	for (struct bq_owner *o = bq_owner_next(&s->q, NULL); o; o = bq_owner_next(&s->q, o)) {
-		if (after != SHOW_FROM_START && o->key <= after)
-			continue;
+	/* Keys start with 0; SHOW_FROM_START is one below that. */
+	for (struct bq_owner *o = bq_owner_from(&s->q, after + 1); o; o = bq_owner_next(&s->q, o)) {
 		if (!add(list, json_pack("{s:I,s:i,s:i,s:i,s:o,s:b,s:i,s:i,s:o,s:o,s:o}",
 					 "owner", (json_int_t)o->key,
 					 "weight", (int)o->limits.weight,

@@ -175,12 +175,10 @@ static void check_rest(struct drive *d)
 	struct nv_model *nm;
 	struct bq_tenant *t;
 	struct bq_model *m;
-	struct bq_list *l;
 	char name[2] = "";
 	u32 i;
 
-	for (l = d->q.tenants.next; l != &d->q.tenants; l = l->next) {
-		t = bq_entry(l, struct bq_tenant, of_queue);
+	for (t = bq_tenant_next(&d->q, 0); t; t = bq_tenant_next(&d->q, t->id)) {
 		n = nv_tenant(&d->nv, t->id);
 		drive_same(d, "tenant's virtual time", t->vtime, n->vtime);
 		drive_same(d, "outstanding", t->outstanding, nv_outstanding(&d->nv, t->id));

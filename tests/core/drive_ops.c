@@ -12,15 +12,7 @@
 
 struct bq_tenant *drive_tenant(struct drive *d, u64 id)
 {
-	struct bq_list *l;
-	struct bq_tenant *t;
-
-	for (l = d->q.tenants.next; l != &d->q.tenants; l = l->next) {
-		t = bq_entry(l, struct bq_tenant, of_queue);
-		if (t->id == id)
-			return t;
-	}
-	return NULL;
+	return bq_tenant_find(&d->q, id);
 }
 
 /* A tenant of both, or NULL when there is none. */

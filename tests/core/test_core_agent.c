@@ -326,6 +326,32 @@ static void test_model_withdrawn_in_hold(void)
 	ok(w_exit(&w), "nothing left");
 }
 
+static void test_stall(void)
+{
+	struct bq_stall st = { 0 };
+	u64 id;
+
+	begin();
+	ok(!bq_stalled(&w.q, &st) && !bq_stalled(&w.q, &st), "an idle agent does not stall");
+	id = w_submit(&w, t, m);
+	ok(!bq_stalled(&w.q, &st), "nor at the first look at its work");
+	ok(bq_stalled(&w.q, &st), "it does when nothing moved until the second");
+	ok(!bq_stalled(&w.q, &st), "which is told once");
+	is_int(w_fetch(&w, m, 0, 0, 1), 0, "it takes");
+	ok(w_job(&w, 0, t, id) && !bq_stalled(&w.q, &st), "and moves");
+	ok(bq_stalled(&w.q, &st), "what it never gives back is the next stall");
+	w_commit(&w, 0, 1, 0);
+	w_submit(&w, t, m);
+	ok(!bq_stalled(&w.q, &st), "a commit is a move too");
+	w_fetch(&w, m, 0, 0, 1);
+	w_commit(&w, 0, 1, 0);
+	ok(!bq_stalled(&w.q, &st) && !bq_stalled(&w.q, &st), "all done");
+	w_submit(&w, t, m);
+	bq_agent_gone(&w.q, w.now);
+	ok(!bq_stalled(&w.q, &st) && !bq_stalled(&w.q, &st), "without an agent nothing stalls");
+	ok(w_exit(&w), "nothing is lost");
+}
+
 int main(void)
 {
 	test_life();
@@ -338,5 +364,6 @@ int main(void)
 	test_death_in_hold();
 	test_drain_and_orphan();
 	test_model_withdrawn_in_hold();
+	test_stall();
 	return tap_done();
 }

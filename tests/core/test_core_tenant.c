@@ -117,8 +117,8 @@ static void test_outputs_overlap(void)
 	is_int(out->queued, 2, "both wait");
 
 	/* This model is on the stack: it may not come back to be freed. */
-	while (!bq_list_empty(&w.q.tenants))
-		bq_tenant_gone(&w.q, bq_entry(w.q.tenants.next, struct bq_tenant, of_queue));
+	while (w.q.n_tenants)
+		bq_tenant_gone(&w.q, bq_tenant_next(&w.q, 0));
 	w_reap(&w);
 	bq_model_del(&w.q, out->id, true, w.now);
 	is_int(w_fetch(&w, 0, 0, 0, 0), 0, "the agent hears of its end");
@@ -452,6 +452,28 @@ static void test_too_many_models(void)
 	ok(w_exit(&w), "nothing left");
 }
 
+/* Lists are gone through by number, so that they may change meanwhile. */
+static void test_by_number(void)
+{
+	struct bq_tenant *a, *b, *c;
+	struct bq_owner *o;
+
+	w_init(&w);
+	a = w_tenant(&w, 7);
+	b = w_tenant(&w, 0);
+	c = w_tenant(&w, 9);
+	ok(bq_tenant_next(&w.q, 0) == a && bq_tenant_next(&w.q, a->id) == b, "in order of coming");
+	ok(bq_tenant_find(&w.q, b->id) == b, "found by its id");
+	ok(!bq_tenant_find(&w.q, 0) && !bq_tenant_find(&w.q, c->id + 1), "nobody else is");
+	o = bq_owner_from(&w.q, 0);
+	ok(o && o->key == 0 && bq_owner_from(&w.q, 1)->key == 7, "owners by key");
+	ok(bq_owner_from(&w.q, 9)->key == 9 && !bq_owner_from(&w.q, 10), "to the last");
+	bq_tenant_gone(&w.q, b);
+	ok(bq_tenant_next(&w.q, a->id) == c, "one that went is passed over");
+	ok(!bq_tenant_next(&w.q, c->id), "and there is an end");
+	ok(w_exit(&w), "nothing left");
+}
+
 int main(void)
 {
 	test_checks();
@@ -465,5 +487,6 @@ int main(void)
 	test_model_checks();
 	test_models();
 	test_too_many_models();
+	test_by_number();
 	return tap_done();
 }

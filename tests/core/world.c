@@ -82,8 +82,8 @@ bool w_exit(struct world *w)
 	bool good = true;
 	u32 i;
 
-	while (!bq_list_empty(&w->q.tenants))
-		bq_tenant_gone(&w->q, bq_entry(w->q.tenants.next, struct bq_tenant, of_queue));
+	while (w->q.n_tenants)
+		bq_tenant_gone(&w->q, bq_tenant_next(&w->q, 0));
 	bq_agent_gone(&w->q, w->now);
 	bq_exit(&w->q);
 	w_reap(w);
