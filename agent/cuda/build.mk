@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+#
+# The CUDA backend. Needs no toolkit: driver and compiler are found at run time.
+
+libs += cuda
+cuda-src := $(sort $(wildcard agent/cuda/*.c))
