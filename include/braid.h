@@ -16,9 +16,16 @@
  * released while another call is using it. Completions go to whichever thread
  * asks first.
  *
- * When the queue's process dies and returns, libbraid connects again, brings
- * buffers (with their contents, at the same address) and models back and
- * submits again what is outstanding: a tenant sees latency, not loss.
+ * The queue is the kernel's (/dev/braid0) or a process's behind a socket;
+ * every function does the same over both. The kernel's outlives every agent.
+ * When a process dies and returns, libbraid connects again, brings buffers
+ * (with their contents, at the same address) and models back and submits again
+ * what is outstanding: a tenant sees latency, not loss.
+ *
+ * A connection is not for use by a child of fork(): parent and child would be
+ * one tenant and take each other's completions. The child may call
+ * braid_close() on it, which takes nothing from the parent, and open one of
+ * its own. Buffers stay mapped in the child, shared with the parent.
  */
 #ifndef BRAID_H
 #define BRAID_H
@@ -38,7 +45,8 @@ struct braid_buf;
 
 /**
  * braid_open() - connect to the queue
- * @path: socket; NULL: $BRAID_SOCKET, else /run/braid/braid.sock
+ * @path: a device or a socket; NULL: $BRAID_PATH, else /dev/braid0 if it can be
+ *        opened, else /run/braid/braid.sock
  * @out: the connection
  *
  * Return: 0; -ENOENT or -ECONNREFUSED: nobody serves there; -EACCES: not in
@@ -72,7 +80,8 @@ int braid_fd(const struct braid *b);
  * braid_set_patience() - how long to wait for a queue that went away
  * @b: the connection
  * @ms: milliseconds, 30,000 unless set; after that outstanding requests end
- *      with -ECONNRESET and so does every call
+ *      with -ECONNRESET and so does every call. A device does not go away:
+ *      there, requests wait for the next agent as long as it takes
  */
 void braid_set_patience(struct braid *b, unsigned int ms);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Buffers: memory that the queue made, mapped here for as long as the handle
- * lives. The descriptor is kept, since it is what a restarted queue adopts.
+ * lives. Over the socket the descriptor is kept, since it is what a restarted
+ * queue adopts.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -69,27 +70,32 @@ API int braid_buf_new(struct braid *b, size_t bytes, struct braid_buf **out)
 		if (!ret)
 			ret = conn_ask(b, &call, BRAID_NR_BUF_ALLOC, &arg);
 	} while (ret == -ECONNRESET && !b->dead);
-	if (ret) {
-		if (!b->dead)
-			braid_fail(ret, "buffer of %zu bytes: %s", bytes,
-				   ret == -EDQUOT ? "over the byte quota" : strerror(-ret));
+	if (ret && !b->dead)
+		braid_fail(ret, "buffer of %zu bytes: %s", bytes,
+			   ret == -EDQUOT ? "over the byte quota" : strerror(-ret));
+	conn_unlock(b);
+	if (ret)
 		goto err;
-	}
 	buf->addr = mmap(NULL, buf->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, buf->fd, 0);
 	if (buf->addr == MAP_FAILED || buf->bytes < bytes) {
 		ret = buf->addr == MAP_FAILED ? -errno : -EBADMSG;
 		if (buf->addr != MAP_FAILED)
 			munmap(buf->addr, buf->bytes);
+		conn_lock(b);
 		buf_retire(b, buf);
+		conn_unlock(b);
 		braid_fail(ret, "mapping a buffer of %zu bytes: %s", bytes, strerror(-ret));
 		goto err;
 	}
-	conn_unlock(b);
+	/* Only a queue that comes back would want it. */
+	if (!b->transport->may_return) {
+		close(buf->fd);
+		buf->fd = -1;
+	}
 	*out = buf;
 	return 0;
 
 err:
-	conn_unlock(b);
 	if (buf->fd >= 0)
 		close(buf->fd);
 	free(buf);
@@ -118,7 +124,8 @@ API int braid_buf_free(struct braid *b, struct braid_buf *buf)
 	if (ret > 0)
 		return braid_fail(-ENOENT, "not a buffer of this connection");
 	munmap(buf->addr, buf->bytes);
-	close(buf->fd);
+	if (buf->fd >= 0)
+		close(buf->fd);
 	free(buf);
 	return ret;
 }

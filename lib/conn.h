@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside libbraid: the connection, its lock and who reads from the socket.
+ * Inside libbraid: the connection, its lock and who reads from the queue.
  *
- * One mutex (struct braid.lock) protects every field below. At most one
- * thread at a time is the reader: it alone polls, receives, closes the socket
- * and connects again, and drops the lock only while it sleeps. The others
- * that wait for a reply or a completion sleep on the condition variable and
- * are woken when the reader has taken something in, or gives its place up.
+ * One mutex (struct braid.lock) protects every field below, and the
+ * transport's own. At most one thread at a time is the reader: it alone polls
+ * and takes in what the queue has to say, and drops the lock only while it
+ * sleeps. The others that wait for a reply or a completion sleep on the
+ * condition variable and are woken when the reader has taken something in, or
+ * gives its place up.
  */
 #ifndef BRAID_LIB_CONN_H
 #define BRAID_LIB_CONN_H
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include <braid.h>
 
-#include "lib/wire.h"
+struct wire_cmd;
 
 struct braid_model {
 	struct braid_model *next;
@@ -34,7 +35,7 @@ struct braid_model {
 struct braid_buf {
 	struct braid_buf *next;
 	uint64_t id;			/* changes with the queue's process */
-	int fd;				/* kept: it is what a new queue adopts */
+	int fd;				/* socket: kept, it is what a new queue adopts */
 	bool staging;			/* braid_infer() copies through it */
 	bool busy;			/* staging: in use now */
 	size_t bytes;
@@ -81,29 +82,49 @@ struct call {
 	bool lost;			/* the connection went first */
 };
 
+/* What a waiting thread waits for. */
+typedef bool (*conn_until)(const void *arg);
+
+/**
+ * struct transport - the way to the queue; everything with the lock held
+ * @may_return: a queue that went away may come back, without what it knew
+ * @open: connect to b->path and greet; words for a failure
+ * @shut: close everything; also after an open that failed
+ * @send: send a call's command, or carry it out at once: then it is done on
+ *        return. A queue that is gone is no error, the call is marked lost
+ * @read: the reader's: take in what is there until @until holds; with nothing
+ *        there sleep first, without the lock, at most until @deadline
+ */
+struct transport {
+	bool may_return;
+	int (*open)(struct braid *b);
+	void (*shut)(struct braid *b);
+	int (*send)(struct braid *b, struct call *call);
+	void (*read)(struct braid *b, conn_until until, const void *arg, uint64_t deadline);
+};
+
+extern const struct transport transport_socket;
+extern const struct transport transport_device;
+
 struct braid {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;		/* CLOCK_MONOTONIC */
 	char path[108];
-	int sock;			/* -1 while down */
+	const struct transport *transport;
+	struct sock *sock;		/* the socket's own: socket.h */
+	int fd;				/* the queue, -1 while down */
 	int epoll;			/* what braid_fd() returns */
 	int event;			/* readable while completions are untaken */
-	int timer;			/* next try while down */
 	bool event_set;
+	bool up;			/* commands can be sent */
 	bool reading;			/* somebody is the reader */
 	bool dead;			/* patience is over */
-	bool broken;			/* sending failed: the reader will notice */
-	uint64_t link;			/* counts connections made */
 	unsigned int waiters;
 	unsigned int patience_ms;
-	uint64_t down_since, next_try;
-	unsigned int backoff_ms;
-	uint64_t seq;
 	uint64_t seen;			/* completion records given to the caller */
-	uint64_t seen_base;		/* records a dead queue had sent */
-	uint32_t max_message;
+	uint32_t max_message;		/* longest command */
 
-	struct call *calls;
+	struct call *calls;		/* sent, not answered */
 	struct braid_model *models;
 	struct braid_buf *bufs;
 
@@ -116,9 +137,6 @@ struct braid {
 	uint32_t n_sent;
 	uint32_t n_async;		/* of them, braid_wait()'s */
 	uint64_t order;
-
-	uint8_t out[WIRE_MAX_BYTES];	/* message being sent */
-	uint8_t in[WIRE_MAX_BYTES];	/* message being received; the reader's */
 };
 
 /* error.c */
@@ -126,33 +144,33 @@ int braid_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3
 
 /* conn.c */
 uint64_t conn_now(void);
+int conn_remaining_ms(uint64_t deadline, uint64_t limit);
 void conn_lock(struct braid *b);
 void conn_unlock(struct braid *b);
 int conn_open(struct braid *b);
 void conn_shut(struct braid *b);
+int conn_watch(struct braid *b, int fd);
 int conn_send(struct braid *b, struct call *call, uint32_t nr, void *arg);
-int conn_pump(struct braid *b, bool (*until)(const void *arg), const void *arg,
-	      uint64_t deadline);
+int conn_pump(struct braid *b, conn_until until, const void *arg, uint64_t deadline);
 int conn_call(struct braid *b, uint32_t nr, void *arg);
 int conn_ask(struct braid *b, struct call *call, uint32_t nr, void *arg);
 int conn_wait_up(struct braid *b);
 void conn_look(struct braid *b);
+void conn_stop_reading(struct braid *b);
 int conn_dead(const struct braid *b);
 void conn_forget(struct braid *b, struct call *call);
+bool conn_never(const void *arg);
 
-/* sync.c: a fresh socket, before anybody else uses it */
-int sync_connect(struct braid *b, struct braid_get_info *info);
-int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in);
-int sync_restore(struct braid *b, const struct braid_get_info *info);
-
-/* request.c */
-void request_completed(struct braid *b, const struct braid_completion *c);
+/* request.c: what the queue says */
+int request_records(struct braid *b, const void *records, size_t bytes);
 void request_fail_all(struct braid *b, int err);
-int request_resubmit(struct braid *b);
+
+/* request.c: a buffer goes */
 void request_strand(struct braid *b, const struct braid_buf *buf);
 void request_free_all(struct braid *b);
 
-/* model.c */
-int model_restore(struct braid *b, struct braid_model *m);
+/* model.c: ask for one under its name */
+struct braid_model *model_blank(void);
+struct braid_model_get model_query(struct braid_model *m);
 
 #endif

@@ -12,7 +12,7 @@
 #define API __attribute__((visibility("default")))
 
 /* A model with room for every tensor that there may be. */
-static struct braid_model *model_new(void)
+struct braid_model *model_blank(void)
 {
 	return calloc(1, sizeof(struct braid_model) +
 		      BRAID_MAX_TENSORS * sizeof(struct braid_tensor));
@@ -28,7 +28,7 @@ static void model_fill(struct braid_model *m, const struct braid_model_get *arg)
 	m->n_outputs = arg->n_outputs;
 }
 
-static struct braid_model_get model_arg(struct braid_model *m)
+struct braid_model_get model_query(struct braid_model *m)
 {
 	return (struct braid_model_get){
 		.size = sizeof(struct braid_model_get),
@@ -69,7 +69,7 @@ static void model_taken(struct braid *b, struct call *call)
 static int model_get(struct braid *b, const char *name, const struct braid_model *prev,
 		     struct braid_model **out)
 {
-	struct braid_model *m = model_new();
+	struct braid_model *m = model_blank();
 	struct braid_model_get arg;
 	int ret;
 
@@ -79,7 +79,7 @@ static int model_get(struct braid *b, const char *name, const struct braid_model
 	do {
 		struct call call = { .taken = model_taken, .data = &m };
 
-		arg = model_arg(m);
+		arg = model_query(m);
 		if (name)
 			strncpy(arg.name, name, sizeof(arg.name) - 1);
 		else
@@ -134,37 +134,6 @@ API void braid_model_put(struct braid *b, struct braid_model *m)
 		free(m);
 	}
 	conn_unlock(b);
-}
-
-/* After a new queue came up: find it again, the same tensors required. */
-int model_restore(struct braid *b, struct braid_model *m)
-{
-	struct braid_model *now;
-	struct braid_model_get arg;
-	size_t tensors;
-	int ret;
-
-	if (m->gone)
-		return 0;
-	now = model_new();
-	if (!now)
-		return -ENOMEM;
-	arg = model_arg(now);
-	memcpy(arg.name, m->name, sizeof(arg.name));
-	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1);
-	tensors = (m->n_inputs + m->n_outputs) * sizeof(m->tensors[0]);
-	if (ret == -ENOENT) {
-		m->gone = true;
-		ret = 0;
-	} else if (!ret && (arg.n_inputs != m->n_inputs || arg.n_outputs != m->n_outputs ||
-			    memcmp(now->tensors, m->tensors, tensors))) {
-		m->gone = true;
-	} else if (!ret) {
-		m->id = arg.id;
-		memcpy(m->digest, arg.digest, sizeof(m->digest));
-	}
-	free(now);
-	return ret;
 }
 
 API const char *braid_model_name(const struct braid_model *m)

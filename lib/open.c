@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MIT
 /*
- * Opening and closing a connection, and what concerns it as a whole.
+ * Opening and closing a connection, over which transport, and what concerns it
+ * as a whole.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/conn.h"
 
+#define DEFAULT_DEVICE		"/dev/braid0"
 #define DEFAULT_SOCKET		"/run/braid/braid.sock"
 #define DEFAULT_PATIENCE_MS	30000u
 
 #define API __attribute__((visibility("default")))
 
-API int braid_open(const char *path, struct braid **out)
+static int open_at(const char *path, const struct transport *transport, struct braid **out)
 {
 	pthread_condattr_t attr;
 	struct braid *b;
 	int ret;
 
-	if (!path)
-		path = getenv("BRAID_SOCKET");
-	if (!path || !*path)
-		path = DEFAULT_SOCKET;
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return braid_fail(-ENOMEM, "no memory");
@@ -34,6 +34,7 @@ API int braid_open(const char *path, struct braid **out)
 		return braid_fail(-ENAMETOOLONG, "%s: longer than a socket's name may be", path);
 	}
 	strcpy(b->path, path);
+	b->transport = transport;
 	b->patience_ms = DEFAULT_PATIENCE_MS;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -49,6 +50,35 @@ API int braid_open(const char *path, struct braid **out)
 	return 0;
 }
 
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISCHR(st.st_mode);
+}
+
+API int braid_open(const char *path, struct braid **out)
+{
+	char why[256];
+	int ret, ret2;
+
+	if (!path)
+		path = getenv("BRAID_PATH");
+	if (path && *path)
+		return open_at(path, is_device(path) ? &transport_device : &transport_socket, out);
+	if (!is_device(DEFAULT_DEVICE))
+		return open_at(DEFAULT_SOCKET, &transport_socket, out);
+	ret = open_at(DEFAULT_DEVICE, &transport_device, out);
+	if (!ret)
+		return 0;
+	snprintf(why, sizeof(why), "%s", braid_error());
+	ret2 = open_at(DEFAULT_SOCKET, &transport_socket, out);
+	/* Where nobody serves a socket it is the device that matters. */
+	if (ret2 == -ENOENT || ret2 == -ECONNREFUSED)
+		return braid_fail(ret, "%s", why);
+	return ret2;
+}
+
 API void braid_close(struct braid *b)
 {
 	if (!b)
@@ -60,7 +90,8 @@ API void braid_close(struct braid *b)
 
 		b->bufs = buf->next;
 		munmap(buf->addr, buf->bytes);
-		close(buf->fd);
+		if (buf->fd >= 0)
+			close(buf->fd);
 		free(buf);
 	}
 	while (b->models) {

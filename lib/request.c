@@ -3,8 +3,8 @@
  * Requests from submit to completion.
  *
  * Owns the slots. A slot keeps what is needed to send its request again
- * until the caller has taken the completion; the queue's user_data is the
- * slot's number and generation, the caller's own stays here.
+ * (resubmit.c) until the caller has taken the completion; the queue's
+ * user_data is the slot's number and generation, the caller's own stays here.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -127,8 +127,7 @@ struct braid_submit request_submit_arg(struct batch *t)
 	};
 }
 
-/* How many requests of this shape one message holds. */
-static bool batch_fits(const struct braid *b, const struct batch *t, uint32_t more)
+bool request_fits(const struct braid *b, const struct batch *t, uint32_t more)
 {
 	return sizeof(struct braid_msg) + sizeof(struct braid_submit) + 8 +
 	       (t->n + 1) * sizeof(struct braid_request) +
@@ -136,7 +135,7 @@ static bool batch_fits(const struct braid *b, const struct batch *t, uint32_t mo
 	       t->n < BRAID_MAX_BATCH && t->n_slices + more <= t->max_slices;
 }
 
-static void set_ids(struct braid *b, const struct batch *t, uint64_t first, uint32_t accepted)
+void request_ids(struct braid *b, const struct batch *t, uint64_t first, uint32_t accepted)
 {
 	for (uint32_t i = 0; i < accepted && i < t->n; i++) {
 		struct slot *s = &b->slots[t->slots[i]];
@@ -147,7 +146,7 @@ static void set_ids(struct braid *b, const struct batch *t, uint64_t first, uint
 	}
 }
 
-void request_completed(struct braid *b, const struct braid_completion *c)
+static void completed(struct braid *b, const struct braid_completion *c)
 {
 	uint32_t number = (uint32_t)c->user_data;
 	struct slot *s = number < b->n_slots ? &b->slots[number] : NULL;
@@ -165,7 +164,26 @@ void request_completed(struct braid *b, const struct braid_completion *c)
 		b->ready[(b->ready_head + b->n_ready++) % b->n_slots] = number;
 }
 
-static void complete_here(struct braid *b, uint32_t number, int status)
+int request_records(struct braid *b, const void *records, size_t bytes)
+{
+	const uint8_t *p = records;
+
+	while (bytes >= sizeof(uint32_t)) {
+		struct braid_completion c = { 0 };
+		uint32_t size;
+
+		memcpy(&size, p, sizeof(size));
+		if (size < sizeof(c) || size > bytes)
+			return -EBADMSG;
+		memcpy(&c, p, sizeof(c));
+		completed(b, &c);
+		p += size;
+		bytes -= size;
+	}
+	return 0;
+}
+
+void request_end(struct braid *b, uint32_t number, int status)
 {
 	struct braid_completion c = {
 		.size = sizeof(c),
@@ -175,116 +193,14 @@ static void complete_here(struct braid *b, uint32_t number, int status)
 		.done_ns = conn_now(),
 	};
 
-	/* The queue never counted it: keep its count of records what it was. */
-	b->seen_base++;
-	request_completed(b, &c);
+	completed(b, &c);
 }
 
 void request_fail_all(struct braid *b, int err)
 {
 	for (uint32_t i = 0; i < b->n_slots; i++)
 		if (b->slots[i].state == SLOT_SENT)
-			complete_here(b, i, err);
-}
-
-static int by_order(const void *x, const void *y, void *arg)
-{
-	const struct slot *slots = arg;
-	uint64_t a = slots[*(const uint32_t *)x].order, c = slots[*(const uint32_t *)y].order;
-
-	return a < c ? -1 : a > c;
-}
-
-static int batch_send_again(struct braid *b, struct batch *t)
-{
-	struct braid_submit arg = request_submit_arg(t);
-	int ret;
-
-	if (!t->n)
-		return 0;
-	ret = sync_call(b, BRAID_NR_SUBMIT, &arg, -1);
-	if (ret && !arg.error)
-		return ret;
-	if (arg.error == -EAGAIN || arg.error == -EDQUOT)
-		return -EAGAIN;		/* all or nothing: try the whole again */
-	if (arg.accepted > t->n || (arg.accepted < t->n && arg.error >= 0))
-		return -EBADMSG;
-	set_ids(b, t, arg.first_id, arg.accepted);
-	if (arg.accepted < t->n) {
-		complete_here(b, t->slots[arg.accepted], arg.error);
-		for (uint32_t i = arg.accepted + 1; i < t->n; i++)
-			t->slots[i - arg.accepted - 1] = t->slots[i];
-		t->n -= arg.accepted + 1;
-		return t->n ? -EINPROGRESS : 0;
-	}
-	t->n = 0;
-	return 0;
-}
-
-/* What a request ends with instead of being sent again, 0 for nothing. */
-static int not_again(const struct slot *s)
-{
-	if (s->cancelled)
-		return -ECANCELED;
-	return s->desc.model->gone || s->stranded ? -ENOENT : 0;
-}
-
-/* Send everything again, in the order it was first sent. */
-int request_resubmit(struct braid *b)
-{
-	struct batch *t = calloc(1, sizeof(*t));
-	uint32_t *list = calloc(b->n_sent ? b->n_sent : 1, sizeof(*list)), n = 0;
-	int ret = -ENOMEM;
-
-	if (!t || !list)
-		goto out;
-	t->max_slices = BRAID_MAX_TENSORS * BRAID_MAX_BATCH;
-	t->slices = malloc(t->max_slices * sizeof(t->slices[0]));
-	if (!t->slices)
-		goto out;
-	/* What completed on the connection that is gone is not counted again. */
-	b->seen_base = b->seen;
-	for (uint32_t i = 0; i < b->n_slots; i++) {
-		if (b->slots[i].state == SLOT_READY)
-			b->seen_base++;
-		else if (b->slots[i].state == SLOT_SENT)
-			list[n++] = i;
-	}
-	qsort_r(list, n, sizeof(*list), by_order, b->slots);
-	ret = 0;
-	for (uint32_t i = 0; i < n && !ret;) {
-		while (i < n) {
-			struct slot *s = &b->slots[list[i]];
-
-			int status = not_again(s);
-
-			if (!status && !batch_fits(b, t, s->desc.model->n_inputs +
-						   s->desc.model->n_outputs)) {
-				if (t->n)
-					break;
-				status = -EMSGSIZE;	/* of a queue with other limits */
-			}
-			if (status)
-				complete_here(b, list[i++], status);
-			else
-				request_add(b, t, list[i++]);
-		}
-		while ((ret = batch_send_again(b, t)) == -EINPROGRESS) {
-			/* One was refused; the rest goes as a batch of its own. */
-			unsigned int left = t->n;
-
-			t->n = t->n_slices = 0;
-			for (unsigned int k = 0; k < left; k++)
-				request_add(b, t, t->slots[k]);
-		}
-		t->n = t->n_slices = 0;
-	}
-out:
-	if (t)
-		free(t->slices);
-	free(t);
-	free(list);
-	return ret;
+			request_end(b, i, err);
 }
 
 /* A buffer goes: the queue lets what uses it end, but another queue never will. */
@@ -350,7 +266,7 @@ void request_taken(struct braid *b, struct call *call)
 	} else if (arg->error >= 0) {
 		arg->error = -EBADMSG;	/* not all, and no reason */
 	}
-	set_ids(b, t, arg->first_id, arg->accepted);
+	request_ids(b, t, arg->first_id, arg->accepted);
 	batch_drop(b, t, arg->accepted);
 }
 
@@ -384,7 +300,7 @@ static int submit_batch(struct braid *b, struct batch *t, const struct braid_job
 		const struct braid_job_desc *job = &jobs[first + t->n];
 
 		ret = job_check(job, first + t->n);
-		if (!ret && !batch_fits(b, t, job->model->n_inputs + job->model->n_outputs))
+		if (!ret && !request_fits(b, t, job->model->n_inputs + job->model->n_outputs))
 			break;
 		if (!ret)
 			ret = request_new(b, job, false, &number);
@@ -476,8 +392,7 @@ static bool cancel_may_go(const void *arg)
 	const struct cancel_wait *w = arg;
 	const struct slot *s = &w->b->slots[w->number];
 
-	return s->state != SLOT_SENT || s->gen != w->gen || s->id || w->b->sock < 0 ||
-	       w->b->broken;
+	return s->state != SLOT_SENT || s->gen != w->gen || s->id || !w->b->up;
 }
 
 /* Give one request up; false: it was over. The lock is held. */
@@ -494,7 +409,7 @@ static bool cancel_one(struct braid *b, uint32_t number)
 	s = &b->slots[number];
 	if (s->state != SLOT_SENT || s->gen != w.gen)
 		return s->gen == w.gen;
-	if (s->id && b->sock >= 0 && !b->broken) {
+	if (s->id && b->up) {
 		arg.id = s->id;
 		conn_call(b, BRAID_NR_CANCEL, &arg);
 	}

@@ -27,6 +27,15 @@ void request_free(struct braid *b, struct slot *s);
 void request_add(struct braid *b, struct batch *t, uint32_t number);
 struct braid_submit request_submit_arg(struct batch *t);
 
+/* Does one more with so many slices fit the same SUBMIT? */
+bool request_fits(const struct braid *b, const struct batch *t, uint32_t more);
+
+/* The queue took the first ones of a batch: they are known by these ids. */
+void request_ids(struct braid *b, const struct batch *t, uint64_t first, uint32_t accepted);
+
+/* A request that the queue has not, or has no more, ends here. */
+void request_end(struct braid *b, uint32_t number, int status);
+
 /* A call's @taken, with the batch as its data: frees the slots of what was refused. */
 void request_taken(struct braid *b, struct call *call);
 

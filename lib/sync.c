@@ -5,10 +5,11 @@
  * Runs in the reader with the lock held, before anybody else uses the socket,
  * so calls here are plain send and receive with a time limit.
  */
-#include "lib/conn.h"
+#include "lib/socket.h"
 #include "lib/wire_fd.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -26,38 +27,33 @@ int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in)
 	ssize_t n;
 	int ret;
 
-	n = wire_encode_command(cmd, arg, ++b->seq, 0, b->out, sizeof(b->out));
+	n = wire_encode_command(cmd, arg, ++b->sock->seq, 0, b->sock->out,
+				sizeof(b->sock->out));
 	if (n < 0)
 		return n;
-	ret = wire_send(b->sock, b->out, n, fd_in, 0);
+	ret = wire_send(b->fd, b->sock->out, n, fd_in, 0);
 	if (ret)
 		return ret;
 
 	for (;;) {
-		n = wire_recv(b->sock, b->in, sizeof(b->in), 0, NULL);
+		n = wire_recv(b->fd, b->sock->in, sizeof(b->sock->in), 0, NULL);
 		if (n == -EINTR)
 			continue;
 		if (n < 0)
 			return n == -EAGAIN ? -ETIMEDOUT : n;
 		if (n < (ssize_t)sizeof(head))
 			return -ECONNRESET;
-		memcpy(&head, b->in, sizeof(head));
+		memcpy(&head, b->sock->in, sizeof(head));
 		if (head.type != BRAID_MSG_COMPLETIONS)
 			break;
 		/* While outstanding requests are sent again, the first may end. */
-		for (size_t at = sizeof(head); at + sizeof(struct braid_completion) <= (size_t)n;) {
-			struct braid_completion c;
-
-			memcpy(&c, b->in + at, sizeof(c));
-			if (c.size < sizeof(c))
-				return -EBADMSG;
-			request_completed(b, &c);
-			at += c.size;
-		}
+		ret = request_records(b, b->sock->in + sizeof(head), n - sizeof(head));
+		if (ret)
+			return ret;
 	}
 	if (head.ret == -EPROTONOSUPPORT || head.ret == -EBADMSG)
 		return head.ret;
-	return head.seq == b->seq ? wire_decode_reply(cmd, b->in, n, arg) : -EBADMSG;
+	return head.seq == b->sock->seq ? wire_decode_reply(cmd, b->sock->in, n, arg) : -EBADMSG;
 }
 
 int sync_connect(struct braid *b, struct braid_get_info *info)
@@ -67,14 +63,14 @@ int sync_connect(struct braid *b, struct braid_get_info *info)
 	int size = 4 * WIRE_MAX_BYTES, ret;
 
 	memcpy(sa.sun_path, b->path, sizeof(sa.sun_path));
-	b->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (b->sock < 0)
+	b->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (b->fd < 0)
 		return braid_fail(-errno, "socket: %s", strerror(errno));
-	setsockopt(b->sock, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(b->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	/* For connecting too: a queue that hangs may have a full backlog. */
-	setsockopt(b->sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-	setsockopt(b->sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	if (connect(b->sock, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+	setsockopt(b->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	setsockopt(b->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	if (connect(b->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
 		ret = braid_fail(-errno, "%s: %s", b->path,
 				 errno == EACCES ? "not in the group that may use it" :
 				 strerror(errno));
@@ -96,13 +92,44 @@ int sync_connect(struct braid *b, struct braid_get_info *info)
 		goto err;
 	}
 	b->max_message = info->max_message < WIRE_MAX_BYTES ? info->max_message : WIRE_MAX_BYTES;
-	b->seen_base = b->seen;
-	b->link++;
+	b->sock->seen_base = b->seen;
+	b->sock->link++;
 	return 0;
 
 err:
-	close(b->sock);
-	b->sock = -1;
+	close(b->fd);
+	b->fd = -1;
+	return ret;
+}
+
+/* After a new queue came up: find it again, the same tensors required. */
+static int restore_model(struct braid *b, struct braid_model *m)
+{
+	struct braid_model *now;
+	struct braid_model_get arg;
+	size_t tensors;
+	int ret;
+
+	if (m->gone)
+		return 0;
+	now = model_blank();
+	if (!now)
+		return -ENOMEM;
+	arg = model_query(now);
+	memcpy(arg.name, m->name, sizeof(arg.name));
+	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1);
+	tensors = (m->n_inputs + m->n_outputs) * sizeof(m->tensors[0]);
+	if (ret == -ENOENT) {
+		m->gone = true;
+		ret = 0;
+	} else if (!ret && (arg.n_inputs != m->n_inputs || arg.n_outputs != m->n_outputs ||
+			    memcmp(now->tensors, m->tensors, tensors))) {
+		m->gone = true;
+	} else if (!ret) {
+		m->id = arg.id;
+		memcpy(m->digest, arg.digest, sizeof(m->digest));
+	}
+	free(now);
 	return ret;
 }
 
@@ -118,7 +145,7 @@ int sync_restore(struct braid *b, const struct braid_get_info *info)
 	if (!info->agent_up && (b->models || b->n_sent))
 		return -EAGAIN;
 	for (struct braid_model *m = b->models; m; m = m->next) {
-		ret = model_restore(b, m);
+		ret = restore_model(b, m);
 		if (ret)
 			return ret;
 	}
@@ -131,5 +158,5 @@ int sync_restore(struct braid *b, const struct braid_get_info *info)
 			return ret;
 		buf->id = arg.id;
 	}
-	return request_resubmit(b);
+	return resubmit(b);
 }

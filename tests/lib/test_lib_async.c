@@ -181,8 +181,8 @@ static void test_open(void)
 	path[sizeof(path) - 1] = 0;
 	is_int(braid_open(path, &x), -ENAMETOOLONG, "%.20s... %s", braid_error(),
 	       strrchr(braid_error(), ':'));
-	setenv("BRAID_SOCKET", d.socket, 1);
-	is_int(braid_open(NULL, &x), 0, "BRAID_SOCKET names the socket");
+	setenv("BRAID_PATH", d.socket, 1);
+	is_int(braid_open(NULL, &x), 0, "BRAID_PATH names the socket");
 	braid_close(x);
 	braid_close(NULL);
 	if (getuid()) {

@@ -14,7 +14,7 @@
 enum { OPT_CONTROL = 256, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED };
 
 static const struct argp_option options[] = {
-	{ "socket", 's', "PATH", 0, "the queue ($BRAID_SOCKET, /run/braid/braid.sock)", 0 },
+	{ "socket", 's', "PATH", 0, "the queue ($BRAID_PATH, /dev/braid0, /run/braid/braid.sock)", 0 },
 	{ "control", OPT_CONTROL, "PATH", 0,
 	  "control socket, for --policies ($BRAID_CONTROL, /run/braid/control.sock)", 0 },
 	{ "load", 'l', "MODEL:N[:K]", 0,

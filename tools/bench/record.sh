@@ -14,7 +14,7 @@ b=${O:-build}
 dir=$(mktemp -d /tmp/braid-record-XXXXXX)
 pid=
 trap '[ -z "$pid" ] || kill "$pid"; wait; rm -rf "$dir"' EXIT
-export BRAID_SOCKET="$dir/q" BRAID_CONTROL="$dir/c"
+export BRAID_PATH="$dir/q" BRAID_CONTROL="$dir/c"
 
 machine() {
 	printf '"machine": {"cpu": "%s", "cores": %s, "kernel": "%s", "load": "%s"}, "date": "%s", "commit": "%s"' \
@@ -25,7 +25,7 @@ machine() {
 
 start() {
 	printf '[braidd]\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\nlog_level=warning\n' \
-		"$BRAID_SOCKET" "$BRAID_CONTROL" "$1" >"$dir/conf"
+		"$BRAID_PATH" "$BRAID_CONTROL" "$1" >"$dir/conf"
 	$2 "$b/braidd" --config "$dir/conf" &
 	pid=$!
 	until "$b/braidctl" --json status 2>/dev/null | grep -q '"agent_up": true'; do
