@@ -50,9 +50,9 @@ export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
 if [ "${SANITIZE:-0}" = 1 ]; then
 	skip "a tenant builds with pkg-config and runs" "the library needs its sanitizer's runtime"
 else
-	# The flags are words on purpose.
-	# shellcheck disable=SC2046
-	"${CC:-cc}" -Wall -Wextra -Werror -o "$tmp/tenant" "$tmp/tenant.c" \
+	# Compiler and flags are words on purpose.
+	# shellcheck disable=SC2046,SC2086
+	${CC:-cc} -Wall -Wextra -Werror -o "$tmp/tenant" "$tmp/tenant.c" \
 		$(pkg-config --cflags --libs libbraid) >"$tmp/out" 2>&1 &&
 		LD_LIBRARY_PATH="$root/usr/lib" "$tmp/tenant" >"$tmp/out" 2>&1 &&
 		grep -q 'nonexistent' "$tmp/out"
@@ -65,9 +65,9 @@ sed -n '/^\.Sh EXAMPLES/,/^\.Ed/p' "$root/usr/share/man/man3/libbraid.3" |
 if [ "${SANITIZE:-0}" = 1 ]; then
 	skip "the example of libbraid(3) builds" "the library needs its sanitizer's runtime"
 else
-	# shellcheck disable=SC2046
+	# shellcheck disable=SC2046,SC2086
 	grep -q braid_infer "$tmp/example.c" &&
-		"${CC:-cc}" -Wall -Wextra -Werror -o "$tmp/example" "$tmp/example.c" \
+		${CC:-cc} -Wall -Wextra -Werror -o "$tmp/example" "$tmp/example.c" \
 			$(pkg-config --cflags --libs libbraid) >"$tmp/out" 2>&1
 	report "the example of libbraid(3) builds" $?
 fi
