@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runner's side of the agent commands over the socket transport.
+ * The runner's side of the agent commands, over either transport: link_socket.c
+ * and link_device.c.
  *
  * FETCH is asked for and answered later; everything else that has a result is
- * a plain call. COMMIT is posted and answered only if something was not taken,
- * so that a group's end costs one message and no waiting. One thread.
+ * a plain call. COMMIT is posted: nobody waits for its answer, a group's end
+ * costs one message or one ioctl. One thread.
  */
 #ifndef BRAID_AGENT_RUNNER_LINK_H
 #define BRAID_AGENT_RUNNER_LINK_H
@@ -34,10 +35,10 @@ struct link_window {
 
 struct link;
 
-/** link_open() - speak over a connected socket, which becomes the link's */
+/** link_open() - speak over a connected socket or the agent's device; it becomes the link's */
 struct link *link_open(int fd);
 
-/** link_close() - close the socket; NULL is fine */
+/** link_close() - close it; NULL is fine */
 void link_close(struct link *l);
 
 /** link_fd() - to be polled for reading */
@@ -58,13 +59,12 @@ int link_call(struct link *l, uint32_t nr, void *arg, int *fd_out);
  * link_commit() - post a COMMIT
  * @l: the link
  * @generation: READY's
- * @results: results, @n of them, at most BRAID_MAX_BATCH
+ * @results: results, @n of them, at most BRAID_MAX_BATCH; may be written to
  * @n: how many
  *
- * Return: 0, -EPIPE.
+ * Return: 0; -EPIPE; -ESTALE: of an earlier generation (or link_take() says so).
  */
-int link_commit(struct link *l, uint64_t generation, const struct braid_result *results,
-		uint32_t n);
+int link_commit(struct link *l, uint64_t generation, struct braid_result *results, uint32_t n);
 
 /**
  * link_fetch() - ask for a window; replaces what was asked before
@@ -73,7 +73,7 @@ int link_commit(struct link *l, uint64_t generation, const struct braid_result *
  * @n: how many
  *
  * Return: 0; -EBUSY: one was replaced already and its answer is not in, try
- * again after link_take(); -EPIPE.
+ * again after link_take(); -EPIPE. Afterwards link_kept() may hold.
  */
 int link_fetch(struct link *l, const struct braid_want *wants, uint32_t n);
 
@@ -94,7 +94,7 @@ int link_take(struct link *l, struct link_window *window);
  */
 int link_flush(struct link *l);
 
-/** link_kept() - link_take() has something that the socket will not announce */
+/** link_kept() - link_take() is to be asked though link_fd() will not announce it */
 bool link_kept(const struct link *l);
 
 /** link_fetching() - the newest FETCH is waiting for its answer */

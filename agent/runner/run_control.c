@@ -6,7 +6,9 @@
  *	{"op":"explain","id":2,"window":17}    or "tenant" and "request"
  *	{"op":"runner","id":3}                 what the runner knows of itself
  *
- * The answer carries the id, and "result" or "error".
+ * The answer carries the id, and "result" or "error". Unasked, once:
+ *
+ *	{"id":0,"ready":{"generation":1,"models":2}}
  */
 #include <errno.h>
 #include <jansson.h>
@@ -119,6 +121,19 @@ void runner_reloaded(struct runner *r)
 	r->n_reloads = 0;
 }
 
+/* Over the device nothing else tells the supervisor. */
+void runner_tell_ready(struct runner *r)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text),
+			 "{\"id\":0,\"ready\":{\"generation\":%llu,\"models\":%u}}",
+			 (unsigned long long)r->generation, r->n_models);
+
+	if (send(r->control_watch.fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_line(LOG_WARNING, "the supervisor was not told", "error=\"%s\"",
+			 strerror(errno));
+}
+
 /* Each is answered when the models are loaded, or refused. */
 static void reload(struct runner *r, uint64_t id)
 {
@@ -147,7 +162,8 @@ void runner_control(struct loop_watch *w, uint32_t events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		loop_del(r->loop, w);	/* the supervisor's end shows on the queue */
+		loop_del(r->loop, w);
+		runner_alone(r);
 		return;
 	}
 	req = json_loadb(text, n, 0, NULL);

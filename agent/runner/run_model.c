@@ -240,6 +240,7 @@ static int become_ready(struct runner *r)
 		return ret;
 	r->generation = arg.generation;
 	r->ready = true;
+	runner_tell_ready(r);
 	runner_want(r);
 	return 0;
 }

@@ -42,6 +42,15 @@ void runner_fail(struct runner *r, const char *what, int err)
 	loop_stop(r->loop);
 }
 
+/* The supervisor is gone: nobody would start another runner, or end this one. */
+void runner_alone(struct runner *r)
+{
+	if (!r->failed)
+		log_line(LOG_INFO, "the supervisor is gone", "%s", "");
+	r->failed = true;
+	loop_stop(r->loop);
+}
+
 /* May a line be written that a tenant can cause as often as it likes? */
 bool runner_may_tell(struct runner *r)
 {
@@ -97,16 +106,13 @@ static void link_ready(struct loop_watch *w, uint32_t events)
 	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, link_watch));
 	int ret = link_take(r->link, r->in);
 
-	/* What else is there, the socket announces again. */
+	/* What else is there is announced again. */
 	if (ret == 1)
 		window_take(r, r->in);
-	if (ret == -EPIPE) {
-		log_line(LOG_INFO, "the supervisor is gone", "%s", "");
-		r->failed = true;
-		loop_stop(r->loop);
-	} else if (ret < 0) {
+	if (ret == -EPIPE)
+		runner_alone(r);
+	else if (ret < 0)
 		runner_fail(r, "queue", ret);
-	}
 }
 
 static void signal_ready(struct loop_watch *w, uint32_t events)
@@ -139,15 +145,18 @@ static void after(void *arg)
 	struct runner *r = arg;
 
 	do {
-		/* An answer that a call met on its way is not announced by the socket. */
-		if (link_kept(r->link))
-			link_ready(&r->link_watch, 0);
-		windows_launch(r);
-	} while (!r->failed && (windows_reap(r) || link_kept(r->link)));
-	if (!r->failed)
-		runner_want(r);
-	if (!r->failed && link_flush(r->link))
-		runner_fail(r, "sending", -EPIPE);
+		do {
+			/* An answer that a call met on its way is not announced. */
+			if (link_kept(r->link))
+				link_ready(&r->link_watch, 0);
+			windows_launch(r);
+		} while (!r->failed && (windows_reap(r) || link_kept(r->link)));
+		if (!r->failed)
+			runner_want(r);
+		if (!r->failed && link_flush(r->link))
+			runner_fail(r, "sending", -EPIPE);
+		/* Asking may have been answered at once. */
+	} while (!r->failed && link_kept(r->link));
 }
 
 static int watch(struct runner *r, struct loop_watch *w, int fd,

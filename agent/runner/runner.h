@@ -138,6 +138,7 @@ int runner_main(const struct config *cfg);
 /* runner.c */
 uint64_t runner_now(void);
 void runner_fail(struct runner *r, const char *what, int err);
+void runner_alone(struct runner *r);
 void runner_want(struct runner *r);
 bool runner_may_tell(struct runner *r);
 
@@ -176,6 +177,7 @@ void explain_group(struct explain *e, const struct window *w, uint32_t group);
 /* run_control.c */
 bool runner_reload_waits(const struct runner *r);
 void runner_reloaded(struct runner *r);
+void runner_tell_ready(struct runner *r);
 void runner_control(struct loop_watch *w, uint32_t events);
 
 #endif

@@ -48,7 +48,7 @@ void windows_free(struct runner *r)
 	free(r->in);
 }
 
-static void commit(struct runner *r, const struct braid_result *res, uint32_t n)
+static void commit(struct runner *r, struct braid_result *res, uint32_t n)
 {
 	int ret = link_commit(r->link, r->generation, res, n);
 

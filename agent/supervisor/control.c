@@ -227,8 +227,8 @@ void control_runner_said(struct server *s, const char *json, size_t len)
 	const char *error = json_string_value(json_object_get(o, "error"));
 	uint64_t id = json_integer_value(json_object_get(o, "id"));
 
-	/* 0 is what SIGHUP asked for. */
-	if (o && !id)
+	/* 0 is what SIGHUP asked for, or that it is ready, which the queue tells. */
+	if (o && !id && !json_object_get(o, "ready"))
 		notify_ready(s);
 	for (struct control_client *c = s->controls; c && id; c = c->next) {
 		if (c->closed || c->waits_for != id)
