@@ -21,17 +21,42 @@ struct backend_buf;
 
 /**
  * struct backend_config - how to open a backend
- * @threads: worker threads (cpu), 0 for one a core
+ * @threads: worker threads (cpu), or that compile (cuda); 0 for the default
  * @lanes: launches that may run at once, 0 for the backend's default
  * @max_degree: requests a group may merge at most
  * @reaps_at_once: the caller calls reap() after every launch(), so what has
  *                 ended by then need not show on event_fd
+ * @polls: the caller calls reap() again and again while busy(), so nothing
+ *         need show on event_fd meanwhile
+ * @device: which GPU, the first is 0
+ * @sms: multiprocessors to use (a green context), 0 for all
+ * @cache_dir: where to keep what took long to make, NULL or "" for nowhere
+ * @cache_bytes: how much of it
+ * @say: a line for people, from any thread; may be NULL
+ * @lost: the device is lost, and only the end of the process gets it back;
+ *        from any thread; may be NULL. Nothing that runs will ever be reaped
+ * @arg: for @say and @lost
  */
 struct backend_config {
 	unsigned int threads;
 	unsigned int lanes;
 	unsigned int max_degree;
 	bool reaps_at_once;
+	bool polls;
+	unsigned int device, sms;
+	const char *cache_dir;
+	uint64_t cache_bytes;
+	void (*say)(void *arg, const char *text);
+	void (*lost)(void *arg, const char *why);
+	void *arg;
+};
+
+/**
+ * struct backend_model_config - how to load a model
+ * @fp32: in 32 bits throughout; otherwise as the backend likes
+ */
+struct backend_model_config {
+	bool fp32;
 };
 
 /**
@@ -44,17 +69,35 @@ struct backend_io {
 	uint64_t offset;
 };
 
+/* Ways to run the groups of a launch. What a backend cannot it does the first way. */
+enum backend_form {
+	BACKEND_LANES,		/* each group on a lane of its own */
+	BACKEND_BRANCHES,	/* one graph, a branch a group */
+	BACKEND_SIDE_BY_SIDE,	/* one kernel a step of all groups */
+	BACKEND_FORMS
+};
+
+/* Faults that tests have a launch commit. */
+enum backend_sabotage {
+	BACKEND_NO_SABOTAGE,
+	BACKEND_FAULT,		/* touches memory that is nobody's */
+	BACKEND_HANG,		/* never ends */
+};
+
 /**
  * struct backend_group - requests of one model, run as one (merge)
  * @model: what to run
- * @degree: how many requests, 1 to max_degree
+ * @degree: how many requests, one that degree() allows
  * @io: degree rows of n_inputs + n_outputs entries, inputs first; the caller's,
  *      must stay until the group is reaped
  * @priv: the caller's
  * @status: set before the group is reaped: 0 or a negative errno
  * @start_ns: when its first tile started, CLOCK_MONOTONIC
  * @end_ns: when its last tile ended
- * @device_ns: time spent on it by the device, summed over workers
+ * @device_ns: time spent on it by the device, summed over workers; where
+ *             launches share the device, its share of it
+ * @others: launches that ran when it was launched
+ * @staged: its inputs were copied to the device first
  * @left: the backend's own, from launch() to reap()
  */
 struct backend_group {
@@ -65,6 +108,8 @@ struct backend_group {
 
 	int status;
 	uint64_t start_ns, end_ns, device_ns;
+	uint32_t others;
+	bool staged;
 	uint32_t left;
 };
 
@@ -72,6 +117,9 @@ struct backend_group {
  * struct backend_launch - groups that run side by side (fuse)
  * @groups: the groups; different models, or the same one again
  * @n_groups: 1 is a plain launch
+ * @form: how to run them
+ * @ran: set by launch(): how they are run; not @form where that is not ready
+ * @sabotage: of tests
  * @priv: the caller's
  *
  * The caller's memory; must stay until every group of it has been reaped.
@@ -79,45 +127,91 @@ struct backend_group {
 struct backend_launch {
 	struct backend_group *groups;
 	uint32_t n_groups;
+	enum backend_form form, ran;
+	enum backend_sabotage sabotage;
 	void *priv;
 };
 
 /**
  * struct backend_ops - the vtable
  * @name: "cpu", "cuda"
+ * @forms: ways to run several groups that it has, a bit each
  * @open: start it; -ENODEV where there is no such device, words in @why
  * @close: wait for what runs, free everything
  * @supports: can this program run here? 0, or -EOPNOTSUPP with operator, node
  *            and reason in @why
  * @model_load: pack weights, reserve arenas (slow; may allocate and compile;
  *              may be called from a loader thread while launches run).
- *              The program must outlive the model.
+ *              The program must outlive the model. @cfg may be NULL
  * @model_unload: no launch of it may be in flight
- * @buf_map: map a tenant's buffer (memfd or the device's fd; fd stays the caller's)
- * @buf_unmap: no launch that uses it may be in flight
- * @credits: how many requests of this model could be launched now
+ * @buf_map: map a tenant's buffer (memfd or the device's fd; fd stays the caller's);
+ *           @tenant is whose, so that none can keep the device busy with that
+ * @buf_unmap: no launch that uses it may be in flight. True: it is unmapped;
+ *             false: it will be, and buf_unmapped() tells when
+ * @buf_unmapped: @priv of a buffer that is unmapped now, NULL: none; NULL where
+ *                buf_unmap() is always done at once
+ * @degree: largest number of requests, at most @n, that can be run as one
+ * @credits: how many requests of this model could be launched now, @merge: in
+ *           groups as large as can be, or each by itself
+ * @limit: from now on so many launches at once, 0 for as many as there are
+ *         lanes; NULL where it makes no difference
  * @launch: take a launch; it runs when a lane is free, in order of launch.
- *          Offsets that do not fit their buffer: -EINVAL, nothing is run
+ *          Offsets that do not fit their buffer: -EINVAL, nothing is run.
+ *          -EAGAIN: no room now; nothing is run
  * @reap: finished groups, oldest first, up to @max; returns how many. A
  *        group's outputs are visible to every process when it is returned
- * @event_fd: readable when reap() has something to return
+ * @busy: something runs; may be called often
+ * @event_fd: readable when reap() or buf_unmapped() has something to return
+ * @about: figures of its own for people; a json_t, NULL where it has none
  */
 struct backend_ops {
 	const char *name;
+	uint32_t forms;
 	int (*open)(const struct backend_config *cfg, struct backend **be, char *why, size_t len);
 	void (*close)(struct backend *be);
 	int (*supports)(const struct program *p, char *why, size_t len);
 	int (*model_load)(struct backend *be, const struct program *p,
+			  const struct backend_model_config *cfg,
 			  struct backend_model **model, char *why, size_t len);
 	void (*model_unload)(struct backend *be, struct backend_model *model);
-	int (*buf_map)(struct backend *be, int fd, uint64_t bytes, struct backend_buf **buf);
-	void (*buf_unmap)(struct backend *be, struct backend_buf *buf);
-	uint32_t (*credits)(struct backend *be, const struct backend_model *model);
+	int (*buf_map)(struct backend *be, int fd, uint64_t bytes, uint64_t tenant,
+		       struct backend_buf **buf);
+	bool (*buf_unmap)(struct backend *be, struct backend_buf *buf, void *priv);
+	void *(*buf_unmapped)(struct backend *be);
+	uint32_t (*degree)(const struct backend_model *model, uint32_t n);
+	uint32_t (*credits)(struct backend *be, const struct backend_model *model, bool merge);
+	void (*limit)(struct backend *be, uint32_t lanes);
 	int (*launch)(struct backend *be, struct backend_launch *launch);
 	unsigned int (*reap)(struct backend *be, struct backend_group **done, unsigned int max);
+	bool (*busy)(const struct backend *be);
 	int (*event_fd)(struct backend *be);
+	struct json_t *(*about)(struct backend *be);
 };
 
 extern const struct backend_ops cpu_backend_ops;
+extern const struct backend_ops cuda_backend_ops;
+
+/* agent/backend/memory.c: what backends do alike with tenants' memory. */
+
+/**
+ * tenant_map() - map a tenant's buffer
+ * @fd: memfd, which must be sealed against shrinking, or the device's
+ * @bytes: how much of it
+ * @base: set to where it lies
+ *
+ * A page that is cut off a file under a mapping kills who touches it.
+ * Return: 0 or a negative errno.
+ */
+int tenant_map(int fd, uint64_t bytes, uint8_t **base);
+
+/**
+ * tenant_fits() - does a tensor lie in its buffer as a whole, on its alignment
+ * @p: the program
+ * @tensor: which tensor
+ * @io: where
+ * @bytes: of the buffer
+ */
+bool tenant_fits(const struct program *p, uint32_t tensor, const struct backend_io *io,
+		 uint64_t bytes);
 
 #endif

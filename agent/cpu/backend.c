@@ -107,7 +107,7 @@ static void cpu_close(struct backend *be)
 }
 
 static int cpu_model_load(struct backend *be, const struct program *p,
-			  struct backend_model **model, char *why, size_t len)
+			  const struct backend_model_config *cfg, struct backend_model **model, char *why, size_t len)
 {
 	const struct exec *ex = &be->exec;
 	uint32_t contexts = ex->n_lanes > ex->n_threads ? ex->n_lanes : ex->n_threads;
@@ -120,29 +120,31 @@ static void cpu_model_unload(struct backend *be, struct backend_model *model)
 	model_free(model);
 }
 
-static int cpu_buf_map(struct backend *be, int fd, uint64_t bytes, struct backend_buf **buf)
+static int cpu_buf_map(struct backend *be, int fd, uint64_t bytes, uint64_t tenant,
+		       struct backend_buf **buf)
 {
 	return buffer_map(fd, bytes, buf);
 }
 
-static void cpu_buf_unmap(struct backend *be, struct backend_buf *buf)
+static bool cpu_buf_unmap(struct backend *be, struct backend_buf *buf, void *priv)
 {
 	buffer_unmap(buf);
+	return true;
 }
 
-static uint32_t cpu_credits(struct backend *be, const struct backend_model *model)
+static uint32_t cpu_degree(const struct backend_model *model, uint32_t n)
+{
+	return n < model->max_degree ? n : model->max_degree;
+}
+
+static uint32_t cpu_credits(struct backend *be, const struct backend_model *model, bool merge)
 {
 	return exec_credits(&be->exec, model);
 }
 
-/* Does a tensor lie in its buffer as a whole, and where its type may lie? */
 static bool io_fits(const struct program *p, uint32_t tensor, const struct backend_io *io)
 {
-	const struct prog_tensor *t = &p->tensors[tensor];
-	uint64_t size = prog_type_size(t->type), bytes = (uint64_t)t->elems * size;
-
-	return io->buf && io->offset % size == 0 && io->offset <= io->buf->bytes &&
-	       bytes <= io->buf->bytes - io->offset;
+	return io->buf && tenant_fits(p, tensor, io, io->buf->bytes);
 }
 
 static bool group_fits(const struct backend *be, const struct backend_group *g)
@@ -175,12 +177,19 @@ static int cpu_launch(struct backend *be, struct backend_launch *launch)
 			return -EINVAL;
 		work += launch->groups[i].model->work * launch->groups[i].degree;
 	}
+	launch->ran = BACKEND_SIDE_BY_SIDE;
 	return exec_submit(&be->exec, launch, work <= TINY_WORK ? be->scratch : NULL);
 }
 
 static unsigned int cpu_reap(struct backend *be, struct backend_group **done, unsigned int max)
 {
 	return exec_reap(&be->exec, done, max);
+}
+
+/* Its workers tell when there is something to reap. */
+static bool cpu_busy(const struct backend *be)
+{
+	return false;
 }
 
 static int cpu_event_fd(struct backend *be)
@@ -190,6 +199,7 @@ static int cpu_event_fd(struct backend *be)
 
 const struct backend_ops cpu_backend_ops = {
 	.name = "cpu",
+	.forms = 1u << BACKEND_LANES | 1u << BACKEND_SIDE_BY_SIDE,
 	.open = cpu_open,
 	.close = cpu_close,
 	.supports = cpu_ops_check,
@@ -197,8 +207,10 @@ const struct backend_ops cpu_backend_ops = {
 	.model_unload = cpu_model_unload,
 	.buf_map = cpu_buf_map,
 	.buf_unmap = cpu_buf_unmap,
+	.degree = cpu_degree,
 	.credits = cpu_credits,
 	.launch = cpu_launch,
 	.reap = cpu_reap,
+	.busy = cpu_busy,
 	.event_fd = cpu_event_fd,
 };

@@ -3,7 +3,7 @@
 # The CPU backend. Inner loops are compiled once an instruction set.
 
 libs += cpu
-cpu-src := $(sort $(wildcard agent/cpu/*.c))
+cpu-src := agent/backend/memory.c $(sort $(wildcard agent/cpu/*.c))
 
 ifeq ($(shell $(CC) -dumpmachine | cut -d- -f1),x86_64)
 isa_avx2-cflags := -O3 -mavx2 -mfma -mf16c -fno-math-errno -fno-trapping-math

@@ -53,6 +53,8 @@ static const struct symbol symbols[] = {
 	SYMBOL(stream_free, "cuStreamDestroy_v2"),
 	SYMBOL(stream_query, "cuStreamQuery"),
 	SYMBOL(stream_synchronize, "cuStreamSynchronize"),
+	SYMBOL(stream_write, "cuStreamWriteValue32_v2"),
+	SYMBOL(stream_wait, "cuStreamWaitValue32_v2"),
 	SYMBOL(module_load, "cuModuleLoadData"),
 	SYMBOL(module_free, "cuModuleUnload"),
 	SYMBOL(module_function, "cuModuleGetFunction"),
@@ -114,7 +116,7 @@ static int find_all(struct cu_api *cu, char *why, size_t len)
 
 static int start(struct cu_api *cu, char *why, size_t len)
 {
-	cu_result res = cu->init(CU_DRIVER_FLAGS);
+	cu_result res = cu->init(0);
 	int n = 0;
 
 	if (!res)

@@ -49,7 +49,13 @@ enum cu_attribute {
 #define CU_CTX_BLOCKING_SYNC	4u
 #define CU_GREEN_DEFAULT_STREAM	1u
 #define CU_RESOURCE_SM		1u
-#define CU_DRIVER_FLAGS		0u
+#define CU_WRITE_PLAIN		0u
+#define CU_WAIT_EQUAL		1u
+
+/* A kernel's arguments as one buffer: "extra" is a list of these and values. */
+#define CU_ARGS_END		((void *)0)
+#define CU_ARGS_POINTER		((void *)1)
+#define CU_ARGS_SIZE		((void *)2)
 
 typedef int cu_result;
 typedef int cu_device;
@@ -127,6 +133,8 @@ struct cu_api {
 	cu_result (*stream_free)(cu_stream s);
 	cu_result (*stream_query)(cu_stream s);
 	cu_result (*stream_synchronize)(cu_stream s);
+	cu_result (*stream_write)(cu_stream s, cu_ptr at, uint32_t value, unsigned int flags);
+	cu_result (*stream_wait)(cu_stream s, cu_ptr at, uint32_t value, unsigned int flags);
 	cu_result (*module_load)(cu_module *m, const void *image);
 	cu_result (*module_free)(cu_module m);
 	cu_result (*module_function)(cu_function *f, cu_module m, const char *name);

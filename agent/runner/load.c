@@ -43,7 +43,7 @@ static void load(struct loader *l, struct load_job *job)
 	}
 	job->err = l->ops->supports(job->prog, job->why, sizeof(job->why));
 	if (!job->err)
-		job->err = l->ops->model_load(l->be, job->prog, &job->bm, job->why,
+		job->err = l->ops->model_load(l->be, job->prog, NULL, &job->bm, job->why,
 					      sizeof(job->why));
 	if (job->err) {
 		program_free(job->prog);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Tenants' buffers as the runner knows them: mapped once when the queue tells
- * of them, unmapped when it says that nothing uses them any more.
+ * of them, unmapped when it says that nothing uses them any more. A backend
+ * may take its time over that; the queue hears of it when it is done.
  *
  * Owns the table. Ids are given out one by one, so their low bits hash well.
  */
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/log.h"
@@ -34,13 +36,22 @@ struct run_buf *buf_find(const struct buf_table *t, uint64_t id)
 	return b;
 }
 
-static void unmap(struct runner *r, struct run_buf *b)
+static void unmapped(struct runner *r, struct run_buf *b)
 {
-	if (b->bb)
-		r->ops->buf_unmap(r->be, b->bb);
 	if (b->look)
 		munmap((void *)b->look, b->bytes);
 	free(b);
+}
+
+/* False: the backend tells when it has done so. */
+static bool unmap(struct runner *r, struct run_buf *b)
+{
+	if (b->bb && !r->ops->buf_unmap(r->be, b->bb, b)) {
+		r->n_unmapping++;
+		return false;
+	}
+	unmapped(r, b);
+	return true;
 }
 
 /* A buffer that can't be mapped is left out: requests that use it fail. */
@@ -64,7 +75,7 @@ int buf_add(struct runner *r, const struct braid_event *ev)
 	}
 	b->id = ev->id;
 	b->bytes = arg.length;
-	ret = r->ops->buf_map(r->be, fd, b->bytes, &b->bb);
+	ret = r->ops->buf_map(r->be, fd, b->bytes, ev->tenant, &b->bb);
 	if (ret) {
 		if (runner_may_tell(r))
 			log_line(LOG_WARNING, "buffer can't be mapped",
@@ -89,23 +100,41 @@ skip:
 	return 0;
 }
 
-void buf_retire(struct runner *r, uint64_t id)
+static void put(struct runner *r, uint64_t id)
 {
 	struct braid_buf_put arg = { .size = sizeof(arg), .id = id };
+	int ret = link_call(r->link, BRAID_NR_BUF_PUT, &arg, NULL);
+
+	if (ret)
+		log_line(LOG_WARNING, "buffer not taken back", "buffer=%llu error=%d",
+			 (unsigned long long)id, ret);
+}
+
+void buf_retire(struct runner *r, uint64_t id)
+{
 	struct run_buf **at = &r->bufs->bucket[id % BUCKETS], *b;
-	int ret;
 
 	while (*at && (*at)->id != id)
 		at = &(*at)->next;
 	b = *at;
 	if (b) {
 		*at = b->next;
-		unmap(r, b);
+		if (!unmap(r, b))
+			return;
 	}
-	ret = link_call(r->link, BRAID_NR_BUF_PUT, &arg, NULL);
-	if (ret)
-		log_line(LOG_WARNING, "buffer not taken back", "buffer=%llu error=%d",
-			 (unsigned long long)id, ret);
+	put(r, id);
+}
+
+void bufs_unmapped(struct runner *r, bool tell)
+{
+	struct run_buf *b;
+
+	while (r->n_unmapping && (b = r->ops->buf_unmapped(r->be))) {
+		r->n_unmapping--;
+		if (tell)
+			put(r, b->id);
+		unmapped(r, b);
+	}
 }
 
 void bufs_free(struct runner *r)
@@ -119,6 +148,13 @@ void bufs_free(struct runner *r)
 			r->bufs->bucket[i] = b->next;
 			unmap(r, b);
 		}
+	}
+	while (r->n_unmapping) {
+		struct timespec ts = { .tv_nsec = 1000000 };
+
+		bufs_unmapped(r, false);
+		if (r->n_unmapping)
+			nanosleep(&ts, NULL);
 	}
 	free(r->bufs);
 	r->bufs = NULL;

@@ -82,7 +82,7 @@ void runner_want(struct runner *r)
 	 */
 	take = r->n_free > RUNNER_RESERVE && !r->waiting;
 	for (struct run_model *m = r->models; m && take && n < LINK_MAX_WANTS; m = m->next) {
-		uint32_t credits = r->ops->credits(r->be, m->bm);
+		uint32_t credits = r->ops->credits(r->be, m->bm, true);
 
 		if (credits)
 			wants[n++] = (struct braid_want){ .model = m->id, .count = credits };
@@ -137,6 +137,9 @@ static void tick(struct loop_watch *w, uint32_t events)
 /* Groups that have ended are taken in after(), as they are in every round. */
 static void backend_ready(struct loop_watch *w, uint32_t events)
 {
+	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, backend_watch));
+
+	bufs_unmapped(r, true);
 }
 
 /* After each round: launches that ended at once, and what could be taken now. */

@@ -111,6 +111,7 @@ struct runner {
 	unsigned int n_reloads;
 	unsigned int n_changed, n_withdrawn;	/* since the first of these was asked */
 	struct buf_table *bufs;
+	unsigned int n_unmapping;	/* retired, and the backend not done with them */
 	struct explain *explain;
 
 	struct window *free_windows;
@@ -157,6 +158,7 @@ struct buf_table *bufs_new(void);
 void bufs_free(struct runner *r);
 int buf_add(struct runner *r, const struct braid_event *ev);
 void buf_retire(struct runner *r, uint64_t id);
+void bufs_unmapped(struct runner *r, bool tell);
 struct run_buf *buf_find(const struct buf_table *t, uint64_t id);
 
 /* window.c */

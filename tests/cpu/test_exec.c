@@ -157,19 +157,19 @@ static bool subject_open(struct subject *s, struct backend *be)
 {
 	char why[256] = "";
 
-	if (ops->model_load(be, s->p, &s->model, why, sizeof(why))) {
+	if (ops->model_load(be, s->p, NULL, &s->model, why, sizeof(why))) {
 		diag("load: %s", why);
 		return false;
 	}
-	return !ops->buf_map(be, s->in_fd, REQUESTS * s->in_elems * sizeof(float), &s->in_buf) &&
-	       !ops->buf_map(be, s->out_fd, REQUESTS * s->out_elems * sizeof(float), &s->out_buf);
+	return !ops->buf_map(be, s->in_fd, REQUESTS * s->in_elems * sizeof(float), 0, &s->in_buf) &&
+	       !ops->buf_map(be, s->out_fd, REQUESTS * s->out_elems * sizeof(float), 0, &s->out_buf);
 }
 
 static void subject_close(struct subject *s, struct backend *be)
 {
 	ops->model_unload(be, s->model);
-	ops->buf_unmap(be, s->in_buf);
-	ops->buf_unmap(be, s->out_buf);
+	ops->buf_unmap(be, s->in_buf, NULL);
+	ops->buf_unmap(be, s->out_buf, NULL);
 }
 
 static void subject_free(struct subject *s)
@@ -316,7 +316,7 @@ static void check_threads(struct subject *s, uint32_t threads, uint32_t lanes)
 	}
 	ok(!bad && !lost && !wrong, "%u threads, %u lanes: every group done, every result right",
 	   threads, lanes);
-	is_int(ops->credits(be, s[0].model), lanes * 8, "all lanes are free again");
+	is_int(ops->credits(be, s[0].model, true), lanes * 8, "all lanes are free again");
 	for (int m = 0; m < MODELS; m++)
 		subject_close(&s[m], be);
 	ops->close(be);
@@ -389,14 +389,14 @@ static void check_refusals(struct subject *s)
 	fd = memfd_create("open", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (ftruncate(fd, 4096))
 		abort();
-	is_int(ops->buf_map(be, fd, 4096, &buf), -EPERM, "a file that could shrink");
+	is_int(ops->buf_map(be, fd, 4096, 0, &buf), -EPERM, "a file that could shrink");
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK))
 		abort();
-	is_int(ops->buf_map(be, fd, 8192, &buf), -EINVAL, "a file smaller than said");
-	is_int(ops->buf_map(be, fd, 0, &buf), -EINVAL, "a buffer of no bytes");
-	is_int(ops->buf_map(be, -1, 4096, &buf), -EBADF, "no file");
-	is_int(ops->buf_map(be, fd, 4096, &buf), 0, "a sealed file is mapped");
-	ops->buf_unmap(be, buf);
+	is_int(ops->buf_map(be, fd, 8192, 0, &buf), -EINVAL, "a file smaller than said");
+	is_int(ops->buf_map(be, fd, 0, 0, &buf), -EINVAL, "a buffer of no bytes");
+	is_int(ops->buf_map(be, -1, 4096, 0, &buf), -EBADF, "no file");
+	is_int(ops->buf_map(be, fd, 4096, 0, &buf), 0, "a sealed file is mapped");
+	ops->buf_unmap(be, buf, NULL);
 	close(fd);
 	subject_close(s, be);
 	ops->close(be);

@@ -85,7 +85,7 @@ static bool seat_load(struct seat *s, const char *folder)
 	}
 	err = ops->supports(s->program, why, sizeof(why));
 	if (!err)
-		err = ops->model_load(backend, s->program, &s->model, why, sizeof(why));
+		err = ops->model_load(backend, s->program, NULL, &s->model, why, sizeof(why));
 	if (!ok(!err, "%s is loaded", s->m->name)) {
 		diag("%s", why);
 		return false;
@@ -109,7 +109,7 @@ static bool seat_map(struct seat *s)
 	if (fd < 0 || ftruncate(fd, s->bytes) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK))
 		return false;
 	s->memory = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (s->memory == MAP_FAILED || ops->buf_map(backend, fd, s->bytes, &s->buf))
+	if (s->memory == MAP_FAILED || ops->buf_map(backend, fd, s->bytes, 0, &s->buf))
 		return false;
 	close(fd);
 	return true;
@@ -250,7 +250,7 @@ static void run(const struct replay *replay, const char *folder)
 	}
 	for (int i = 0; i < MODEL_COUNT; i++) {
 		if (seats[i].buf) {
-			ops->buf_unmap(backend, seats[i].buf);
+			ops->buf_unmap(backend, seats[i].buf, NULL);
 			munmap(seats[i].memory, seats[i].bytes);
 		}
 		if (seats[i].model)

@@ -93,7 +93,7 @@ static int load(struct model *m, const char *name, int size)
 	if (f && !zoo_write(z, f) && !fclose(f))
 		ret = program_load_mem(data, bytes, name, &cfg, &m->prog, why, sizeof(why));
 	if (!ret)
-		ret = ops->model_load(be, m->prog, &m->bm, why, sizeof(why));
+		ret = ops->model_load(be, m->prog, NULL, &m->bm, why, sizeof(why));
 	if (ret)
 		diag("%s: %s", name, why);
 	zoo_free(z);
@@ -135,7 +135,7 @@ static int map(struct model *m)
 	m->map = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (m->map == MAP_FAILED)
 		return -errno;
-	ret = ops->buf_map(be, fd, total, &m->buf);
+	ret = ops->buf_map(be, fd, total, 0, &m->buf);
 	close(fd);
 	m->want = calloc(SLOTS * m->floats, sizeof(float));
 	return ret ? ret : m->want ? 0 : -ENOMEM;
@@ -288,7 +288,7 @@ static bool prepare(struct model *m, const char *name, int size)
 static void unload(struct model *m)
 {
 	if (m->buf)
-		ops->buf_unmap(be, m->buf);
+		ops->buf_unmap(be, m->buf, NULL);
 	if (m->bm)
 		ops->model_unload(be, m->bm);
 	program_free(m->prog);

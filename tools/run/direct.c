@@ -76,7 +76,7 @@ static int map_buffer(struct direct *d)
 		d->map = NULL;
 		return -errno;
 	}
-	return d->ops->buf_map(d->be, d->fd, d->bytes, &d->buf);
+	return d->ops->buf_map(d->be, d->fd, d->bytes, 0, &d->buf);
 }
 
 int direct_open(const char *path, const struct direct_config *cfg, struct direct **out,
@@ -106,7 +106,7 @@ int direct_open(const char *path, const struct direct_config *cfg, struct direct
 	if (ret)
 		goto fail;
 	start = direct_now();
-	ret = d->ops->model_load(d->be, d->prog, &d->model, why, len);
+	ret = d->ops->model_load(d->be, d->prog, NULL, &d->model, why, len);
 	if (ret)
 		goto fail;
 	d->times.prepare = direct_now() - start;
@@ -128,7 +128,7 @@ void direct_close(struct direct *d)
 	if (!d)
 		return;
 	if (d->buf)
-		d->ops->buf_unmap(d->be, d->buf);
+		d->ops->buf_unmap(d->be, d->buf, NULL);
 	if (d->model)
 		d->ops->model_unload(d->be, d->model);
 	if (d->be)
