@@ -28,7 +28,8 @@ install-libbraid: all
 	ln -sf libbraid.so.0 $(DESTDIR)$(libdir)/libbraid.so
 	$(INSTALL) -m 644 $(O)/libbraid.a $(DESTDIR)$(libdir)/libbraid.a
 	$(INSTALL) -D -m 644 include/braid.h $(DESTDIR)$(includedir)/braid.h
-	$(INSTALL) -D -m 644 include/uapi/linux/braid.h $(DESTDIR)$(includedir)/linux/braid.h
+	$(INSTALL) -d $(DESTDIR)$(includedir)/linux
+	$(INSTALL) -m 644 include/uapi/linux/*.h $(DESTDIR)$(includedir)/linux
 	$(INSTALL) -d $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(libdir)/pkgconfig
 	$(INSTALL) -m 644 $(O)/man/*.3 $(DESTDIR)$(mandir)/man3
 	sed 's|@prefix@|$(PREFIX)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(version)|' \
