@@ -78,8 +78,8 @@ json_t *show_status(struct server *s)
 {
 	const struct bq *q = &s->q;
 
-	return json_pack("{s:o,s:b,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:o,s:o}",
-			 "uptime_ns", show_number(server_now() - s->started_ns),
+	return json_pack("{s:s,s:o,s:b,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:o,s:o}",
+			 "transport", "socket", "uptime_ns", show_number(server_now() - s->started_ns),
 			 "agent_up", q->ready, "backend", s->cfg.backend,
 			 "generation", (json_int_t)q->generation,
 			 "runner_pid", (json_int_t)s->runner.pid,

@@ -3,7 +3,7 @@ progs += braid-bench
 install-bin += braid-bench
 install-files += tools/bench/braid-bench.1:$(mandir)/man1
 braid-bench-src := $(addprefix tools/bench/,arrivals.c hist.c main.c options.c report.c tenant.c)
-braid-bench-libs := braid
+braid-bench-libs := braid ctl
 braid-bench-ldlibs := -linih -ljansson -lm
 
 progs += braid-roundtrip

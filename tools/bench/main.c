@@ -10,13 +10,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tools/bench/bench.h"
+#include "tools/braidctl/source.h"
 
 static void nap(double seconds)
 {
@@ -25,35 +24,17 @@ static void nap(double seconds)
 	nanosleep(&ts, NULL);
 }
 
-/* Ask the control socket for another fusion policy. */
+/* Another fusion policy, wherever the queue is. */
 int policy_set(const struct options *o, const char *policy)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	char text[256], answer[4096];
-	json_t *reply;
-	int fd, ret = -EIO;
-	ssize_t n;
+	struct ctl c = { .socket = o->control };
+	json_t *knobs;
+	int ret;
 
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", o->control);
-	n = snprintf(text, sizeof(text),
-		     "{\"cmd\":\"set\",\"knob\":\"fusion_policy\",\"value\":\"%s\"}", policy);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) || send(fd, text, n, 0) < 0) {
-		fprintf(stderr, "braid-bench: %s: %s\n", o->control, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return ret;
-	}
-	n = recv(fd, answer, sizeof(answer), 0);
-	close(fd);
-	reply = n > 0 ? json_loadb(answer, n, 0, NULL) : NULL;
-	if (json_is_true(json_object_get(reply, "ok")))
-		ret = 0;
-	else
-		fprintf(stderr, "braid-bench: policy %s: %s\n", policy,
-			reply ? json_string_value(json_object_get(reply, "error")) :
-			"no answer from the control socket");
-	json_decref(reply);
+	source_find(&c);
+	knobs = c.source->knob_set(&c, "fusion_policy", policy);
+	ret = knobs ? 0 : -EIO;
+	json_decref(knobs);
 	return ret;
 }
 

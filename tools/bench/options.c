@@ -284,10 +284,7 @@ static const struct argp argp = {
 
 int options_parse(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){ .sigma = 1.5, .seconds = 5, .warmup = 1, .repeat = 1, .seed = 1,
-			       .control = getenv("BRAID_CONTROL") };
-	if (!o->control || !*o->control)
-		o->control = "/run/braid/control.sock";
+	*o = (struct options){ .sigma = 1.5, .seconds = 5, .warmup = 1, .repeat = 1, .seed = 1 };
 	argp_parse(&argp, argc, argv, 0, NULL, o);
 	for (unsigned int i = 0; i < o->n_loads && o->mode == MODE_OPEN; i++) {
 		if (o->total_rate > 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * braidctl: control and sight. One file a noun; each asks the control socket
- * and prints a table, or with --json what it got.
+ * braidctl: control and sight. Each command asks the source of the queue's
+ * figures (source.h) or braidd itself, and prints a table, or with --json what
+ * it got.
  */
 #ifndef BRAID_TOOLS_BRAIDCTL_CTL_H
 #define BRAID_TOOLS_BRAIDCTL_CTL_H
@@ -9,13 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-struct ctl {
-	const char *socket;
-	bool json;
-};
-
-/* Ask; takes @req. The result, or NULL after words on standard error. */
-json_t *ctl_ask(const struct ctl *c, json_t *req);
+#include "tools/braidctl/source.h"
 
 /* Print as JSON if that was asked for: then true. Drops @result. */
 bool ctl_json(const struct ctl *c, json_t *result);

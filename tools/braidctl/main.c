@@ -9,8 +9,6 @@
 
 #include "tools/braidctl/ctl.h"
 
-#define DEFAULT_SOCKET	"/run/braid/control.sock"
-
 static const struct {
 	const char *name;
 	int (*run)(const struct ctl *c, int argc, char **argv);
@@ -35,7 +33,7 @@ static void usage(FILE *f)
 		fprintf(f, "  %s %s\n", commands[i].name, commands[i].args);
 		fprintf(f, "        %s\n", commands[i].what);
 	}
-	fprintf(f, "\nsocket: --socket, else $BRAID_CONTROL, else " DEFAULT_SOCKET "\n");
+	fprintf(f, "\nsocket: --socket, else $BRAID_CONTROL, else /run/braid/control.sock\n");
 }
 
 int main(int argc, char **argv)
@@ -46,11 +44,9 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	struct ctl c = { .socket = getenv("BRAID_CONTROL") };
+	struct ctl c = { 0 };
 	int opt;
 
-	if (!c.socket || !*c.socket)
-		c.socket = DEFAULT_SOCKET;
 	/* Options may also follow the command: getopt permutes. */
 	while ((opt = getopt_long(argc, argv, "js:h", options, NULL)) != -1) {
 		switch (opt) {
@@ -68,9 +64,12 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	for (size_t i = 0; optind < argc && i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(argv[optind], commands[i].name))
-			return commands[i].run(&c, argc - optind - 1, argv + optind + 1);
+	for (size_t i = 0; optind < argc && i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(argv[optind], commands[i].name))
+			continue;
+		source_find(&c);
+		return commands[i].run(&c, argc - optind - 1, argv + optind + 1);
+	}
 	if (optind < argc)
 		fprintf(stderr, "braidctl: no command '%s'\n", argv[optind]);
 	usage(stderr);

@@ -54,12 +54,11 @@ int cmd_policy(const struct ctl *c, int argc, char **argv)
 	json_t *o;
 
 	if (argc >= 1 && argc <= 2 && !strcmp(argv[0], "get")) {
-		o = ctl_ask(c, json_pack("{s:s}", "cmd", "get"));
+		o = c->source->knobs(c);
 		return o ? print_knobs(c, o, argc == 2 ? argv[1] : NULL) : 1;
 	}
 	if (argc == 3 && !strcmp(argv[0], "set")) {
-		o = ctl_ask(c, json_pack("{s:s,s:s,s:s}", "cmd", "set", "knob", argv[1], "value",
-					 argv[2]));
+		o = c->source->knob_set(c, argv[1], argv[2]);
 		return o ? print_knobs(c, o, argv[1]) : 1;
 	}
 	fprintf(stderr, "usage: braidctl policy get [KNOB] | set KNOB VALUE\n");

@@ -18,11 +18,6 @@ static int too_many(int argc, char **argv, int max)
 	return 2;
 }
 
-static json_t *ask(const struct ctl *c, const char *cmd)
-{
-	return ctl_ask(c, json_pack("{s:s}", "cmd", cmd));
-}
-
 static double mean(const json_t *counters, const char *sum)
 {
 	long long n = ctl_int(counters, "committed");
@@ -41,7 +36,7 @@ int cmd_status(const struct ctl *c, int argc, char **argv)
 
 	if (too_many(argc, argv, 0))
 		return 2;
-	o = ask(c, "status");
+	o = c->source->status(c);
 	if (!o)
 		return 1;
 	if (ctl_json(c, o))
@@ -123,7 +118,7 @@ static int print_refused(const json_t *o, const char *only)
 
 static int show_refused(const struct ctl *c, const char *only)
 {
-	json_t *o = ask(c, "runner");
+	json_t *o = ctl_try(c, "runner");
 	int n = print_refused(o, only);
 
 	json_decref(o);
@@ -139,7 +134,7 @@ int cmd_models(const struct ctl *c, int argc, char **argv)
 
 	if (too_many(argc, argv, 1))
 		return 2;
-	list = ask(c, "models");
+	list = c->source->models(c);
 	if (!list)
 		return 1;
 	for (i = json_array_size(list); argc && i-- > 0;)
@@ -180,7 +175,7 @@ int cmd_tenants(const struct ctl *c, int argc, char **argv)
 
 	if (too_many(argc, argv, 0))
 		return 2;
-	list = ask(c, "tenants");
+	list = c->source->tenants(c);
 	if (!list)
 		return 1;
 	if (ctl_json(c, list))
@@ -198,7 +193,7 @@ int cmd_tenants(const struct ctl *c, int argc, char **argv)
 /* @only: one owner, or -1 for all. */
 static int show_owners(const struct ctl *c, long long only)
 {
-	json_t *list = ask(c, "owners"), *o;
+	json_t *list = c->source->owners(c), *o;
 	char a[32], b[32], d[32];
 	size_t i;
 
@@ -246,7 +241,7 @@ int cmd_owner(const struct ctl *c, int argc, char **argv)
 	}
 	if (argc < 2)
 		return show_owners(c, owner);
-	req = json_pack("{s:s,s:I}", "cmd", "owner", "owner", owner);
+	req = json_object();
 	for (int i = 1; i < argc; i++) {
 		char *eq = strchr(argv[i], '=');
 		json_int_t v;
@@ -269,7 +264,7 @@ int cmd_owner(const struct ctl *c, int argc, char **argv)
 		}
 		json_object_set_new(req, argv[i], json_integer(v));
 	}
-	res = ctl_ask(c, req);
+	res = c->source->owner_set(c, owner, req);
 	if (!res)
 		return 1;
 	json_decref(res);
@@ -284,7 +279,7 @@ int cmd_runner(const struct ctl *c, int argc, char **argv)
 
 	if (too_many(argc, argv, 0))
 		return 2;
-	o = ask(c, "runner");
+	o = ctl_cmd(c, "runner");
 	if (!o)
 		return 1;
 	if (ctl_json(c, o))
@@ -307,7 +302,7 @@ int cmd_runner(const struct ctl *c, int argc, char **argv)
 
 int cmd_reload(const struct ctl *c, int argc, char **argv)
 {
-	json_t *o = ask(c, "reload"), *refused = json_object_get(o, "refused");
+	json_t *o = ctl_cmd(c, "reload"), *refused = json_object_get(o, "refused");
 	int ret = !o || json_array_size(refused);
 
 	if (!o || ctl_json(c, json_incref(o)))
