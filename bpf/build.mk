@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+#
+# BPF programs are compiled by clang, whatever $(CC) is, and each becomes a
+# header with the object in it (bpftool's skeleton). Nothing is generated from
+# the running kernel. Without clang, bpftool, libbpf, libelf or jansson the
+# probes are left out, with one line that says so; all else builds.
+#
+#   bpf-objs += foo    bpf/foo.bpf.c -> $(O)/gen/foo.skel.h
+
+BPF_CLANG ?= clang
+BPFTOOL ?= $(firstword $(shell PATH="$$PATH:/usr/sbin:/sbin"; command -v bpftool) bpftool)
+have_tool = $(if $(shell command -v $(1) 2>/dev/null),,$(1))
+have_lib = $(if $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo y),,$(1))
+probes-missing := $(strip $(call have_tool,$(BPF_CLANG)) $(call have_tool,$(BPFTOOL)) \
+	$(call have_lib,libbpf) $(call have_lib,libelf))
+
+ifneq ($(probes-missing),)
+$(if $(filter clean,$(MAKECMDGOALS)),,$(info probes are left out, missing: $(probes-missing)))
+else
+
+bpf-objs := host_stall
+libs += probes
+probes-src := bpf/attach.c bpf/host_stall.c bpf/library.c bpf/probe.c
+probes-ldlibs := -lbpf -lelf -ljansson
+
+bpf-arch := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+# clang's target has no folders of its own for asm/.
+bpf-flags := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
+	-Wno-sign-compare -D__TARGET_ARCH_$(bpf-arch) -I. \
+	-idirafter /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
+gen += $(patsubst %,$(O)/gen/%.skel.h,$(bpf-objs))
+
+$(O)/gen/%.bpf.o: bpf/%.bpf.c bpf/build.mk
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(BPF_CLANG) $(bpf-flags) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $(aside) $< && \
+		mv -f $(aside) $@
+
+$(O)/gen/%.skel.h: $(O)/gen/%.bpf.o
+	$(call say,SKEL,$<)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$(aside) && mv -f $(aside) $@
+
+# They are wanted, if only to look at with bpftool.
+.SECONDARY: $(foreach x,$(bpf-objs),$(O)/gen/$(x).bpf.o $(O)/gen/$(x).skel.h)
+
+-include $(patsubst %,$(O)/gen/%.bpf.d,$(bpf-objs))
+endif

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Finding libraries and their functions: see library.h. Keeps nothing.
+ */
+#include "bpf/library.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int library_stat(const char *path, struct library_file *out)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (strlen(path) >= sizeof(out->path))
+		return -ENAMETOOLONG;
+	strcpy(out->path, path);
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
+	return 0;
+}
+
+static unsigned int add(const char *path, struct library_file *out, unsigned int n,
+			unsigned int max)
+{
+	struct library_file f;
+
+	if (library_stat(path, &f))
+		return n;
+	for (unsigned int i = 0; i < n; i++)
+		if (out[i].dev == f.dev && out[i].ino == f.ino)
+			return n;
+	if (n < max)
+		out[n++] = f;
+	return n;
+}
+
+/* The files of one process. Its own root leads to them, whatever ours is. */
+static unsigned int mapped(const char *pid, const char *name, struct library_file *out,
+			   unsigned int n, unsigned int max)
+{
+	char line[4096], path[4352], last[4096] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return n;
+	while (fgets(line, sizeof(line), f)) {
+		char *at = strchr(line, '/'), *base;
+
+		if (!at)
+			continue;
+		at[strcspn(at, "\n")] = 0;
+		base = strrchr(at, '/') + 1;
+		if (strncmp(base, name, strlen(name)) || !strcmp(at, last))
+			continue;
+		strcpy(last, at);
+		/* One that was replaced: nothing leads to it but the mapping. */
+		if (strlen(at) > 10 && !strcmp(at + strlen(at) - 10, " (deleted)"))
+			snprintf(path, sizeof(path), "/proc/%s/map_files/%.*s", pid,
+				 (int)strcspn(line, " "), line);
+		else
+			snprintf(path, sizeof(path), "/proc/%s/root%s", pid, at);
+		n = add(path, out, n, max);
+	}
+	fclose(f);
+	return n;
+}
+
+unsigned int library_find(const char *name, const char *const *installed,
+			  struct library_file *out, unsigned int max)
+{
+	unsigned int n = 0;
+	struct dirent *d;
+	DIR *proc;
+
+	for (int i = 0; installed && installed[i]; i++)
+		n = add(installed[i], out, n, max);
+	proc = opendir("/proc");
+	if (!proc)
+		return n;
+	while ((d = readdir(proc)))
+		if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
+			n = mapped(d->d_name, name, out, n, max);
+	closedir(proc);
+	return n;
+}
+
+/* The offset in the file of what lies at an address once it is loaded. */
+static uint64_t offset_of(Elf *elf, uint64_t addr)
+{
+	size_t n = 0;
+
+	elf_getphdrnum(elf, &n);
+	for (size_t i = 0; i < n; i++) {
+		GElf_Phdr ph;
+
+		if (gelf_getphdr(elf, i, &ph) && ph.p_type == PT_LOAD && addr >= ph.p_vaddr &&
+		    addr - ph.p_vaddr < ph.p_filesz)
+			return addr - ph.p_vaddr + ph.p_offset;
+	}
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(**(const char *const *const *)a, **(const char *const *const *)b);
+}
+
+static int look_up(Elf *elf, Elf_Scn *scn, const char *const **sorted, size_t n_names,
+		   const char *const *names, uint64_t *offsets)
+{
+	Elf_Data *data = elf_getdata(scn, NULL);
+	GElf_Shdr sh;
+	int found = 0;
+
+	if (!data || !gelf_getshdr(scn, &sh) || !sh.sh_entsize)
+		return 0;
+	for (size_t i = 0; i < sh.sh_size / sh.sh_entsize; i++) {
+		const char *const **hit, *name;
+		const char *const *key;
+		uint64_t offset;
+		GElf_Sym sym;
+
+		if (!gelf_getsym(data, i, &sym) || GELF_ST_TYPE(sym.st_info) != STT_FUNC ||
+		    sym.st_shndx == SHN_UNDEF)
+			continue;
+		name = elf_strptr(elf, sh.sh_link, sym.st_name);
+		if (!name)
+			continue;
+		key = &name;
+		hit = bsearch(&key, sorted, n_names, sizeof(*sorted), by_name);
+		offset = hit ? offset_of(elf, sym.st_value) : 0;
+		if (!offset || offsets[*hit - names])
+			continue;
+		offsets[*hit - names] = offset;
+		found++;
+	}
+	return found;
+}
+
+int library_symbols(const char *path, const char *const *names, uint64_t *offsets)
+{
+	const char *const **sorted;
+	int fd, found = -ENOEXEC;
+	Elf_Scn *scn = NULL;
+	size_t n = 0;
+	Elf *elf;
+
+	while (names[n])
+		offsets[n++] = 0;
+	sorted = calloc(n + 1, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &names[i];
+	qsort(sorted, n, sizeof(*sorted), by_name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		found = -errno;
+		goto out;
+	}
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (elf && gelf_getclass(elf) == ELFCLASS64) {
+		found = 0;
+		while ((scn = elf_nextscn(elf, scn))) {
+			GElf_Shdr sh;
+
+			if (gelf_getshdr(scn, &sh) &&
+			    (sh.sh_type == SHT_DYNSYM || sh.sh_type == SHT_SYMTAB))
+				found += look_up(elf, scn, sorted, n, names, offsets);
+		}
+	}
+	if (elf)
+		elf_end(elf);
+	close(fd);
+out:
+	free(sorted);
+	return found;
+}

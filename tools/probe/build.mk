@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+#
+# Only with the probes: bpf/build.mk, which is read before this file.
+ifeq ($(probes-missing),)
+progs += braid-probe
+install-sbin += braid-probe
+install-files += tools/probe/braid-probe.8:$(mandir)/man8
+braid-probe-src := tools/probe/main.c
+braid-probe-libs := probes
+braid-probe-ldlibs := -lbpf -lelf -ljansson
+endif
