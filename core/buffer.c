@@ -53,6 +53,7 @@ int bq_buffer_add(struct bq *q, struct bq_tenant *t, struct bq_buffer *b, u64 le
 	b->tenant = t;
 	b->owner = t->owner;
 	b->owner->bytes += length;
+	b->owner->n_buffers++;
 	bq_owner_get(q, b->owner);
 	bq_list_init(&b->link);
 	bq_list_add_tail(&t->buffers, &b->of_tenant);
@@ -73,6 +74,7 @@ static void buffer_end(struct bq *q, struct bq_buffer *b)
 	bq_list_del(&b->of_tenant);
 	bq_rb_erase(&q->buffers, &b->by_id);
 	b->owner->bytes -= b->length;
+	b->owner->n_buffers--;
 	bq_owner_put(q, b->owner);
 	b->owner = NULL;
 	b->tenant = NULL;

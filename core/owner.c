@@ -160,6 +160,7 @@ void bq_tenant_add(struct bq *q, struct bq_tenant *t, struct bq_owner *o)
 	bq_list_init(&t->woken);
 	bq_rb_insert(&q->tenants, &t->by_id, tenant_id_less);
 	q->n_tenants++;
+	o->n_tenants++;
 	bq_owner_get(q, o);
 }
 
@@ -227,6 +228,7 @@ void bq_tenant_gone(struct bq *q, struct bq_tenant *t)
 	bq_list_del(&t->woken);
 	bq_rb_erase(&q->tenants, &t->by_id);
 	q->n_tenants--;
+	o->n_tenants--;
 	bq_bury(q, &t->reap, BQ_TENANT);
 	bq_owner_put(q, o);
 }

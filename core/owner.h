@@ -47,6 +47,8 @@ struct bq_owner_limits {
  * @set: limits were set by hand: it outlives its tenants
  * @requests: queued or running
  * @bytes: of buffers, until they are freed
+ * @n_tenants: alive
+ * @n_buffers: until they are freed
  * @device_ns: committed so far
  * @completed: requests that ended so far
  * @vtime: virtual time, ns at weight BQ_WEIGHT_DEFAULT; wraps
@@ -57,6 +59,8 @@ struct bq_owner {
 	bool set;
 	u32 requests;
 	u64 bytes;
+	u32 n_tenants;
+	u32 n_buffers;
 	u64 device_ns;
 	u64 completed;
 	u64 vtime;
