@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Buffers: an array of zeroed pages behind an anonymous file, mapped by their
+ * tenant and by the agent.
+ *
+ * The pages are there from BUF_ALLOC to the last reference: nobody can shorten
+ * a buffer, a mapping never faults for lack of memory, and whoever pins them
+ * for long (a device's driver) finds ordinary pages that do not move. They are
+ * charged to the tenant's cgroup where the kernel can map such pages, and in
+ * any case to the owner's byte quota, until core/ lets go of the buffer.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "kmod/braid_priv.h"
+#include "kmod/compat.h"
+
+/* Freed where it falls due; more of them have a worker. */
+#define FEW_PAGES	64
+
+/* So many pages may wait for that worker before BUF_ALLOC waits too. */
+#define MANY_PAGES	(64UL << (20 - PAGE_SHIFT))
+
+static atomic_long_t waiting_pages;
+
+static void pages_free(struct page **pages, unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		__free_page(pages[i]);
+		if (i % 1024 == 1023)
+			cond_resched();
+	}
+	kvfree(pages);
+}
+
+static void buffer_free(struct braid_buffer *b)
+{
+	pages_free(b->pages, b->n_pages);
+	kfree(b);
+}
+
+static void free_work(struct work_struct *work)
+{
+	struct braid_buffer *b = container_of(work, struct braid_buffer, free_work);
+
+	atomic_long_sub(b->n_pages, &waiting_pages);
+	buffer_free(b);
+}
+
+static void release_now(struct kref *ref)
+{
+	buffer_free(container_of(ref, struct braid_buffer, ref));
+}
+
+static void release_later(struct kref *ref)
+{
+	struct braid_buffer *b = container_of(ref, struct braid_buffer, ref);
+
+	if (b->n_pages <= FEW_PAGES) {
+		buffer_free(b);
+		return;
+	}
+	atomic_long_add(b->n_pages, &waiting_pages);
+	INIT_WORK(&b->free_work, free_work);
+	queue_work(braid_free_wq, &b->free_work);
+}
+
+/* Whose pages they are frees them. */
+void braid_buffer_put(struct braid_buffer *b)
+{
+	kref_put(&b->ref, release_now);
+}
+
+/* Somebody else does, and should not spend its time on it. */
+void braid_buffer_put_later(struct braid_buffer *b)
+{
+	kref_put(&b->ref, release_later);
+}
+
+/*
+ * No memory is an error of the tenant's, not a reason to kill processes: the
+ * killer could not know whose pages these are.
+ */
+static struct page **pages_alloc(unsigned long n)
+{
+	gfp_t gfp = BRAID_GFP_MAPPED | __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	struct page **pages;
+	unsigned long i;
+
+	if (n > totalram_pages() || n > INT_MAX)
+		return ERR_PTR(-ENOMEM);
+	pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	for (i = 0; i < n; i++) {
+		if (i % 1024 == 1023) {
+			cond_resched();
+			if (fatal_signal_pending(current))
+				break;
+		}
+		pages[i] = alloc_page(gfp);
+		if (!pages[i])
+			break;
+	}
+	if (i == n)
+		return pages;
+	pages_free(pages, i);
+	return ERR_PTR(-ENOMEM);
+}
+
+static struct braid_buffer *buffer_alloc(u64 length)
+{
+	struct braid_buffer *b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
+
+	if (!b)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&b->ref);
+	b->n_pages = DIV_ROUND_UP_ULL(length, PAGE_SIZE);
+	b->pages = pages_alloc(b->n_pages);
+	if (IS_ERR(b->pages)) {
+		int ret = PTR_ERR(b->pages);
+
+		kfree(b);
+		return ERR_PTR(ret);
+	}
+	return b;
+}
+
+/* Only after somebody asked for it: MADV_DONTNEED takes pages out. */
+static vm_fault_t buffer_fault(struct vm_fault *vmf)
+{
+	struct braid_buffer *b = vmf->vma->vm_private_data;
+
+	if (vmf->pgoff >= b->n_pages)
+		return VM_FAULT_SIGBUS;
+	vmf->page = b->pages[vmf->pgoff];
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct buffer_vm_ops = {
+	.fault = buffer_fault,
+};
+
+static int buffer_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct braid_buffer *b = file->private_data;
+	unsigned long n = vma_pages(vma), left = n;
+
+	/* A private copy would never reach the agent, nor code run from here. */
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+	if (vma->vm_pgoff > b->n_pages || n > b->n_pages - vma->vm_pgoff)
+		return -ENXIO;
+	braid_vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND, VM_MAYEXEC);
+	vma->vm_ops = &buffer_vm_ops;
+	vma->vm_private_data = b;
+	return vm_insert_pages(vma, vma->vm_start, b->pages + vma->vm_pgoff, &left);
+}
+
+static int buffer_release(struct inode *inode, struct file *file)
+{
+	braid_buffer_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations buffer_fops = {
+	.owner = THIS_MODULE,
+	.mmap = buffer_mmap,
+	.release = buffer_release,
+};
+
+/* A file for @b, which takes a reference, at a descriptor that waits for it. */
+static int buffer_file(struct braid_buffer *b, struct braid_call *call)
+{
+	struct file *file;
+	int fd;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	kref_get(&b->ref);
+	file = anon_inode_getfile("[braid-buffer]", &buffer_fops, b, O_RDWR | O_CLOEXEC);
+	if (IS_ERR(file)) {
+		braid_buffer_put(b);
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	call->new_file = file;
+	call->new_fd = fd;
+	return 0;
+}
+
+/*
+ * Set quota aside before memory is got, so that many who ask at once get no
+ * more of it than one. Rounds @length.
+ */
+static int reserve(struct braid_tenant *t, u64 *length)
+{
+	struct braid_owner *o = braid_owner(t->t.owner);
+	struct braid_queue *q = t->queue;
+	u64 all;
+	int ret;
+
+	braid_queue_lock(q);
+	ret = bq_buffer_check(&q->bq, &t->t, length);
+	if (!ret && check_add_overflow(*length, o->reserved, &all))
+		ret = -EDQUOT;
+	if (!ret)
+		ret = bq_buffer_check(&q->bq, &t->t, &all);
+	if (!ret && o->o.n_buffers + o->reserving >= READ_ONCE(braid_buffer_quota))
+		ret = -EDQUOT;
+	if (!ret) {
+		o->reserved += *length;
+		o->reserving++;
+	}
+	braid_queue_unlock_clean(q);
+	return ret;
+}
+
+/* Give it back, and put the buffer in its place if there is one. */
+static int settle(struct braid_tenant *t, u64 length, struct braid_buffer *b)
+{
+	struct braid_owner *o = braid_owner(t->t.owner);
+	struct braid_queue *q = t->queue;
+	int ret = 0;
+
+	braid_queue_lock(q);
+	o->reserved -= length;
+	o->reserving--;
+	if (b) {
+		ret = bq_buffer_add(&q->bq, &t->t, &b->b, length);
+		/* core/'s, until it is on the reap list. */
+		if (!ret)
+			kref_get(&b->ref);
+	}
+	braid_queue_unlock(q);
+	return ret;
+}
+
+int braid_buf_alloc(struct braid_call *call)
+{
+	struct braid_buf_alloc *a = &call->arg.buf_alloc;
+	struct braid_tenant *t = call->tenant;
+	u64 length = a->length;
+	struct braid_buffer *b;
+	int ret;
+
+	if (a->flags)
+		return -EOPNOTSUPP;
+	if (a->reserved)
+		return -E2BIG;
+	ret = reserve(t, &length);
+	if (ret)
+		return ret;
+	if (atomic_long_read(&waiting_pages) > MANY_PAGES)
+		flush_workqueue(braid_free_wq);
+	b = buffer_alloc(length);
+	ret = PTR_ERR_OR_ZERO(b);
+	if (!ret) {
+		ret = buffer_file(b, call);
+		if (ret)
+			braid_buffer_put(b);
+	}
+	if (ret) {
+		settle(t, length, NULL);
+		return ret;
+	}
+	ret = settle(t, length, b);
+	if (ret) {
+		put_unused_fd(call->new_fd);
+		fput(call->new_file);
+		call->new_file = NULL;
+	} else {
+		a->length = length;
+		a->id = b->b.id;
+		a->fd = call->new_fd;
+	}
+	/* Ours; its file has one, and core/ perhaps. */
+	braid_buffer_put(b);
+	return ret;
+}
+
+/* The tenant never learned of it. */
+void braid_buf_alloc_undo(struct braid_call *call)
+{
+	struct braid_queue *q = call->queue;
+
+	braid_queue_lock(q);
+	bq_buffer_free(&q->bq, &call->tenant->t, call->arg.buf_alloc.id);
+	braid_queue_unlock(q);
+}
+
+int braid_buf_free(struct braid_call *call)
+{
+	struct braid_buf_free *f = &call->arg.buf_free;
+	struct braid_queue *q = call->queue;
+	int ret;
+
+	if (f->flags)
+		return -EOPNOTSUPP;
+	braid_queue_lock(q);
+	ret = bq_buffer_free(&q->bq, &call->tenant->t, f->id);
+	braid_queue_unlock(q);
+	return ret;
+}
+
+int braid_agent_buf_get_fd(struct braid_call *call)
+{
+	struct braid_buf_get_fd *g = &call->arg.buf_get_fd;
+	struct braid_queue *q = call->queue;
+	struct braid_buffer *b = NULL;
+	struct bq_buffer *found;
+	int ret;
+
+	if (g->flags)
+		return -EOPNOTSUPP;
+	if (g->reserved)
+		return -E2BIG;
+	braid_queue_lock(q);
+	found = call->agent->gone ? NULL : bq_buffer_get(&q->bq, g->id);
+	if (found) {
+		b = container_of(found, struct braid_buffer, b);
+		kref_get(&b->ref);
+		g->length = found->length;
+	}
+	ret = call->agent->gone ? -ENODEV : -ENOENT;
+	braid_queue_unlock_clean(q);
+	if (!b)
+		return ret;
+	ret = buffer_file(b, call);
+	if (!ret)
+		g->fd = call->new_fd;
+	braid_buffer_put_later(b);
+	return ret;
+}
+
+int braid_agent_buf_put(struct braid_call *call)
+{
+	struct braid_buf_put *p = &call->arg.buf_put;
+	struct braid_queue *q = call->queue;
+	int ret;
+
+	if (p->flags)
+		return -EOPNOTSUPP;
+	braid_queue_lock(q);
+	ret = call->agent->gone ? -ENODEV : bq_buffer_put(&q->bq, p->id);
+	braid_queue_unlock(q);
+	return ret;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between kernels, 5.10 to the newest. Nothing else in kmod/
+ * looks at LINUX_VERSION_CODE. Each entry names the release that changed it:
+ * it may go when nothing older is built any more.
+ */
+#ifndef BRAID_KMOD_COMPAT_H
+#define BRAID_KMOD_COMPAT_H
+
+#include <linux/device.h>
+#include <linux/gfp.h>
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/version.h>
+
+/* 6.4: a class has no owner any more. */
+static inline struct class *braid_class_create(const char *name)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	return class_create(THIS_MODULE, name);
+#else
+	return class_create(name);
+#endif
+}
+
+/* 6.3: flags of a mapping are changed through functions. */
+static inline void braid_vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set,
+				      vm_flags_t clear)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
+#else
+	vm_flags_mod(vma, set, clear);
+#endif
+}
+
+/* 6.13: hrtimer_setup(), and 6.15: no hrtimer_init(). */
+static inline void braid_hrtimer_setup(struct hrtimer *timer,
+				       enum hrtimer_restart (*function)(struct hrtimer *))
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	timer->function = function;
+#else
+	hrtimer_setup(timer, function, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+#endif
+}
+
+/*
+ * 5.11: pages that are charged to a cgroup can be mapped. Before, the charge
+ * is kept where the page's mapcount is, and vm_insert_pages() refuses them.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+#define BRAID_GFP_MAPPED	GFP_HIGHUSER
+#else
+#define BRAID_GFP_MAPPED	(GFP_HIGHUSER | __GFP_ACCOUNT)
+#endif
+
+/* 5.16: another name, and what is returned are the bytes not reached. */
+static inline int braid_fault_in_writeable(char __user *p, size_t bytes)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
+	return fault_in_pages_writeable(p, bytes);
+#else
+	return fault_in_writeable(p, bytes) ? -EFAULT : 0;
+#endif
+}
+
+#endif
