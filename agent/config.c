@@ -26,6 +26,7 @@ struct reader {
 void config_defaults(struct config *c)
 {
 	*c = (struct config){
+		.device = "braid0",
 		.socket = "/run/braid/braid.sock",
 		.control = "/run/braid/control.sock",
 		.group = "braid",
@@ -74,6 +75,11 @@ static int set_string(char *to, size_t size, const char *value)
 	return 0;
 }
 
+static int set_path(char *to, size_t size, const char *value)
+{
+	return *value ? set_string(to, size, value) : -EINVAL;
+}
+
 static int set_level(int *to, const char *value)
 {
 	static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
@@ -85,6 +91,30 @@ static int set_level(int *to, const char *value)
 		}
 	}
 	return -EINVAL;
+}
+
+static int set_transport(enum config_transport *to, const char *value)
+{
+	static const char *const names[] = {
+		[TRANSPORT_AUTO] = "auto",
+		[TRANSPORT_DEVICE] = "device",
+		[TRANSPORT_SOCKET] = "socket",
+	};
+
+	for (int i = 0; i < 3; i++) {
+		if (!strcmp(value, names[i])) {
+			*to = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* A name in /dev, not a path. */
+static int set_device(struct config *c, const char *value)
+{
+	return strchr(value, '/') || *value == '.' ? -EINVAL :
+	       set_path(c->device, sizeof(c->device), value);
 }
 
 static int set_cpu(int *to, const char *value)
@@ -118,11 +148,6 @@ static int set_kill(struct config *c, const char *value, bool hang)
 	return end == colon + 1 || *end ? -EINVAL : 0;
 }
 
-static int set_path(char *to, size_t size, const char *value)
-{
-	return *value ? set_string(to, size, value) : -EINVAL;
-}
-
 /* 3: @why has the words. */
 static int set_knob(struct config *c, const char *name, const char *value, char *why, size_t len)
 {
@@ -144,6 +169,10 @@ static int set_braidd(struct config *c, const char *name, const char *value)
 {
 	uint64_t v;
 
+	if (!strcmp(name, "transport"))
+		return set_transport(&c->transport, value);
+	if (!strcmp(name, "device"))
+		return set_device(c, value);
 	if (!strcmp(name, "socket"))
 		return set_path(c->socket, sizeof(c->socket), value);
 	if (!strcmp(name, "control"))

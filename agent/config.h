@@ -24,7 +24,15 @@ struct config_knob {
 	char value[32];
 };
 
+enum config_transport {
+	TRANSPORT_AUTO,			/* the device when it is there */
+	TRANSPORT_DEVICE,
+	TRANSPORT_SOCKET,
+};
+
 struct config {
+	enum config_transport transport;
+	char device[32];		/* "braid0" */
 	char socket[108];
 	char control[108];
 	char group[64];			/* "": no chown */

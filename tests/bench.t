@@ -42,7 +42,7 @@ load() {
 
 mkdir "$tmp/models"
 "$O/braid-zoo" tiny_mlp -o "$tmp/models/tiny_mlp.onnx" || exit 1
-printf '[braidd]\nsocket = %s\ncontrol = %s\ngroup =\nmodel_dir = %s\n' \
+printf '[braidd]\ntransport=socket\nsocket = %s\ncontrol = %s\ngroup =\nmodel_dir = %s\n' \
 	"$tmp/q" "$tmp/c" "$tmp/models" >"$tmp/conf"
 check "without a braidd: words, at once" refuses 1 'q: ' -l tiny_mlp:2
 "$O/braidd" --config "$tmp/conf" 2>"$tmp/log" &

@@ -261,7 +261,7 @@ static int ready(struct server *s, struct wire_call *call)
 	if (ret)
 		return ret;
 	call->arg.ready.generation = s->q.generation;
-	runner_ready(s);
+	runner_ready(s, s->q.generation, s->q.n_models);
 	return 0;
 }
 

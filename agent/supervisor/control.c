@@ -7,6 +7,8 @@
  *	{"cmd":"set","knob":"window_max","value":"8"}
  *	                                      -> {"ok":false,"error":"..."}
  *
+ * Where the queue is the kernel's, only what is braidd's own is answered.
+ *
  * For root and for whoever runs braidd. What only the runner knows (explain,
  * profile, reload) is handed on to it and answered when it answers.
  */
@@ -189,6 +191,26 @@ out:
 	json_decref(o);
 }
 
+/* What is the queue's; false: it is not. */
+static bool queue_command(struct control_client *c, json_t *req, const char *cmd)
+{
+	if (!strcmp(cmd, "models"))
+		say_list(c, req, show_models);
+	else if (!strcmp(cmd, "tenants"))
+		say_list(c, req, show_tenants);
+	else if (!strcmp(cmd, "owners"))
+		say_list(c, req, show_owners);
+	else if (!strcmp(cmd, "get"))
+		control_answer(c, show_knobs(c->srv), NULL);
+	else if (!strcmp(cmd, "set"))
+		set_knob(c, req);
+	else if (!strcmp(cmd, "owner"))
+		set_owner(c, req);
+	else
+		return false;
+	return true;
+}
+
 static void command(struct control_client *c, const char *text, size_t len)
 {
 	json_error_t err;
@@ -201,21 +223,11 @@ static void command(struct control_client *c, const char *text, size_t len)
 		control_answer(c, NULL, "the runner has not answered the last one yet");
 	else if (!strcmp(cmd, "status"))
 		control_answer(c, show_status(c->srv), NULL);
-	else if (!strcmp(cmd, "models"))
-		say_list(c, req, show_models);
-	else if (!strcmp(cmd, "tenants"))
-		say_list(c, req, show_tenants);
-	else if (!strcmp(cmd, "owners"))
-		say_list(c, req, show_owners);
-	else if (!strcmp(cmd, "get"))
-		control_answer(c, show_knobs(c->srv), NULL);
-	else if (!strcmp(cmd, "set"))
-		set_knob(c, req);
-	else if (!strcmp(cmd, "owner"))
-		set_owner(c, req);
 	else if (!strcmp(cmd, "explain") || !strcmp(cmd, "reload") || !strcmp(cmd, "runner"))
 		ask_runner(c, req, cmd);
-	else
+	else if (c->srv->device)
+		control_answer(c, NULL, "not asked of braidd: the queue is the kernel's");
+	else if (!queue_command(c, req, cmd))
 		control_answer(c, NULL, "unknown command");
 	json_decref(req);
 }
@@ -223,12 +235,15 @@ static void command(struct control_client *c, const char *text, size_t len)
 void control_runner_said(struct server *s, const char *json, size_t len)
 {
 	json_t *o = json_loadb(json, len, 0, NULL);
-	json_t *result = json_object_get(o, "result");
+	json_t *result = json_object_get(o, "result"), *ready = json_object_get(o, "ready");
 	const char *error = json_string_value(json_object_get(o, "error"));
 	uint64_t id = json_integer_value(json_object_get(o, "id"));
 
-	/* 0 is what SIGHUP asked for, or that it is ready, which the queue tells. */
-	if (o && !id && !json_object_get(o, "ready"))
+	/* 0 is what SIGHUP asked for, or that it is ready, which our queue tells too. */
+	if (ready && s->device)
+		runner_ready(s, json_integer_value(json_object_get(ready, "generation")),
+			     json_integer_value(json_object_get(ready, "models")));
+	else if (o && !id && !ready)
 		notify_ready(s);
 	for (struct control_client *c = s->controls; c && id; c = c->next) {
 		if (c->closed || c->waits_for != id)

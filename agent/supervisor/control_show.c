@@ -74,20 +74,35 @@ static json_t *counters(const struct bq *q)
 	return o;
 }
 
+/* What is braidd's own, whoever has the queue. */
+static json_t *own_status(struct server *s)
+{
+	return json_pack("{s:s,s:o,s:s,s:I,s:i,s:b}",
+			 "transport", s->device ? "device" : "socket",
+			 "uptime_ns", show_number(server_now() - s->started_ns),
+			 "backend", s->cfg.backend,
+			 "runner_pid", (json_int_t)s->runner.pid,
+			 "runner_starts", (int)s->runner.starts, "draining", s->draining);
+}
+
 json_t *show_status(struct server *s)
 {
 	const struct bq *q = &s->q;
+	json_t *o = own_status(s), *queue;
 
-	return json_pack("{s:s,s:o,s:b,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:i,s:i,s:b,s:o,s:o}",
-			 "transport", "socket", "uptime_ns", show_number(server_now() - s->started_ns),
-			 "agent_up", q->ready, "backend", s->cfg.backend,
-			 "generation", (json_int_t)q->generation,
-			 "runner_pid", (json_int_t)s->runner.pid,
-			 "runner_starts", (int)s->runner.starts,
-			 "tenants", (int)s->n_clients, "models", (int)q->n_models,
-			 "queued", (int)q->queued, "suspects", (int)q->suspects,
-			 "fetched", (int)q->fetched, "draining", s->draining,
-			 "knobs", show_knobs(s), "counters", counters(q));
+	if (s->device) {
+		json_object_set_new(o, "device", json_string(s->cfg.device));
+		return o;
+	}
+	queue = json_pack("{s:b,s:I,s:i,s:i,s:i,s:i,s:i,s:o,s:o}",
+			  "agent_up", q->ready, "generation", (json_int_t)q->generation,
+			  "tenants", (int)s->n_clients, "models", (int)q->n_models,
+			  "queued", (int)q->queued, "suspects", (int)q->suspects,
+			  "fetched", (int)q->fetched,
+			  "knobs", show_knobs(s), "counters", counters(q));
+	json_object_update(o, queue);
+	json_decref(queue);
+	return o;
 }
 
 /* Bytes that a member of a list will take, roughly and not too few. */

@@ -13,7 +13,7 @@
 
 void notify_ready(struct server *s)
 {
-	sd_notifyf(0, "READY=1\nSTATUS=serving %u models", s->q.n_models);
+	sd_notifyf(0, "READY=1\nSTATUS=serving %u models", s->device ? s->runner.models : s->q.n_models);
 }
 
 /* Ends with notify_ready(). */

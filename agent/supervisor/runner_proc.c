@@ -2,7 +2,7 @@
 /*
  * The runner's process: start it, notice its end, start the next one.
  *
- * It gets two descriptors: 3, the queue, and 4, a private channel for what is
+ * It gets two descriptors: 3, the queue (our socket, or the agent's device), and 4, a private channel for what is
  * no business of tenants (reload, explain, profile). One that dies before it
  * got any work done is started again later and later.
  */
@@ -27,6 +27,12 @@
 #define FIRST_BACKOFF_MS	20u
 #define LAST_BACKOFF_MS		5000u
 #define STOP_MS			10000u	/* it may be in the middle of loading a model */
+
+/* By all runners so far. */
+static uint64_t committed(struct server *s)
+{
+	return s->device ? device_committed(s) : s->q.count.committed;
+}
 
 static int open_pidfd(pid_t pid)
 {
@@ -81,14 +87,14 @@ static void died(struct loop_watch *w, uint32_t events)
 		return;
 	}
 	/* With this configuration there never will be one; the log has said why. */
-	if (WIFEXITED(status) && WEXITSTATUS(status) == RUNNER_CANT_START && !s->q.generation) {
+	if (WIFEXITED(status) && WEXITSTATUS(status) == RUNNER_CANT_START && !r->served) {
 		log_line(LOG_ERR, "braidd can't start", "error=\"its runner can't\"");
 		r->hopeless = true;
 		loop_stop(s->loop);
 		return;
 	}
 	/* One that got work done was no failure from the start. */
-	if (s->q.count.committed != r->committed)
+	if (committed(s) != r->committed)
 		r->backoff_ms = FIRST_BACKOFF_MS;
 	start_later(s);
 }
@@ -143,38 +149,53 @@ static void close_if_open(int fd)
 		close(fd);
 }
 
-int runner_start(struct server *s)
+/* The runner's end of the queue; the other one is watched, or the kernel's. */
+static int open_queue(struct server *s, char *why, size_t len)
 {
-	struct runner_proc *r = &s->runner;
-	int queue[2], control[2], ret;
-	pid_t parent = getpid();
+	int queue[2], ret;
 
+	if (s->device)
+		return device_open(s, why, len);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, queue))
 		return -errno;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control)) {
-		ret = -errno;
-		goto err_queue;
-	}
 	ret = agent_connect(s, queue[0]);
-	if (ret)
+	if (ret) {
+		close(queue[0]);
+		close(queue[1]);
+		return ret;
+	}
+	return queue[1];
+}
+
+int runner_start(struct server *s, char *why, size_t len)
+{
+	struct runner_proc *r = &s->runner;
+	int queue, control[2], ret;
+	pid_t parent = getpid();
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control))
+		return -errno;
+	queue = open_queue(s, why, len);
+	if (queue < 0) {
+		ret = queue;
 		goto err_control;
+	}
 	r->pid = fork();
 	if (r->pid < 0) {
 		ret = -errno;
 		r->pid = 0;
 		agent_disconnect(s);
-		queue[0] = -1;
-		goto err_control;
+		goto err_queue;
 	}
 	if (!r->pid)
-		become_runner(s, queue[1], control[1], parent);
-	close(queue[1]);
+		become_runner(s, queue, control[1], parent);
+	close(queue);
 	close(control[1]);
-	queue[1] = control[1] = -1;
+	queue = control[1] = -1;
 	r->srv = s;
 	r->starts++;
 	r->started_ns = server_now();
-	r->committed = s->q.count.committed;
+	r->committed = committed(s);
 	if (!r->backoff_ms)
 		r->backoff_ms = FIRST_BACKOFF_MS;
 	r->watch = (struct loop_watch){ .fd = open_pidfd(r->pid), .events = EPOLLIN,
@@ -201,37 +222,41 @@ err_unwatched:
 	}
 	r->control.fd = -1;
 	agent_disconnect(s);
-	queue[0] = -1;
+err_queue:
+	close_if_open(queue);
 err_control:
 	close_if_open(control[0]);
 	close_if_open(control[1]);
-err_queue:
-	close_if_open(queue[0]);
-	close_if_open(queue[1]);
 	return ret;
 }
 
 void runner_timer(struct loop_watch *w, uint32_t events)
 {
 	struct runner_proc *r = bq_entry(w, struct runner_proc, timer);
+	char why[256] = "";
 	uint64_t v;
 	int ret;
 
 	if (read(w->fd, &v, sizeof(v)) < 0 || r->pid || r->stopping)
 		return;
-	ret = runner_start(r->srv);
+	ret = runner_start(r->srv, why, sizeof(why));
 	if (ret && !r->pid) {
-		log_line(LOG_ERR, "runner can't be started", "error=\"%s\"", strerror(-ret));
+		log_line(LOG_ERR, "runner can't be started", "error=\"%s\"",
+			 *why ? why : strerror(-ret));
 		start_later(r->srv);
 	}
 }
 
 /* It has loaded its models. */
-void runner_ready(struct server *s)
+void runner_ready(struct server *s, uint64_t generation, unsigned int models)
 {
+	struct runner_proc *r = &s->runner;
+
+	r->served = true;
+	r->models = models;
 	log_line(LOG_INFO, "agent ready", "generation=%llu models=%u after_ms=%llu",
-		 (unsigned long long)s->q.generation, s->q.n_models,
-		 (unsigned long long)(server_now() - s->runner.started_ns) / 1000000);
+		 (unsigned long long)generation, models,
+		 (unsigned long long)(server_now() - r->started_ns) / 1000000);
 	notify_ready(s);
 }
 
@@ -240,6 +265,9 @@ void runner_stop(struct server *s)
 {
 	s->runner.stopping = true;
 	s->runner.kill_at = server_now() + STOP_MS * 1000000ull;
+	/* The kernel's queue waits for the next one: only what runs is finished. */
+	if (s->device)
+		s->runner.kill_at += s->cfg.drain_ms * 1000000ull;
 	if (s->runner.pid)
 		kill(s->runner.pid, SIGTERM);
 	else

@@ -186,7 +186,8 @@ static void drain(struct server *s)
 	notify_stopping();
 	s->draining = true;
 	s->drain_until = server_now() + s->cfg.drain_ms * 1000000ull;
-	loop_change(s->loop, &s->listener, 0);
+	if (!s->device)
+		loop_change(s->loop, &s->listener, 0);
 	/* What tenants send from now on stays in their sockets: their library
 	 * sends it again to whoever comes next.
 	 */
@@ -346,13 +347,13 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 		ret = server_watch(s, &s->signals, open_signals(), signal_ready);
 	if (ret)
 		return ret;
-	ret = mem_start(s);
-	if (ret)
-		return ret;
 	ret = server_listen(s->cfg.control, 0600, "", why, len);
 	if (ret >= 0)
 		ret = server_watch(s, &s->control_listener, ret, control_accept);
-	if (ret < 0)
+	if (ret < 0 || s->device)
+		return ret;
+	ret = mem_start(s);
+	if (ret)
 		return ret;
 	ret = server_listen(s->cfg.socket, 0660, s->cfg.group, why, len);
 	if (ret >= 0)
@@ -406,6 +407,7 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	s->cfg = *cfg;
 	s->config_path = config_path;
 	s->started_ns = server_now();
+	s->device = device_wanted(cfg);
 	more_descriptors(s);
 	ret = set_up_queue(s, why, sizeof(why));
 	if (!ret)
@@ -416,14 +418,18 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 			snprintf(why, sizeof(why), "cpu = %d: braidd may not run there", cfg->cpu);
 	}
 	if (!ret)
-		ret = runner_start(s);
+		ret = runner_start(s, why, sizeof(why));
+	/* Once there is an agent of ours: what another one's braidd set stays. */
+	if (!ret && s->device)
+		ret = device_knobs(s, why, sizeof(why));
 	if (ret) {
 		log_line(LOG_ERR, "braidd can't start", "error=\"%s\"",
 			 *why ? why : strerror(-ret));
 		tear_down(s);
 		return 1;
 	}
-	log_line(LOG_INFO, "braidd serves", "socket=%s control=%s backend=%s", cfg->socket,
+	log_line(LOG_INFO, "braidd serves", "%s=%s control=%s backend=%s",
+		 s->device ? "device" : "socket", s->device ? cfg->device : cfg->socket,
 		 cfg->control, cfg->backend);
 	ret = loop_run(s->loop, server_settle, s);
 	if (ret)

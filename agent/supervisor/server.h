@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The supervisor: the queue (core/) behind a socket, and whoever is connected
- * to it. One thread serves, one loop, no lock; core's rule that one lock is held
+ * to it; or, where the queue is the kernel's, the runner and the control socket
+ * alone: then @q stays empty. One thread serves, one loop, no lock; core's rule that one lock is held
  * around its calls is met by there being nobody else: mem.c's thread knows
  * descriptors only.
  *
@@ -68,9 +69,11 @@ struct runner_proc {
 	struct server *srv;
 	pid_t pid;
 	unsigned int starts;
+	unsigned int models;		/* published when the last one was ready */
 	unsigned int backoff_ms;
 	uint64_t started_ns;
 	uint64_t committed;		/* of all, when it started */
+	bool served;			/* one was ready */
 	bool stopping;
 	bool hopeless;			/* the first one could not begin */
 	uint64_t kill_at;		/* stopping: when patience ends */
@@ -81,6 +84,7 @@ struct control_client;
 struct server {
 	struct config cfg;
 	const char *config_path;	/* NULL: defaults */
+	bool device;			/* the queue is the kernel's */
 	struct bq q;
 	struct loop *loop;
 	struct loop_watch listener;
@@ -186,11 +190,17 @@ int knob_set(struct server *s, const char *name, const char *value, char *why, s
 const char *knob_name(enum bq_knob knob);
 const char *knob_words(enum bq_knob knob, uint32_t value, char *buf, size_t len);
 
+/* device.c: the kernel's queue */
+bool device_wanted(const struct config *cfg);
+int device_open(struct server *s, char *why, size_t len);
+int device_knobs(struct server *s, char *why, size_t len);
+uint64_t device_committed(struct server *s);
+
 /* runner_proc.c */
-int runner_start(struct server *s);
+int runner_start(struct server *s, char *why, size_t len);
 void runner_stop(struct server *s);
 void runner_kill(struct server *s);
-void runner_ready(struct server *s);
+void runner_ready(struct server *s, uint64_t generation, unsigned int models);
 int runner_send(struct server *s, const char *json, size_t len);
 void runner_timer(struct loop_watch *w, uint32_t events);
 

@@ -77,6 +77,7 @@ mkdir "$dir/models"
 "$O/braid-zoo" tiny_cnn -o "$dir/models/tiny_cnn.onnx"
 cat >"$dir/conf" <<END
 [braidd]
+transport = socket
 socket = $dir/q
 control = $dir/c
 group =

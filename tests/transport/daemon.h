@@ -57,6 +57,9 @@ bool daemon_kill_runner(struct daemon *d, int sig);
 /* Ask the control socket; NULL when it does not answer. */
 json_t *daemon_ask(struct daemon *d, const char *json);
 
+/* Is the kernel's queue tested? BRAID_TEST_TRANSPORT=device says so. */
+bool daemon_over_device(void);
+
 /* A member of {"cmd":"status"} or of its counters; -1 without an answer. */
 long long daemon_status(struct daemon *d, const char *name);
 long long daemon_counter(struct daemon *d, const char *name);

@@ -50,7 +50,10 @@ int main(void)
 	ok(c.n_knobs == 1 && !strcmp(c.knobs[0].name, "window_max"), "knobs are kept by name");
 	ok(!strcmp(c.kill_model, "m:v") && c.kill_value == 1.5f, "fault injection is read");
 	is_int(read_text("", &c), 0, "an empty file is the defaults");
-	ok(!strcmp(c.backend, "cpu"), "which are there");
+	ok(!strcmp(c.backend, "cpu") && c.transport == TRANSPORT_AUTO &&
+	   !strcmp(c.device, "braid0"), "which are there");
+	is_int(read_text("[braidd]\ntransport = device\ndevice = braid3\n", &c), 0, "a device");
+	ok(c.transport == TRANSPORT_DEVICE && !strcmp(c.device, "braid3"), "is kept");
 
 	refused("[braidd]\nsocket = /x\ncolour = blue\n", ":3:", "unknown key 'colour' in [braidd]");
 	refused("[house]\nx = 1\n", ":2:", "unknown section [house]");
@@ -62,6 +65,9 @@ int main(void)
 	refused("[debug]\nkill_runner_on = m\n", ":2:", "can't be kill_runner_on");
 	refused("[runner]\nbackend = cuda\n", ":2:", "'cuda' can't be backend");
 	refused("[braidd]\nsocket =\n", ":2:", "'' can't be socket");
+	refused("[braidd]\ntransport = pigeon\n", ":2:", "'pigeon' can't be transport");
+	refused("[braidd]\ndevice = /dev/braid0\n", ":2:", "'/dev/braid0' can't be device");
+	refused("[braidd]\ndevice =\n", ":2:", "'' can't be device");
 	refused("[braidd]\nmodel_dir =\n", ":2:", "'' can't be model_dir");
 	refused("[queue]\nwindow_policy = fast\n", ":2:", "none of fixed, adaptive");
 	refused("[queue]\nshare_by = pid\n", ":2:", "none of uid, cgroup");

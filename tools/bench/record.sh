@@ -24,7 +24,7 @@ machine() {
 }
 
 start() {
-	printf '[braidd]\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\nlog_level=warning\n' \
+	printf '[braidd]\ntransport=socket\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\nlog_level=warning\n' \
 		"$BRAID_PATH" "$BRAID_CONTROL" "$1" >"$dir/conf"
 	$2 "$b/braidd" --config "$dir/conf" &
 	pid=$!

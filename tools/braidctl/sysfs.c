@@ -125,8 +125,7 @@ static json_t *knob_set(const struct ctl *c, const char *knob, const char *value
 /* What braidd knows of itself, and what the kernel knows of the queue. */
 static json_t *status(const struct ctl *c)
 {
-	static const char *const now[] = { "generation", "tenants", "models", "queued",
-					   "suspects", "fetched" };
+	static const char *const now[] = { "generation", "tenants", "models", "fetched" };
 	json_t *o = ctl_try(c, "status"), *counters = json_object(), *by = json_object();
 	json_t *k = knobs(c);
 	char file[64], buf[64];
@@ -145,10 +144,13 @@ static json_t *status(const struct ctl *c)
 		json_object_set_new(o, "agent_up", json_boolean(*buf == '1'));
 	for (size_t i = 0; i < COUNT(now); i++)
 		add_number(c, o, now[i], now[i]);
-	for (size_t i = 0; i < COUNT(counter_names); i++)
-		add_number(c, counters, counter_names[i], counter_names[i]);
+	add_number(c, o, "queued", "depth");	/* suspects are among them */
+	for (size_t i = 0; i < COUNT(counter_names); i++) {
+		snprintf(file, sizeof(file), "counters/%s", counter_names[i]);
+		add_number(c, counters, counter_names[i], file);
+	}
 	for (size_t i = 0; i < COUNT(close_names); i++) {
-		snprintf(file, sizeof(file), "closed_%s", close_names[i]);
+		snprintf(file, sizeof(file), "counters/windows_%s", close_names[i]);
 		add_number(c, by, close_names[i], file);
 	}
 	json_object_set_new(counters, "window_closes", by);
