@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Models: weights on the device, and slots, each memory for one launch with a
+ * graph for every degree. See cuda.h.
+ *
+ * A model is the loader's until model_load() returns; then what is said to
+ * change belongs to the caller, and the chores thread makes better graphs and
+ * hands them over through slot.fresh. It goes when its caller and the last
+ * chore have dropped it, in the chores thread.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cuda/cuda.h"
+#include "agent/program/program.h"
+
+#define FULL_SLOTS	8u	/* run every degree */
+#define LATER_DEGREE	4u	/* the others' largest */
+#define SHARED_SLOTS	2u	/* for graphs of several models */
+#define MEMORY_PART	16u	/* of the device, for one model's slots */
+#define MIN_SLOTS	2u	/* whatever that part is */
+
+static const uint32_t all_degrees[] = { 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64 };
+
+static uint64_t up(uint64_t n)
+{
+	return (n + CUDA_ALIGN - 1) / CUDA_ALIGN * CUDA_ALIGN;
+}
+
+static void set_degrees(struct backend_model *m, uint32_t max)
+{
+	const uint32_t n = sizeof(all_degrees) / sizeof(all_degrees[0]);
+
+	max = max < m->plan->max_degree ? max : m->plan->max_degree;
+	for (uint32_t i = 0; i < n && all_degrees[i] <= max; i++)
+		m->degrees[m->n_degrees++] = all_degrees[i];
+	m->max_degree = m->degrees[m->n_degrees - 1];
+}
+
+int model_degree(const struct backend_model *m, uint32_t degree)
+{
+	for (uint32_t i = 0; i < m->n_degrees; i++)
+		if (m->degrees[i] == degree)
+			return i;
+	return -1;
+}
+
+static void describe(struct backend_model *m, const struct program *p)
+{
+	uint64_t at = 0;
+
+	m->n_inputs = p->n_inputs;
+	m->n_io = p->n_inputs + p->n_outputs;
+	for (uint32_t i = 0; i < m->n_io; i++) {
+		const struct prog_io *io = i < p->n_inputs ? &p->inputs[i] :
+							     &p->outputs[i - p->n_inputs];
+		const struct prog_tensor *t = &p->tensors[io->tensor];
+		uint64_t size = prog_type_size(t->type);
+
+		m->io[i] = (struct io_desc){ t->elems * size, at, size };
+		at += up(m->io[i].bytes);
+		if (i + 1 == p->n_inputs)
+			m->stage_row = at;
+	}
+	m->bounce_row = at;
+}
+
+/* ---- kernels ---- */
+
+static int get_kernels(struct backend_model *m, char *why, size_t len)
+{
+	const struct gpu_plan *plan = m->plan;
+	int ret = 0;
+
+	m->kernels = calloc(plan->n_kernels + 1, sizeof(struct kernel *));
+	if (!m->kernels)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < plan->n_kernels && !ret; i++)
+		ret = kernels_get(m->be->kernels, &plan->kernels[i], &m->kernels[i], why, len);
+	return ret;
+}
+
+static void better_kernels(struct backend_model *m)
+{
+	for (uint32_t i = 0; i < m->plan->n_kernels; i++)
+		if (!atomic_load(&m->kernels[i]->best))
+			kernels_better(m->be->kernels, m->kernels[i]);
+}
+
+static bool is_better(const struct backend_model *m)
+{
+	for (uint32_t i = 0; i < m->plan->n_kernels; i++)
+		if (!atomic_load(&m->kernels[i]->best))
+			return false;
+	return true;
+}
+
+/* ---- slots ---- */
+
+static uint32_t slot_degree(const struct backend_model *m, uint32_t number)
+{
+	if (number < FULL_SLOTS || number >= m->n_plain || m->max_degree < LATER_DEGREE)
+		return m->max_degree;
+	return LATER_DEGREE;
+}
+
+static uint64_t slot_bytes(const struct backend_model *m, uint32_t degree)
+{
+	return up(degree * m->plan->arena_bytes) + up(gpu_plan_scratch(m->plan, degree, NULL)) +
+	       up(degree * m->stage_row) + CUDA_ALIGN;
+}
+
+static void slot_free(struct backend_model *m, struct slot *s)
+{
+	const struct device *d = &m->be->dev;
+
+	for (uint32_t i = 0; i < GPU_MAX_DEGREES; i++) {
+		exec_free(d, s->exec[i]);
+		exec_free(d, atomic_load(&s->fresh[i]));
+	}
+	if (s->memory)
+		d->cu.mem_free(s->memory);
+	pinned_free(d, &s->io);
+	memset(s, 0, sizeof(*s));
+}
+
+static struct graph_part part_of(const struct slot *s, uint32_t degree)
+{
+	const struct backend_model *m = s->model;
+
+	return (struct graph_part){
+		.plan = m->plan, .kernels = m->kernels, .degree = degree,
+		.at = { m->weights, s->arena, s->scratch, s->io.at },
+	};
+}
+
+static int slot_graph(const struct slot *s, uint32_t degree, struct exec **e, char *why, size_t len)
+{
+	struct graph_part part = part_of(s, degree);
+
+	return graph_branches(&s->model->be->dev, &part, 1, e, why, len);
+}
+
+static int slot_memory(struct backend_model *m, struct slot *s, char *why, size_t len)
+{
+	const struct device *d = &m->be->dev;
+	uint32_t rows = s->max_degree;
+	uint64_t zero = 0, table = up((uint64_t)rows * m->n_io * sizeof(uint64_t));
+	cu_result res;
+	int ret;
+
+	ret = device_alloc(d, slot_bytes(m, rows), &s->memory, why, len);
+	if (ret)
+		return ret;
+	s->arena = up(s->memory);
+	s->scratch = s->arena + up(rows * m->plan->arena_bytes);
+	s->stage = s->scratch + up(gpu_plan_scratch(m->plan, rows, &zero));
+	res = zero ? d->cu.set_d32(s->scratch, 0, (zero + 3) / 4) : 0;
+	if (res)
+		return cu_fail(&d->cu, res, "scratch memory", why, len);
+	ret = pinned_new(d, table, &s->io);
+	if (ret) {
+		snprintf(why, len, "out of memory that host and GPU share");
+		return ret;
+	}
+	s->table = s->io.host;
+	return 0;
+}
+
+static int slot_new(struct backend_model *m, uint32_t number, char *why, size_t len)
+{
+	struct slot *s = &m->slots[number];
+	int ret;
+
+	s->model = m;
+	s->number = number;
+	s->max_degree = slot_degree(m, number);
+	ret = slot_memory(m, s, why, len);
+	/* Slots of several models' graphs get theirs in compose.c. */
+	for (uint32_t i = 0; i < m->n_degrees && !ret && number < m->n_plain; i++)
+		if (m->degrees[i] <= s->max_degree)
+			ret = slot_graph(s, m->degrees[i], &s->exec[i], why, len);
+	return ret;
+}
+
+/* As many as there are lanes, as long as they do not take too much memory. */
+static void plan_slots(struct backend_model *m)
+{
+	uint64_t room = m->be->dev.bytes / MEMORY_PART, bytes = 0;
+	uint32_t most = m->be->lanes.n < CUDA_MAX_SLOTS - SHARED_SLOTS ? m->be->lanes.n :
+			CUDA_MAX_SLOTS - SHARED_SLOTS;
+
+	m->n_plain = most;
+	for (uint32_t i = 0; i < most; i++) {
+		bytes += slot_bytes(m, slot_degree(m, i));
+		if (bytes > room && i >= MIN_SLOTS) {
+			m->n_plain = i;
+			break;
+		}
+	}
+	bytes += SHARED_SLOTS * slot_bytes(m, m->max_degree);
+	m->n_slots = m->n_plain + (bytes > room ? 0 : SHARED_SLOTS);
+}
+
+/* Fewer than planned where memory ends; none is an error. */
+static int make_slots(struct backend_model *m, char *why, size_t len)
+{
+	int ret = 0;
+
+	plan_slots(m);
+	for (uint32_t i = 0; i < m->n_slots; i++) {
+		ret = slot_new(m, i, why, len);
+		if (!ret)
+			continue;
+		slot_free(m, &m->slots[i]);
+		if (ret != -ENOMEM || !i)
+			return ret;
+		m->n_slots = i;
+		if (m->n_plain > i)
+			m->n_plain = i;
+	}
+	for (uint32_t i = m->n_plain; i--;) {
+		m->slots[i].next_free = m->free;
+		m->free = &m->slots[i];
+	}
+	m->n_free = m->n_plain;
+	for (uint32_t i = 0; i < m->n_plain; i++)
+		m->n_full += m->slots[i].max_degree == m->max_degree;
+	return 0;
+}
+
+static int make_bounce(struct backend_model *m)
+{
+	uint32_t rows = 2 * m->max_degree < 8 ? 8 : 2 * m->max_degree;
+	int ret;
+
+	m->bounce_free = calloc(rows, sizeof(*m->bounce_free));
+	if (!m->bounce_free)
+		return -ENOMEM;
+	ret = pinned_new(&m->be->dev, rows * m->bounce_row + CUDA_ALIGN, &m->bounce);
+	if (ret)
+		return ret;
+	while (m->n_bounce < rows) {
+		m->bounce_free[m->n_bounce] = m->n_bounce;
+		m->n_bounce++;
+	}
+	return 0;
+}
+
+/* ---- life ---- */
+
+static void destroy(struct chore *c)
+{
+	struct backend_model *m = (struct backend_model *)c, **at;
+	struct backend *be = m->be;
+
+	pthread_mutex_lock(&be->lock);
+	for (at = &be->models; *at && *at != m; at = &(*at)->next)
+		;
+	if (*at)
+		*at = m->next;
+	pthread_mutex_unlock(&be->lock);
+	for (uint32_t i = 0; i < CUDA_MAX_SLOTS; i++)
+		slot_free(m, &m->slots[i]);
+	for (uint32_t i = 0; m->kernels && i < m->plan->n_kernels; i++)
+		kernels_put(be->kernels, m->kernels[i]);
+	free(m->kernels);
+	if (m->weights)
+		be->dev.cu.mem_free(m->weights);
+	pinned_free(&be->dev, &m->bounce);
+	free(m->bounce_free);
+	gpu_plan_free(m->plan);
+	free(m);
+}
+
+void model_use(struct backend_model *m)
+{
+	atomic_fetch_add(&m->uses, 1);
+}
+
+void model_drop(struct backend_model *m)
+{
+	if (atomic_fetch_sub(&m->uses, 1) > 1)
+		return;
+	m->chore = (struct chore){ .run = destroy };
+	chores_put(m->be->chores, &m->chore);
+}
+
+static int upload(struct backend_model *m, char *why, size_t len)
+{
+	const struct device *d = &m->be->dev;
+	cu_result res = 0;
+	int ret;
+
+	ret = device_alloc(d, m->plan->image_bytes, &m->weights, why, len);
+	if (ret)
+		return ret;
+	if (m->plan->image_bytes)
+		res = d->cu.copy_to(m->weights, m->plan->image, m->plan->image_bytes);
+	return res ? cu_fail(&d->cu, res, "weights", why, len) : 0;
+}
+
+int model_load(struct backend *be, const struct program *p, bool fp32,
+	       struct backend_model **out, char *why, size_t len)
+{
+	const struct gpu_options opt = {
+		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = be->dev.sm, .n_sms = be->dev.n_sms,
+	};
+	struct backend_model *m = calloc(1, sizeof(*m));
+	char reason[384] = "";
+	cu_result res;
+	int ret;
+
+	if (!m)
+		return -ENOMEM;
+	device_enter(&be->dev);
+	m->be = be;
+	atomic_store(&m->uses, 1);
+	ret = gpu_plan_make(p, &opt, &m->plan, why, len);
+	if (ret) {
+		free(m);
+		return ret;
+	}
+	set_degrees(m, be->max_degree);
+	describe(m, p);
+	ret = get_kernels(m, why, len);
+	m->is_best = !ret && is_better(m);
+	if (!ret)
+		ret = upload(m, reason, sizeof(reason));
+	if (!ret)
+		ret = make_slots(m, reason, sizeof(reason));
+	if (!ret)
+		ret = make_bounce(m);
+	/* Copies and zeros went through the default stream, lanes do not wait for it. */
+	res = ret ? 0 : be->dev.cu.stream_synchronize(NULL);
+	if (res)
+		ret = cu_fail(&be->dev.cu, res, "loading", reason, sizeof(reason));
+	if (ret) {
+		if (*reason)
+			snprintf(why, len,
+				 "%s (weights take %llu MiB, a lane of %u requests %llu MiB)",
+				 reason, (unsigned long long)m->plan->image_bytes >> 20,
+				 m->max_degree,
+				 (unsigned long long)slot_bytes(m, m->max_degree) >> 20);
+		model_drop(m);
+		return ret;
+	}
+	pthread_mutex_lock(&be->lock);
+	m->id = ++be->last_model;
+	m->next = be->models;
+	be->models = m;
+	pthread_mutex_unlock(&be->lock);
+	better_kernels(m);
+	*out = m;
+	return 0;
+}
+
+/* ---- better graphs ---- */
+
+/* The caller takes it at the next launch; one that it has not taken is replaced. */
+static void hand_over(struct backend_model *m, struct slot *s, uint32_t i)
+{
+	struct exec *e = NULL;
+
+	if (slot_graph(s, m->degrees[i], &e, NULL, 0))
+		return;
+	exec_free(&m->be->dev, atomic_exchange(&s->fresh[i], e));
+}
+
+static void refresh(struct backend_model *m)
+{
+	if (!is_better(m) || m->is_best)
+		return;
+	m->is_best = true;
+	for (uint32_t n = 0; n < m->n_plain; n++)
+		for (uint32_t i = 0; i < m->n_degrees && !atomic_load(&m->dead); i++)
+			if (m->degrees[i] <= m->slots[n].max_degree)
+				hand_over(m, &m->slots[n], i);
+}
+
+/* The next model after @id, kept from going. */
+static struct backend_model *next_model(struct backend *be, uint64_t id)
+{
+	struct backend_model *m, *found = NULL;
+
+	pthread_mutex_lock(&be->lock);
+	for (m = be->models; m; m = m->next)
+		if (m->id > id && !atomic_load(&m->dead) && (!found || m->id < found->id))
+			found = m;
+	if (found)
+		model_use(found);
+	pthread_mutex_unlock(&be->lock);
+	return found;
+}
+
+void models_better(struct backend *be)
+{
+	struct backend_model *m;
+	uint64_t id = 0;
+
+	while ((m = next_model(be, id))) {
+		id = m->id;
+		refresh(m);
+		model_drop(m);
+	}
+}
+
+/* ---- choices ---- */
+
+#define TRIES		8u	/* of each way, before either is preferred */
+#define EXPLORE		64u	/* each so often the other one again */
+
+uint32_t choice_pick(struct choice *c)
+{
+	uint32_t best;
+
+	c->tick++;
+	if (c->n[0] < TRIES || c->n[1] < TRIES)
+		return c->n[1] < c->n[0];
+	best = c->cost[1] < c->cost[0];
+	return c->tick % EXPLORE ? best : !best;
+}
+
+void choice_learn(struct choice *c, uint32_t way, float cost)
+{
+	float share = c->n[way] < 16 ? 1.0f / (c->n[way] + 1) : 1.0f / 16;
+
+	c->cost[way] += (cost - c->cost[way]) * share;
+	c->n[way]++;
+}
