@@ -44,7 +44,9 @@ int agent_connect(struct server *s, int fd)
 
 void agent_disconnect(struct server *s)
 {
+	uint64_t requeued = s->q.count.requeued;
 	struct agent *a = &s->agent;
+	bool was_ready = s->q.ready;
 
 	if (!a->connected)
 		return;
@@ -56,6 +58,8 @@ void agent_disconnect(struct server *s)
 		 "generation=%llu fetched=%u", (unsigned long long)s->q.generation,
 		 s->q.fetched);
 	bq_agent_gone(&s->q, server_now());
+	if (was_ready)
+		event_agent_down(s, s->q.count.requeued - requeued);
 }
 
 /* Replies to the agent are few: one that does not fit is its end. */
@@ -262,6 +266,7 @@ static int ready(struct server *s, struct wire_call *call)
 		return ret;
 	call->arg.ready.generation = s->q.generation;
 	runner_ready(s, s->q.generation, s->q.n_models);
+	event_agent_up(s);
 	return 0;
 }
 

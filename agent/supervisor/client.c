@@ -93,6 +93,7 @@ void client_accept(struct loop_watch *w, uint32_t events)
 	}
 	log_line(LOG_DEBUG, "tenant came", "tenant=%llu pid=%d uid=%u",
 		 (unsigned long long)c->tenant.id, c->pid, c->uid);
+	event_tenant(c, true);
 }
 
 void client_close(struct client *c, const char *why)
@@ -114,6 +115,7 @@ void client_close(struct client *c, const char *why)
 	s->n_clients--;
 	c->next = s->dead;
 	s->dead = c;
+	event_tenant(c, false);
 	node_owner_count(c->tenant.owner, -1);
 	bq_tenant_gone(&s->q, &c->tenant);
 	s->again = true;

@@ -6,6 +6,8 @@
  *	{"cmd":"status"}                      -> {"ok":true,"result":{...}}
  *	{"cmd":"set","knob":"window_max","value":"8"}
  *	                                      -> {"ok":false,"error":"..."}
+ *	{"cmd":"monitor"}                     -> {"ok":true,"result":{}}, then, as
+ *	                                         they come, {"event":{...}}
  *
  * Where the queue is the kernel's, only what is braidd's own is answered.
  *
@@ -14,6 +16,7 @@
  */
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -31,6 +34,8 @@ struct control_client {
 	struct server *srv;
 	struct control_client *next;
 	uint64_t waits_for;		/* id of what the runner was asked, 0: nothing */
+	bool monitors;
+	uint64_t lost;			/* events that it did not read in time */
 	bool closed;
 };
 
@@ -55,6 +60,32 @@ void control_answer(struct control_client *c, json_t *result, const char *error)
 	free(text);
 	json_decref(o);
 	json_decref(result);
+}
+
+static int tell(struct control_client *c, const char *text)
+{
+	return send(c->watch.fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* Takes @event. Who does not read loses events, and is told how many. */
+void control_tell(struct server *s, json_t *event)
+{
+	json_t *o = json_pack("{s:o}", "event", event);
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	char lost[80];
+
+	for (struct control_client *c = s->controls; c && text; c = c->next) {
+		if (c->closed || !c->monitors)
+			continue;
+		snprintf(lost, sizeof(lost), "{\"event\":{\"event\":\"lost\",\"count\":%llu}}",
+			 (unsigned long long)c->lost);
+		if (c->lost && !tell(c, lost))
+			c->lost = 0;
+		if (c->lost || tell(c, text))
+			c->lost++;
+	}
+	free(text);
+	json_decref(o);
 }
 
 static int field(json_t *req, const char *name, uint64_t *to)
@@ -156,8 +187,18 @@ static void set_knob(struct control_client *c, json_t *req)
 		control_answer(c, NULL, why);
 	} else {
 		log_line(LOG_NOTICE, "knob changed", "knob=%s value=%s", knob, value);
+		event_knob(c->srv, knob, value);
 		control_answer(c, show_knobs(c->srv), NULL);
 	}
+}
+
+/* The answer comes before the first event. */
+static void monitor(struct control_client *c)
+{
+	int ret = c->monitors ? 0 : monitor_start(c->srv);
+
+	c->monitors |= !ret;
+	control_answer(c, ret ? NULL : json_object(), ret ? strerror(-ret) : NULL);
 }
 
 /*
@@ -206,6 +247,8 @@ static bool queue_command(struct control_client *c, json_t *req, const char *cmd
 		set_knob(c, req);
 	else if (!strcmp(cmd, "owner"))
 		set_owner(c, req);
+	else if (!strcmp(cmd, "monitor"))
+		monitor(c);
 	else
 		return false;
 	return true;
@@ -272,6 +315,8 @@ static void close_one(struct control_client *c)
 	close(c->watch.fd);
 	c->closed = true;
 	c->srv->n_controls--;
+	if (c->monitors)
+		monitor_stop(c->srv);
 }
 
 static void control_ready(struct loop_watch *w, uint32_t events)

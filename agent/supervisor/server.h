@@ -105,6 +105,9 @@ struct server {
 	struct runner_proc runner;
 	struct control_client *controls;
 	unsigned int n_controls;
+	unsigned int n_monitors;	/* of them those that want events */
+	struct loop_watch stall_watch;	/* while there are monitors */
+	struct bq_stall stall;
 	uint64_t control_seq;
 	bool again;			/* a tenant went while we settled */
 	bool draining;
@@ -206,11 +209,20 @@ void runner_timer(struct loop_watch *w, uint32_t events);
 
 /* control.c */
 void control_answer(struct control_client *c, json_t *result, const char *error);
+void control_tell(struct server *s, json_t *event);
 void control_accept(struct loop_watch *w, uint32_t events);
 void control_runner_said(struct server *s, const char *json, size_t len);
 void control_runner_gone(struct server *s);
 void control_free_dead(struct server *s);
 void control_close_all(struct server *s);
+
+/* monitor.c: events for those who listen at the control socket */
+void event_agent_up(struct server *s);
+void event_agent_down(struct server *s, uint64_t requeued);
+void event_tenant(struct client *c, bool came);
+void event_knob(struct server *s, const char *knob, const char *value);
+int monitor_start(struct server *s);
+void monitor_stop(struct server *s);
 
 #define SHOW_FROM_START	UINT64_MAX
 
