@@ -128,18 +128,28 @@ static void say_list(struct control_client *c, json_t *req,
 	json_decref(o);
 }
 
-/* {"cmd":"owner","owner":1000,"weight":200,...}; "reset":true: the defaults. */
+/* {"cmd":"owner","owner":1000,"weight":200,...}; "reset":true: the defaults. "tenant": its owner. */
 static void set_owner(struct control_client *c, json_t *req)
 {
 	struct server *s = c->srv;
-	uint64_t key = UINT64_MAX, weight, ceiling, requests, bytes;
+	uint64_t key = UINT64_MAX, tenant = UINT64_MAX, weight, ceiling, requests, bytes;
 	bool reset = json_is_true(json_object_get(req, "reset"));
 	struct bq_owner_limits l = s->q.defaults;
 	struct bq_owner *o, *fresh = NULL;
+	struct bq_tenant *t;
 
-	if (field(req, "owner", &key) || key == UINT64_MAX) {
-		control_answer(c, NULL, "owner: a number is needed");
+	if (field(req, "owner", &key) || field(req, "tenant", &tenant) ||
+	    (key == UINT64_MAX) == (tenant == UINT64_MAX)) {
+		control_answer(c, NULL, "owner or tenant: a number is needed");
 		return;
+	}
+	if (tenant != UINT64_MAX) {
+		t = bq_tenant_find(&s->q, tenant);
+		if (!t) {
+			control_answer(c, NULL, "no such tenant");
+			return;
+		}
+		key = t->owner->key;
 	}
 	o = bq_owner_find(&s->q, key);
 	if (o)

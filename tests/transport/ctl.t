@@ -140,7 +140,7 @@ ok "nor is that a weight" fails 2 "not KEY=NUMBER" owner 1 weight=99999999999999
 ok "less than nothing" fails 2 "is no uid" owner -- -5
 ok "not a uid to show" fails 2 "is no uid" owner nobody
 ok "buffers of an owner" says " buffers " owner
-for what in status tenants runner "models tiny_mlp"; do
+for what in status runner "models tiny_mlp" "monitor 1"; do
 	# shellcheck disable=SC2086
 	ok "$what takes no more words" fails 2 "'extra': what is this" $what extra
 done
@@ -162,6 +162,62 @@ for what in status models tenants owner runner explain "policy get" reload; do
 	# shellcheck disable=SC2086
 	ok "$what --json" json $what
 done
+me=$(ctl --json tenants | sed -n 's/^ *"id": \([0-9]*\),/\1/p' | head -n 1)
+ok "one tenant" says "^ *$me " tenants "$me"
+ok "its owner's weight" says "^ *$(id -u) .* outstanding|^ *$me " tenants set "$me" weight=260
+ok "is set" says "^ *$(id -u) +260 " owner "$(id -u)"
+ok "set is a word that may be said" says "^ *$(id -u) +261 " owner set "$(id -u)" weight=261
+ok "no such tenant" fails 1 "no such tenant" tenants 99999999 weight=3
+ok "nor to show" fails 1 "no tenant 99999999" tenants 99999999
+ok "not a tenant" fails 2 "is no tenant's number" tenants me
+ok "set what" fails 2 "whose, and what" owner set 1
+ok "reset with something else" fails 2 "stands alone" owner "$(id -u)" reset weight=3
+ctl owner "$(id -u)" weight=250 >/dev/null
+
+# monitors ARGUMENTS...: listen to what comes, into $dir/events.
+monitors() {
+	"$O/braidctl" --socket "$dir/c" "$@" >"$dir/events" 2>&1 &
+	monitor=$!
+	for _ in $(seq 500); do
+		grep -q listening "$dir/events" && return 0
+		sleep 0.01
+	done
+	return 1
+}
+
+# tells PATTERN: sooner or later a line of it has that.
+tells() {
+	for _ in $(seq 500); do
+		grep -Eq -- "$1" "$dir/events" && return 0
+		sleep 0.01
+	done
+	cat "$dir/events"
+	return 1
+}
+
+ok "a monitor listens" monitors monitor
+ctl policy set window_max 18 >/dev/null
+ok "a knob changed" tells "^20.*Z  knob +knob window_max value 18\$"
+"$O/braid-bench" -q -s "$dir/q" -l tiny_mlp:1:1 --warmup 0 -t 0.1 >/dev/null 2>&1
+ok "a tenant came" tells "  tenant-came +id [0-9]+ owner $(id -u) pid [0-9]+\$"
+ok "and went" tells "  tenant-gone +id [0-9]+ owner $(id -u) pid [0-9]+ submitted [0-9]+\$"
+kill -9 "$(ctl --json status | sed -n 's/^ *"runner_pid": \([0-9]*\),/\1/p')"
+ok "what it had went back" tells "  requeue +generation 1 requeued [0-9]+\$"
+ok "an agent went" tells "  agent-down +generation 1\$"
+ok "and one came" tells "  agent-up +generation 2 models 2\$"
+runner=$(ctl --json status | sed -n 's/^ *"runner_pid": \([0-9]*\),/\1/p')
+kill -STOP "$runner"
+ok "it stops moving" tells "  stall +generation 2 queued [0-9]+ suspects [0-9]+ fetched [0-9]+\$"
+kill -CONT "$runner"
+kill "$monitor"
+wait "$monitor" 2>/dev/null
+ok "another, in JSON" monitors --json monitor 1
+ctl policy set window_max 17 >/dev/null
+ok "ends after as many as it was told" wait "$monitor"
+ok "each line an object" sh -c "perl -MJSON::PP -ne 'decode_json(\$_)' <'$dir/events'"
+ok "with the same members" tells '^\{"event":"knob","knob":"window_max","value":"17","time":"20.*Z"\}$'
+ok "no number of events" fails 2 "is no number of events" monitor many
+
 ok "reload tells that nothing changed" says "^loaded 0, withdrawn 0, unchanged 2, refused 0" reload
 mv "$dir/models/tiny_cnn.onnx" "$dir/models/cnn2.onnx"
 echo broken >"$dir/models/bad.onnx"

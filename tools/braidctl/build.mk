@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: MIT
 libs += ctl
-ctl-src := $(addprefix tools/braidctl/,control.c source.c sysfs.c)
+ctl-src := $(addprefix tools/braidctl/,control.c netlink.c netlink_event.c netlink_queue.c source.c \
+	sysfs.c)
+ctl-nl := $(shell $(PKG_CONFIG) --cflags libnl-genl-3.0)
+netlink-cflags := $(ctl-nl)
+netlink_event-cflags := $(ctl-nl)
+netlink_queue-cflags := $(ctl-nl)
+# What links ctl links these.
+ctl-ldlibs := -ljansson -lnl-genl-3 -lnl-3
 
 progs += braidctl
 install-bin += braidctl
 install-files += tools/braidctl/braidctl.1:$(mandir)/man1
-braidctl-src := $(addprefix tools/braidctl/,main.c policy.c tables.c text.c)
+braidctl-src := $(addprefix tools/braidctl/,main.c monitor.c owners.c policy.c \
+	tables.c text.c)
 braidctl-libs := ctl
-braidctl-ldlibs := -ljansson
+braidctl-ldlibs := $(ctl-ldlibs)

@@ -148,10 +148,10 @@ static json_t *owners(const struct ctl *c)
 	return ctl_cmd(c, "owners");
 }
 
-static json_t *owner_set(const struct ctl *c, long long owner, json_t *limits)
+static json_t *owner_set(const struct ctl *c, const char *whose, long long id, json_t *limits)
 {
 	json_object_set_new(limits, "cmd", json_string("owner"));
-	json_object_set_new(limits, "owner", json_integer(owner));
+	json_object_set_new(limits, whose, json_integer(id));
 	return ctl_ask(c, limits);
 }
 
@@ -165,6 +165,55 @@ static json_t *knob_set(const struct ctl *c, const char *knob, const char *value
 	return ctl_ask(c, json_pack("{s:s,s:s,s:s}", "cmd", "set", "knob", knob, "value", value));
 }
 
+/* A message of one who monitors: its event, "listening" for the answer before. */
+static json_t *event_of(const struct ctl *c, const char *buf, size_t n)
+{
+	json_t *o = json_loadb(buf, n, 0, NULL), *event;
+	const char *error = json_string_value(json_object_get(o, "error"));
+
+	if (json_is_true(json_object_get(o, "ok")))
+		event = json_pack("{s:s}", "event", "listening");
+	else
+		event = json_incref(json_object_get(o, "event"));
+	if (!event)
+		say(c, error ? error : "answer not understood", "");
+	json_decref(o);
+	return event;
+}
+
+static int monitor(const struct ctl *c, source_told *told, void *arg)
+{
+	static const char cmd[] = "{\"cmd\":\"monitor\"}";
+	struct timeval forever = { 0 };
+	char *buf = malloc(ANSWER_MAX);
+	int fd = connect_to(c, "monitor", false), ret = -1;
+	json_t *event;
+	ssize_t n;
+
+	if (fd < 0 || !buf)
+		goto out;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+	n = send(fd, cmd, sizeof(cmd) - 1, MSG_NOSIGNAL);
+	while (n > 0) {
+		n = recv(fd, buf, ANSWER_MAX, 0);
+		if (n <= 0)
+			break;
+		event = event_of(c, buf, n);
+		if (!event)
+			goto out;
+		if (!told(arg, event)) {
+			ret = 0;
+			goto out;
+		}
+	}
+	say(c, n ? strerror(errno) : "hung up", "");
+out:
+	if (fd >= 0)
+		close(fd);
+	free(buf);
+	return ret;
+}
+
 const struct source source_control = {
 	.name = "socket",
 	.status = status,
@@ -174,4 +223,5 @@ const struct source source_control = {
 	.owner_set = owner_set,
 	.knobs = knobs,
 	.knob_set = knob_set,
+	.monitor = monitor,
 };

@@ -15,6 +15,9 @@
 /* Print as JSON if that was asked for: then true. Drops @result. */
 bool ctl_json(const struct ctl *c, json_t *result);
 
+/* Words that nobody reads are a mistake: 2 after saying so, else 0. */
+int ctl_too_many(int argc, char **argv, int max);
+
 /* Members of an object; 0 and "" where there are none. */
 long long ctl_int(const json_t *o, const char *name);
 const char *ctl_str(const json_t *o, const char *name);
@@ -27,6 +30,7 @@ int cmd_status(const struct ctl *c, int argc, char **argv);
 int cmd_models(const struct ctl *c, int argc, char **argv);
 int cmd_tenants(const struct ctl *c, int argc, char **argv);
 int cmd_owner(const struct ctl *c, int argc, char **argv);
+int cmd_monitor(const struct ctl *c, int argc, char **argv);
 int cmd_policy(const struct ctl *c, int argc, char **argv);
 int cmd_explain(const struct ctl *c, int argc, char **argv);
 int cmd_reload(const struct ctl *c, int argc, char **argv);

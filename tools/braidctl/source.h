@@ -14,6 +14,9 @@
 
 struct ctl;
 
+/* Takes an event; whether there should be more. */
+typedef bool source_told(void *arg, json_t *event);
+
 /**
  * struct source - one of the two
  * @name: the transport's
@@ -21,10 +24,13 @@ struct ctl;
  * @models: list of published models with their tensors
  * @tenants: list of connections
  * @owners: list of owners with their limits
- * @owner_set: set limits of one; takes @limits, whose members are numbers by
- *             name, or "reset": true
+ * @owner_set: set limits of an "owner" by its key, or of the owner of a
+ *             "tenant" by that one's id; takes @limits, whose members are
+ *             numbers by name, or "reset": true
  * @knobs: values by name, all of them text
  * @knob_set: set one; the result is as that of @knobs
+ * @monitor: give @told each event that comes, first "listening". 0 when it
+ *           wants no more, -1 after words
  *
  * Results are as the control socket gives them (agent/supervisor/control.c), a
  * member that a source has not is missing. NULL after words on standard error.
@@ -35,9 +41,10 @@ struct source {
 	json_t *(*models)(const struct ctl *c);
 	json_t *(*tenants)(const struct ctl *c);
 	json_t *(*owners)(const struct ctl *c);
-	json_t *(*owner_set)(const struct ctl *c, long long owner, json_t *limits);
+	json_t *(*owner_set)(const struct ctl *c, const char *whose, long long id, json_t *limits);
 	json_t *(*knobs)(const struct ctl *c);
 	json_t *(*knob_set)(const struct ctl *c, const char *knob, const char *value);
+	int (*monitor)(const struct ctl *c, source_told *told, void *arg);
 };
 
 /**

@@ -15,6 +15,7 @@
 #include <linux/braid.h>
 
 #include "tools/braidctl/source.h"
+#include "tools/braidctl/source_device.h"
 
 static const char *const knob_names[] = {
 	"window_max", "window_timeout_us", "window_policy", "fusion_policy", "tenant_depth",
@@ -232,35 +233,14 @@ static json_t *models(const struct ctl *c)
 	return list;
 }
 
-static json_t *not_here(const char *what)
-{
-	fprintf(stderr, "%s: sysfs does not tell of %s\n", program_invocation_short_name, what);
-	return NULL;
-}
-
-static json_t *tenants(const struct ctl *c)
-{
-	return not_here("tenants");
-}
-
-static json_t *owners(const struct ctl *c)
-{
-	return not_here("owners");
-}
-
-static json_t *owner_set(const struct ctl *c, long long owner, json_t *limits)
-{
-	json_decref(limits);
-	return not_here("owners");
-}
-
 const struct source source_device = {
 	.name = "device",
 	.status = status,
 	.models = models,
-	.tenants = tenants,
-	.owners = owners,
-	.owner_set = owner_set,
+	.tenants = netlink_tenants,
+	.owners = netlink_owners,
+	.owner_set = netlink_owner_set,
 	.knobs = knobs,
 	.knob_set = knob_set,
+	.monitor = netlink_monitor,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * braidctl status, models, tenants, owner, runner: who and how much.
+ * braidctl status, models, runner, reload: what there is and how much.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,15 +8,6 @@
 #include <string.h>
 
 #include "tools/braidctl/ctl.h"
-
-/* Words that nobody reads are a mistake. */
-static int too_many(int argc, char **argv, int max)
-{
-	if (argc <= max)
-		return 0;
-	fprintf(stderr, "braidctl: '%s': what is this?\n", argv[max]);
-	return 2;
-}
 
 static double mean(const json_t *counters, const char *sum)
 {
@@ -34,7 +25,7 @@ int cmd_status(const struct ctl *c, int argc, char **argv)
 	const char *name;
 	char a[32];
 
-	if (too_many(argc, argv, 0))
+	if (ctl_too_many(argc, argv, 0))
 		return 2;
 	o = c->source->status(c);
 	if (!o)
@@ -132,7 +123,7 @@ int cmd_models(const struct ctl *c, int argc, char **argv)
 	char a[32];
 	size_t i;
 
-	if (too_many(argc, argv, 1))
+	if (ctl_too_many(argc, argv, 1))
 		return 2;
 	list = c->source->models(c);
 	if (!list)
@@ -167,117 +158,13 @@ int cmd_models(const struct ctl *c, int argc, char **argv)
 	return !found;
 }
 
-int cmd_tenants(const struct ctl *c, int argc, char **argv)
-{
-	json_t *list, *t;
-	char a[32];
-	size_t i;
-
-	if (too_many(argc, argv, 0))
-		return 2;
-	list = c->source->tenants(c);
-	if (!list)
-		return 1;
-	if (ctl_json(c, list))
-		return 0;
-	printf("%6s %8s %8s %12s %10s %12s\n", "id", "pid", "owner", "outstanding", "submitted",
-	       "device time");
-	json_array_foreach(list, i, t)
-		printf("%6lld %8lld %8lld %12lld %10lld %12s\n", ctl_int(t, "id"),
-		       ctl_int(t, "pid"), ctl_int(t, "owner"), ctl_int(t, "outstanding"),
-		       ctl_int(t, "submitted"), ctl_ns(ctl_int(t, "device_ns"), a, sizeof(a)));
-	json_decref(list);
-	return 0;
-}
-
-/* @only: one owner, or -1 for all. */
-static int show_owners(const struct ctl *c, long long only)
-{
-	json_t *list = c->source->owners(c), *o;
-	char a[32], b[32], d[32];
-	size_t i;
-
-	if (!list)
-		return 1;
-	for (i = json_array_size(list); only >= 0 && i-- > 0;)
-		if (ctl_int(json_array_get(list, i), "owner") != only)
-			json_array_remove(list, i);
-	if (ctl_json(c, list))
-		return 0;
-	printf("%10s %6s %8s %13s %12s %9s %8s %10s %12s\n", "owner", "weight", "ceiling",
-	       "request_quota", "byte_quota", "requests", "buffers", "bytes", "device time");
-	json_array_foreach(list, i, o)
-		printf("%10lld %6lld %8lld %13lld %12s %9lld %8lld %10s %12s%s\n", ctl_int(o, "owner"),
-		       ctl_int(o, "weight"), ctl_int(o, "priority_ceiling"),
-		       ctl_int(o, "request_quota"),
-		       ctl_bytes(ctl_int(o, "byte_quota"), a, sizeof(a)), ctl_int(o, "requests"),
-		       ctl_int(o, "buffers"), ctl_bytes(ctl_int(o, "bytes"), b, sizeof(b)),
-		       ctl_ns(ctl_int(o, "device_ns"), d, sizeof(d)),
-		       json_is_true(json_object_get(o, "set")) ? "  (set)" : "");
-	json_decref(list);
-	return 0;
-}
-
-/* A whole number of 0 or more that fits. */
-static int number(const char *s, json_int_t *to)
-{
-	char *end;
-	long long v;
-
-	errno = 0;
-	v = strtoll(s, &end, 10);
-	*to = v;
-	return end == s || *end || errno || v < 0 ? -EINVAL : 0;
-}
-
-int cmd_owner(const struct ctl *c, int argc, char **argv)
-{
-	json_int_t owner = -1;
-	json_t *req, *res;
-
-	if (argc && number(argv[0], &owner)) {
-		fprintf(stderr, "braidctl: '%s' is no uid\n", argv[0]);
-		return 2;
-	}
-	if (argc < 2)
-		return show_owners(c, owner);
-	req = json_object();
-	for (int i = 1; i < argc; i++) {
-		char *eq = strchr(argv[i], '=');
-		json_int_t v;
-
-		if (!strcmp(argv[i], "reset")) {
-			json_object_set_new(req, "reset", json_true());
-			continue;
-		}
-		if (!eq || number(eq + 1, &v)) {
-			fprintf(stderr, "braidctl: '%s' is not KEY=NUMBER\n", argv[i]);
-			json_decref(req);
-			return 2;
-		}
-		*eq = 0;
-		if (strcmp(argv[i], "weight") && strcmp(argv[i], "priority_ceiling") &&
-		    strcmp(argv[i], "request_quota") && strcmp(argv[i], "byte_quota")) {
-			fprintf(stderr, "braidctl: an owner has no '%s'\n", argv[i]);
-			json_decref(req);
-			return 2;
-		}
-		json_object_set_new(req, argv[i], json_integer(v));
-	}
-	res = c->source->owner_set(c, owner, req);
-	if (!res)
-		return 1;
-	json_decref(res);
-	return show_owners(c, owner);
-}
-
 int cmd_runner(const struct ctl *c, int argc, char **argv)
 {
 	json_t *o, *m;
 	char a[32], b[32], d[32];
 	size_t i;
 
-	if (too_many(argc, argv, 0))
+	if (ctl_too_many(argc, argv, 0))
 		return 2;
 	o = ctl_cmd(c, "runner");
 	if (!o)

@@ -17,6 +17,14 @@ bool ctl_json(const struct ctl *c, json_t *result)
 	return true;
 }
 
+int ctl_too_many(int argc, char **argv, int max)
+{
+	if (argc <= max)
+		return 0;
+	fprintf(stderr, "braidctl: '%s': what is this?\n", argv[max]);
+	return 2;
+}
+
 long long ctl_int(const json_t *o, const char *name)
 {
 	return json_integer_value(json_object_get(o, name));

@@ -274,6 +274,8 @@ enum braid_a_tenant {
  * @BRAID_A_OWNER_RESET: flag, in SET, alone: back to the defaults
  * @BRAID_A_OWNER_BY_HAND: u8, 1 when the limits were set
  * @BRAID_A_OWNER_REQUESTS: u32, queued or running
+ * @BRAID_A_OWNER_TENANTS: u32, alive
+ * @BRAID_A_OWNER_BUFFERS: u32, until the agent has let go of them
  * @BRAID_A_OWNER_BYTES: u64, of buffers
  * @BRAID_A_OWNER_DEVICE_NS: u64, time of the device so far
  * @BRAID_A_OWNER_COMPLETED: u64, requests that ended so far
@@ -290,6 +292,8 @@ enum braid_a_owner {
 	BRAID_A_OWNER_RESET,
 	BRAID_A_OWNER_BY_HAND,
 	BRAID_A_OWNER_REQUESTS,
+	BRAID_A_OWNER_TENANTS,
+	BRAID_A_OWNER_BUFFERS,
 	BRAID_A_OWNER_BYTES,
 	BRAID_A_OWNER_DEVICE_NS,
 	BRAID_A_OWNER_COMPLETED,
