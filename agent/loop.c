@@ -10,23 +10,29 @@
 #include <unistd.h>
 
 #define ROUND	64
+#define UNSEEN	8	/* rounds of other work before descriptors are looked at */
 
 struct loop {
 	int fd;
 	bool stop;
 };
 
-struct loop *loop_new(void)
+struct loop *loop_new_on(int epoll)
 {
 	struct loop *l = calloc(1, sizeof(*l));
 
-	if (!l)
-		return NULL;
-	l->fd = epoll_create1(EPOLL_CLOEXEC);
-	if (l->fd < 0) {
-		free(l);
-		return NULL;
-	}
+	if (l)
+		l->fd = epoll;
+	return l;
+}
+
+struct loop *loop_new(void)
+{
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+	struct loop *l = fd < 0 ? NULL : loop_new_on(fd);
+
+	if (!l && fd >= 0)
+		close(fd);
 	return l;
 }
 
@@ -64,24 +70,32 @@ void loop_del(struct loop *l, struct loop_watch *w)
 	epoll_ctl(l->fd, EPOLL_CTL_DEL, w->fd, NULL);
 }
 
-int loop_run(struct loop *l, void (*after)(void *arg), void *arg)
+int loop_run(struct loop *l, void (*after)(void *arg), bool (*rest)(void *arg), void *arg)
 {
 	struct epoll_event ev[ROUND];
+	unsigned int unseen = 0;
 	int n;
 
 	l->stop = false;
 	while (!l->stop) {
-		n = epoll_wait(l->fd, ev, ROUND, -1);
+		if (rest(arg)) {
+			n = epoll_wait(l->fd, ev, ROUND, -1);
+			unseen = 0;
+		} else if (++unseen == UNSEEN) {
+			n = epoll_wait(l->fd, ev, ROUND, 0);
+			unseen = 0;
+		} else {
+			n = 0;
+		}
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		for (int i = 0; i < n; i++) {
 			struct loop_watch *w = ev[i].data.ptr;
 
-			if (!w->gone)
+			if (w && !w->gone)
 				w->ready(w, ev[i].events);
 		}
-		if (after)
-			after(arg);
+		after(arg);
 	}
 	return 0;
 }

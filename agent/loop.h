@@ -28,6 +28,14 @@ struct loop;
 /** loop_new() - NULL without memory or descriptors */
 struct loop *loop_new(void);
 
+/**
+ * loop_new_on() - a loop on an epoll descriptor that there is already
+ * @epoll: becomes the loop's; what it reports with data 0 merely wakes the loop
+ *
+ * Return: the loop; NULL without memory, @epoll then stays the caller's.
+ */
+struct loop *loop_new_on(int epoll);
+
 /** loop_free() - NULL is fine */
 void loop_free(struct loop *l);
 
@@ -48,12 +56,14 @@ void loop_del(struct loop *l, struct loop_watch *w);
 /**
  * loop_run() - serve until loop_stop()
  * @l: the loop
- * @after: called after each round of ready descriptors, may be NULL
- * @arg: for @after
+ * @after: called after each round of ready descriptors
+ * @rest: called before each sleep; false: there is something to do that no
+ *        descriptor tells of, @after is called again instead
+ * @arg: for both
  *
  * Return: 0, or a negative errno when epoll fails.
  */
-int loop_run(struct loop *l, void (*after)(void *arg), void *arg);
+int loop_run(struct loop *l, void (*after)(void *arg), bool (*rest)(void *arg), void *arg);
 
 /** loop_stop() - loop_run() returns after this round */
 void loop_stop(struct loop *l);

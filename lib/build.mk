@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 libs += wire braid
-wire-src := lib/wire.c lib/wire_fd.c
-braid-src := lib/buffer.c lib/conn.c lib/device.c lib/error.c lib/infer.c lib/model.c lib/open.c \
+wire-src := lib/ring.c lib/wire.c lib/wire_fd.c
+braid-src := lib/buffer.c lib/conn.c lib/device.c lib/error.c lib/infer.c lib/model.c lib/open.c lib/ring.c \
 	lib/request.c lib/resubmit.c lib/socket.c lib/sync.c lib/wire.c lib/wire_fd.c
 
 # The shared library shows what the map names and nothing else.

@@ -29,6 +29,8 @@ static const struct wire_cmd table[] = {
 		ARRAY(braid_submit, slices, braid_slice, MAX_SLICES, WIRE_IN),
 	  } },
 	{ ROW(CANCEL, braid_cancel), .tenant = true },
+	{ ROW(RING, braid_ring), .tenant = true, .agent = true,
+	  .fd_offset = offsetof(struct braid_ring, fd) },
 	{ ROW(MODEL_PUT, braid_model_put), .agent = true, .n_arrays = 1,
 	  .arrays = {
 		ARRAY(braid_model_put, tensors, braid_tensor, BRAID_MAX_TENSORS, WIRE_IN),

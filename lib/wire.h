@@ -121,6 +121,7 @@ struct wire_call {
 		struct braid_buf_free buf_free;
 		struct braid_submit submit;
 		struct braid_cancel cancel;
+		struct braid_ring ring;
 		struct braid_model_put model_put;
 		struct braid_model_del model_del;
 		struct braid_ready ready;

@@ -7,18 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct link *link_open(int fd)
+int link_open(int fd, struct link **out)
 {
-	struct link *l;
 	struct stat st;
 
 	if (!fstat(fd, &st) && S_ISCHR(st.st_mode))
-		l = link_device_open(fd);
-	else
-		l = link_socket_open(fd);
-	if (l)
-		l->fd = fd;
-	return l;
+		return link_device_open(fd, out);
+	return link_socket_open(fd, out);
 }
 
 void link_close(struct link *l)
@@ -69,6 +64,16 @@ int link_flush(struct link *l)
 bool link_kept(const struct link *l)
 {
 	return l->ops->kept(l);
+}
+
+bool link_rest(struct link *l)
+{
+	return l->ops->rest(l);
+}
+
+int link_waiter(struct link *l)
+{
+	return l->ops->waiter(l);
 }
 
 bool link_fetching(const struct link *l)

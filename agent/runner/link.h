@@ -35,14 +35,31 @@ struct link_window {
 
 struct link;
 
-/** link_open() - speak over a connected socket or the agent's device; it becomes the link's */
-struct link *link_open(int fd);
+/**
+ * link_open() - speak over a connected socket or the agent's device
+ * @fd: which becomes the link's
+ * @out: the link
+ *
+ * Return: 0, or a negative errno.
+ */
+int link_open(int fd, struct link **out);
 
 /** link_close() - close it; NULL is fine */
 void link_close(struct link *l);
 
-/** link_fd() - to be polled for reading */
+/** link_fd() - to be polled for reading: link_take() has something, or the end to tell */
 int link_fd(const struct link *l);
+
+/**
+ * link_waiter() - an epoll descriptor that the queue wakes; once
+ *
+ * For loop_new_on(), which it becomes part of. Return: it, or -1 where
+ * link_fd() tells all.
+ */
+int link_waiter(struct link *l);
+
+/** link_rest() - before sleeping; false: link_take() has something */
+bool link_rest(struct link *l);
 
 /**
  * link_call() - a command and its result

@@ -132,6 +132,16 @@ static bool device_fetching(const struct link *l)
 	return of(l)->asked;
 }
 
+static bool device_rest(struct link *l)
+{
+	return true;
+}
+
+static int device_waiter(struct link *l)
+{
+	return -1;
+}
+
 static const struct link_ops ops = {
 	.free = device_free,
 	.call = device_call,
@@ -141,14 +151,17 @@ static const struct link_ops ops = {
 	.flush = device_flush,
 	.kept = device_kept,
 	.fetching = device_fetching,
+	.rest = device_rest,
+	.waiter = device_waiter,
 };
 
-struct link *link_device_open(int fd)
+int link_device_open(int fd, struct link **out)
 {
 	struct device_link *l = calloc(1, sizeof(*l));
 
 	if (!l)
-		return NULL;
-	l->link.ops = &ops;
-	return &l->link;
+		return -ENOMEM;
+	l->link = (struct link){ .ops = &ops, .fd = fd };
+	*out = &l->link;
+	return 0;
 }

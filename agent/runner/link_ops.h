@@ -16,6 +16,8 @@ struct link_ops {
 	int (*flush)(struct link *l);
 	bool (*kept)(const struct link *l);
 	bool (*fetching)(const struct link *l);
+	bool (*rest)(struct link *l);
+	int (*waiter)(struct link *l);
 };
 
 /* The first member of a transport's own structure. */
@@ -25,8 +27,9 @@ struct link {
 	uint64_t refused;
 };
 
-struct link *link_socket_open(int fd);
-struct link *link_device_open(int fd);
+/* The descriptor is theirs when they succeed. */
+int link_socket_open(int fd, struct link **out);
+int link_device_open(int fd, struct link **out);
 
 /* An answer to COMMIT: count what was not taken. */
 void link_count_refused(struct link *l, const struct braid_commit *arg,

@@ -2,37 +2,44 @@
 /*
  * The runner's link over a socket: see link.h. The queue is the supervisor's.
  *
- * Owns the socket and the message buffers. Answers to FETCH that come while
- * link_call() waits for something else are kept until link_take(). A FETCH
- * that is replaced may have been answered with jobs just before: its answer
- * counts as much as the other's, so both are waited for, and no third is sent
- * before.
+ * Owns the socket, the rings and the message buffers. COMMIT and FETCH go
+ * through the rings, calls through the socket, which takes what the ring holds
+ * first. A FETCH that is replaced may have been answered with jobs just before:
+ * its answer counts as much as the other's, so both are waited for, and no
+ * third is sent before.
  */
 #include "agent/runner/link_ops.h"
+#include "lib/ring.h"
 #include "lib/wire_fd.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_FETCHES	2u
+#define OUT_BYTES	(32u * 1024)	/* any COMMIT, FETCH or call */
+#define ROOM_NS		50000		/* how soon to look again for room */
 
 struct socket_link {
 	struct link link;
+	int bell;			/* the queue's */
+	int wait;			/* epoll: rung by the queue */
+	void *mem;
+	size_t span;
+	struct ring up, down;
 	uint64_t seq;
 	uint64_t fetch_seq;		/* of the newest FETCH */
 	unsigned int fetching;		/* how many are unanswered */
 	bool newest_open;		/* the newest is */
 	struct braid_fetch fetch;	/* as sent; all are of one shape */
 	int stale;
-	unsigned int n_kept;
-	size_t kept[MAX_FETCHES];	/* bytes of early answers to FETCH */
 	size_t posted;			/* bytes in out that wait to be sent */
-	uint8_t out[WIRE_MAX_BYTES];
+	uint8_t out[OUT_BYTES];
 	uint8_t in[WIRE_MAX_BYTES];
-	uint8_t keep[MAX_FETCHES][WIRE_MAX_BYTES];
 };
 
 static struct socket_link *of(const struct link *l)
@@ -40,28 +47,43 @@ static struct socket_link *of(const struct link *l)
 	return (struct socket_link *)l;		/* its first member */
 }
 
-static void socket_free(struct link *l)
+static void close_fd(int *fd)
 {
-	free(of(l));
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
-static bool socket_fetching(const struct link *l)
+static void socket_free(struct link *link)
 {
-	return of(l)->newest_open;
+	struct socket_link *l = of(link);
+
+	close_fd(&l->bell);
+	close_fd(&l->wait);
+	if (l->mem != MAP_FAILED)
+		munmap(l->mem, l->span);
+	free(l);
 }
 
+/* The supervisor takes all it finds: it is only a question of when. */
 static int flush(struct socket_link *l)
 {
+	const struct timespec moment = { .tv_nsec = ROOM_NS };
+	const uint64_t one = 1;
 	size_t n = l->posted;
+	int ret;
 
+	if (!n)
+		return 0;
 	l->posted = 0;
-	while (n && send(l->link.fd, l->out, n, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return -EPIPE;
-	return 0;
+	while ((ret = ring_put(&l->up, l->out, n)) == -EAGAIN)
+		nanosleep(&moment, NULL);
+	if (!ret && ring_wake(&l->up) && write(l->bell, &one, sizeof(one)) < 0)
+		ret = -errno;
+	return ret ? -EPIPE : 0;
 }
 
-/* Commands leave in one message: at flush(), before a call, or when it is full. */
+/* Commands leave in one message: at link_flush(), before a call, or when it is full. */
 static int post(struct socket_link *l, uint32_t nr, const void *arg)
 {
 	const struct wire_cmd *cmd = wire_cmd(nr);
@@ -82,7 +104,7 @@ static int post(struct socket_link *l, uint32_t nr, const void *arg)
 	return 0;
 }
 
-/* One message into l->in: its length, 0 if there is none, -EPIPE. */
+/* One message from the socket into l->in: its length, 0 if there is none, -EPIPE. */
 static ssize_t receive(struct socket_link *l, int flags, int *fd_out)
 {
 	ssize_t n;
@@ -95,7 +117,7 @@ static ssize_t receive(struct socket_link *l, int flags, int *fd_out)
 	return n < (ssize_t)sizeof(struct braid_msg) ? -EPIPE : n;
 }
 
-static void commit_answered(struct socket_link *l, const struct braid_msg *head, size_t bytes)
+static void commit_answered(struct socket_link *l, size_t bytes)
 {
 	struct braid_result results[BRAID_MAX_BATCH];
 	struct braid_commit arg = {
@@ -110,42 +132,28 @@ static void commit_answered(struct socket_link *l, const struct braid_msg *head,
 		link_count_refused(&l->link, &arg, results);
 }
 
-/* Sort a message that is not the one a caller waits for. */
-static void other_message(struct socket_link *l, const struct braid_msg *head, size_t bytes)
-{
-	if (head->cmd == BRAID_NR_COMMIT)
-		commit_answered(l, head, bytes);
-	else if (head->cmd == BRAID_NR_FETCH && l->n_kept < MAX_FETCHES) {
-		memcpy(l->keep[l->n_kept], l->in, bytes);
-		l->kept[l->n_kept++] = bytes;
-	}
-}
-
 static int socket_call(struct link *link, uint32_t nr, void *arg, int *fd_out)
 {
 	struct socket_link *l = of(link);
 	struct braid_msg head;
-	uint64_t seq;
 	ssize_t n;
 	int ret;
 
-	ret = post(l, nr, arg);
-	if (!ret)
-		ret = flush(l);
+	ret = flush(l);
 	if (ret)
 		return ret;
-	seq = l->seq;
-	for (;;) {
+	n = wire_encode_command(wire_cmd(nr), arg, ++l->seq, 0, l->out, sizeof(l->out));
+	if (n < 0)
+		return n;
+	if (wire_send(l->link.fd, l->out, n, -1, 0))
+		return -EPIPE;
+	do {
 		n = receive(l, 0, fd_out);
 		if (n < 0)
 			return n;
-		if (!n)
-			continue;
 		memcpy(&head, l->in, sizeof(head));
-		if (head.seq == seq)
-			return wire_decode_reply(wire_cmd(nr), l->in, n, arg);
-		other_message(l, &head, n);
-	}
+	} while (!n || head.seq != l->seq);
+	return wire_decode_reply(wire_cmd(nr), l->in, n, arg);
 }
 
 static int socket_commit(struct link *link, struct braid_commit *arg)
@@ -176,13 +184,12 @@ static int socket_fetch(struct link *link, const struct braid_want *wants, uint3
 	return ret;
 }
 
-static int decode_window(struct socket_link *l, const uint8_t *msg, size_t bytes,
-			 struct link_window *w)
+static int decode_window(struct socket_link *l, size_t bytes, struct link_window *w)
 {
 	struct braid_msg head;
 	int ret;
 
-	memcpy(&head, msg, sizeof(head));
+	memcpy(&head, l->in, sizeof(head));
 	l->fetching--;
 	if (head.seq == l->fetch_seq)
 		l->newest_open = false;
@@ -190,7 +197,7 @@ static int decode_window(struct socket_link *l, const uint8_t *msg, size_t bytes
 	w->arg.jobs.ptr = (uintptr_t)w->jobs;
 	w->arg.slices.ptr = (uintptr_t)w->slices;
 	w->arg.events.ptr = (uintptr_t)w->events;
-	ret = wire_decode_reply(wire_cmd(BRAID_NR_FETCH), msg, bytes, &w->arg);
+	ret = wire_decode_reply(wire_cmd(BRAID_NR_FETCH), l->in, bytes, &w->arg);
 	if (ret)
 		return ret;
 	if (w->arg.jobs.count > BRAID_MAX_BATCH || w->arg.slices.count > LINK_MAX_SLICES ||
@@ -201,7 +208,7 @@ static int decode_window(struct socket_link *l, const uint8_t *msg, size_t bytes
 
 static bool socket_kept(const struct link *l)
 {
-	return of(l)->n_kept;
+	return !ring_empty(&of(l)->down);
 }
 
 static int socket_take(struct link *link, struct link_window *window)
@@ -211,32 +218,48 @@ static int socket_take(struct link *link, struct link_window *window)
 	ssize_t n;
 	int ret;
 
-	while (l->n_kept) {
-		ret = decode_window(l, l->keep[0], l->kept[0], window);
-		l->kept[0] = l->kept[1];
-		if (--l->n_kept)
-			memcpy(l->keep[0], l->keep[1], l->kept[0]);
-		if (ret != -ECANCELED)
-			return ret;
-	}
-	while ((n = receive(l, MSG_DONTWAIT, NULL)) > 0) {
+	ring_disarm(&l->down);
+	while ((n = ring_take(&l->down, l->in, sizeof(l->in))) > 0) {
+		if (n < (ssize_t)sizeof(head))
+			return -EBADMSG;
 		memcpy(&head, l->in, sizeof(head));
-		if (head.cmd != BRAID_NR_FETCH) {
-			other_message(l, &head, n);
+		if (head.cmd == BRAID_NR_COMMIT)
+			commit_answered(l, n);
+		if (head.cmd != BRAID_NR_FETCH || !l->fetching)
 			continue;
-		}
-		ret = decode_window(l, l->in, n, window);
+		ret = decode_window(l, n, window);
 		if (ret != -ECANCELED)
 			return ret;
 	}
-	if (l->stale)
-		return -ESTALE;
-	return n;
+	if (n || l->stale)
+		return n ? n : -ESTALE;
+	/* Nothing comes by the socket that is not waited for, but its end. */
+	n = receive(l, MSG_DONTWAIT, NULL);
+	return n < 0 ? n : 0;
 }
 
 static int socket_flush(struct link *l)
 {
 	return flush(of(l));
+}
+
+static bool socket_fetching(const struct link *l)
+{
+	return of(l)->newest_open;
+}
+
+static bool socket_rest(struct link *l)
+{
+	return ring_arm(&of(l)->down);
+}
+
+static int socket_waiter(struct link *link)
+{
+	struct socket_link *l = of(link);
+	int fd = l->wait;
+
+	l->wait = -1;
+	return fd;
 }
 
 static const struct link_ops ops = {
@@ -248,16 +271,53 @@ static const struct link_ops ops = {
 	.flush = socket_flush,
 	.kept = socket_kept,
 	.fetching = socket_fetching,
+	.rest = socket_rest,
+	.waiter = socket_waiter,
 };
 
-struct link *link_socket_open(int fd)
+static int map_rings(struct socket_link *l)
+{
+	struct braid_ring arg = { .size = sizeof(arg) };
+	int fds[3] = { -1, -1, -1 }, ret = 0;
+
+	for (arg.part = 0; arg.part < 3 && !ret; arg.part++) {
+		ret = socket_call(&l->link, BRAID_NR_RING, &arg, &fds[arg.part]);
+		if (!ret && fds[arg.part] < 0)
+			ret = -EBADMSG;
+	}
+	l->bell = fds[BRAID_RING_BELL];
+	l->wait = fds[BRAID_RING_WAIT];
+	if (!ret) {
+		l->span = ring_span(arg.up_bytes, arg.down_bytes);
+		l->mem = mmap(NULL, l->span, PROT_READ | PROT_WRITE, MAP_SHARED,
+			      fds[BRAID_RING_MEMORY], 0);
+		if (l->mem == MAP_FAILED)
+			ret = -errno;
+	}
+	close_fd(&fds[BRAID_RING_MEMORY]);
+	if (!ret)
+		ret = ring_map(l->mem, &l->up, arg.up_bytes, &l->down, arg.down_bytes);
+	if (!ret && l->up.bytes < 4 * OUT_BYTES)
+		ret = -EBADMSG;
+	return ret;
+}
+
+int link_socket_open(int fd, struct link **out)
 {
 	struct socket_link *l = calloc(1, sizeof(*l));
-	int size = 4 * WIRE_MAX_BYTES;
+	int size = 4 * WIRE_MAX_BYTES, ret;
 
 	if (!l)
-		return NULL;
-	l->link.ops = &ops;
+		return -ENOMEM;
+	l->link = (struct link){ .ops = &ops, .fd = fd };
+	l->bell = l->wait = -1;
+	l->mem = MAP_FAILED;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	return &l->link;
+	ret = map_rings(l);
+	if (ret) {
+		socket_free(&l->link);
+		return ret;
+	}
+	*out = &l->link;
+	return 0;
 }

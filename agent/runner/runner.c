@@ -149,7 +149,7 @@ static void after(void *arg)
 
 	do {
 		do {
-			/* An answer that a call met on its way is not announced. */
+			/* What lies in memory already is not announced. */
 			if (link_kept(r->link))
 				link_ready(&r->link_watch, 0);
 			windows_launch(r);
@@ -160,6 +160,13 @@ static void after(void *arg)
 			runner_fail(r, "sending", -EPIPE);
 		/* Asking may have been answered at once. */
 	} while (!r->failed && link_kept(r->link));
+}
+
+static bool rest(void *arg)
+{
+	struct runner *r = arg;
+
+	return link_rest(r->link);
 }
 
 static int watch(struct runner *r, struct loop_watch *w, int fd,
@@ -211,11 +218,14 @@ static int set_up(struct runner *r, char *why, size_t len)
 	r->ops = &cpu_backend_ops;
 	fcntl(QUEUE_FD, F_SETFD, FD_CLOEXEC);
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
-	r->link = link_open(QUEUE_FD);
-	r->loop = loop_new();
+	ret = link_open(QUEUE_FD, &r->link);
+	if (ret)
+		return ret;
+	ret = link_waiter(r->link);
+	r->loop = ret < 0 ? loop_new() : loop_new_on(ret);
 	r->bufs = bufs_new();
 	r->explain = explain_new();
-	if (!r->link || !r->loop || !r->bufs || !r->explain || windows_new(r))
+	if (!r->loop || !r->bufs || !r->explain || windows_new(r))
 		return -ENOMEM;
 	ret = watch(r, &r->signal_watch, open_signals(), signal_ready);
 	if (!ret)
@@ -293,7 +303,7 @@ int runner_main(const struct config *cfg)
 		log_line(LOG_WARNING, "not on the supervisor's CPU", "cpu=%d", cfg->cpu);
 	after(r);
 	if (!r->failed)
-		ret = loop_run(r->loop, after, r);
+		ret = loop_run(r->loop, after, rest, r);
 	ret = ret || r->failed;
 	tear_down(r);
 	free(r);

@@ -18,8 +18,11 @@
 #include "agent/supervisor/server.h"
 #include "lib/wire_fd.h"
 
+#define UP_BYTES	(128u * 1024)	/* FETCH and COMMIT */
+#define DOWN_BYTES	(256u * 1024)	/* the answers to two FETCHes */
 
 static void agent_ready_cb(struct loop_watch *w, uint32_t events);
+static bool agent_rung(struct rings *r);
 
 int agent_connect(struct server *s, int fd)
 {
@@ -32,7 +35,8 @@ int agent_connect(struct server *s, int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	a->srv = s;
 	a->watch = (struct loop_watch){ .fd = fd, .events = EPOLLIN, .ready = agent_ready_cb };
-	a->fetching = false;
+	a->fetching = a->by_ring = false;
+	rings_init(&a->rings, s, agent_rung);
 	ret = loop_add(s->loop, &a->watch);
 	if (ret) {
 		bq_agent_gone(&s->q, server_now());
@@ -52,6 +56,7 @@ void agent_disconnect(struct server *s)
 		return;
 	loop_del(s->loop, &a->watch);
 	close(a->watch.fd);
+	rings_close(&a->rings);
 	a->connected = false;
 	a->fetching = false;
 	log_line(s->runner.stopping ? LOG_INFO : LOG_WARNING, "agent gone",
@@ -62,10 +67,14 @@ void agent_disconnect(struct server *s)
 		event_agent_down(s, s->q.count.requeued - requeued);
 }
 
-/* Replies to the agent are few: one that does not fit is its end. */
-static void send_agent(struct server *s, const void *msg, size_t bytes, int fd)
+/*
+ * Replies go the way of their command, and are few: one for which there is no
+ * room is the agent's end.
+ */
+static void send_agent(struct server *s, bool ring, const void *msg, size_t bytes, int fd)
 {
-	if (wire_send(s->agent.watch.fd, msg, bytes, fd, MSG_DONTWAIT))
+	if (ring ? rings_send(&s->agent.rings, msg, bytes) :
+		   wire_send(s->agent.watch.fd, msg, bytes, fd, MSG_DONTWAIT))
 		shutdown(s->agent.watch.fd, SHUT_RDWR);	/* seen as its end */
 }
 
@@ -106,7 +115,8 @@ static void fetch_failed(struct server *s, int err)
 	uint8_t msg[sizeof(struct braid_msg)];
 
 	s->agent.fetching = false;
-	send_agent(s, msg, wire_reply_error(BRAID_NR_FETCH, s->agent.fetch.seq, err, msg), -1);
+	send_agent(s, s->agent.fetch_by_ring, msg,
+		   wire_reply_error(BRAID_NR_FETCH, s->agent.fetch.seq, err, msg), -1);
 }
 
 /*
@@ -153,7 +163,7 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 	wire_reply_put(&r, 1, a->jobs, f.n_jobs, f.n_jobs);
 	wire_reply_put(&r, 2, a->slices, f.n_slices, f.n_slices);
 	wire_reply_put(&r, 3, a->events, f.n_events, f.n_events);
-	send_agent(s, s->out, wire_reply_end(&r, 0), -1);
+	send_agent(s, a->fetch_by_ring, s->out, wire_reply_end(&r, 0), -1);
 }
 
 static int fetch(struct server *s, struct wire_call *call)
@@ -178,6 +188,7 @@ static int fetch(struct server *s, struct wire_call *call)
 	memcpy(a->wants, a->next_wants, a->n_wants * sizeof(a->wants[0]));
 	a->fetch = *call;
 	a->fetching = true;
+	a->fetch_by_ring = a->by_ring;
 	if (call->arg.fetch.flags & BRAID_FETCH_NONBLOCK) {
 		agent_answer_fetch(s, &when);
 		if (a->fetching)
@@ -279,12 +290,15 @@ static int handle(struct server *s, const uint8_t *msg, size_t bytes)
 	int ret;
 
 	ret = wire_parse_command(msg, bytes, true, &call);
+	if (!ret && s->agent.by_ring && call.cmd->fd_offset)
+		ret = -EINVAL;
 	if (ret) {
 		uint32_t nr = bytes < sizeof(struct braid_msg) ? 0 :
 			      ((const struct braid_msg *)msg)->cmd;
 
 		log_line(LOG_ERR, "agent message refused", "cmd=%u error=%d", nr, ret);
-		send_agent(s, s->out, wire_reply_error(nr, call.seq, ret, s->out), -1);
+		send_agent(s, s->agent.by_ring, s->out,
+			   wire_reply_error(nr, call.seq, ret, s->out), -1);
 		return ret == -EBADMSG || ret == -EPROTONOSUPPORT ? ret : 0;
 	}
 	switch (call.cmd->nr) {
@@ -318,6 +332,9 @@ static int handle(struct server *s, const uint8_t *msg, size_t bytes)
 	case BRAID_NR_BUF_GET_FD:
 		ret = buf_get_fd(s, &call);
 		break;
+	case BRAID_NR_RING:
+		ret = rings_part(&s->agent.rings, &call, UP_BYTES, DOWN_BYTES);
+		break;
 	case BRAID_NR_BUF_PUT:
 		ret = call.arg.buf_put.flags ? -EOPNOTSUPP :
 		      bq_buffer_put(&s->q, call.arg.buf_put.id);
@@ -332,7 +349,8 @@ static int handle(struct server *s, const uint8_t *msg, size_t bytes)
 		wire_reply_start(&r, &call, s->out, sizeof(s->out));
 		n = wire_reply_end(&r, 0);
 	}
-	send_agent(s, s->out, n, call.fd);
+	send_agent(s, s->agent.by_ring, s->out, n, call.fd);
+	rings_given(&call);
 	return 0;
 }
 
@@ -356,26 +374,63 @@ static int take(struct server *s, size_t bytes)
 	return 0;
 }
 
+/* A message from the ring: 0: there may be more; 1: nothing now; negative: as below. */
+static int receive_ring(struct server *s)
+{
+	struct agent *a = &s->agent;
+	ssize_t n = a->rings.mem ? rings_receive(&a->rings, s->in, sizeof(s->in)) : 0;
+	int ret;
+
+	if (n <= 0)
+		return n < 0 ? n : 1;
+	a->by_ring = true;
+	ret = take(s, n);
+	a->by_ring = false;
+	return ret;
+}
+
 /* 0: there may be more; 1: nothing now; negative: the connection is over. */
 static int receive(struct server *s)
 {
-	ssize_t n = recv(s->agent.watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT);
+	ssize_t n;
+	int ret;
 
+	/* What the ring holds was sent before what the socket has. */
+	do {
+		ret = receive_ring(s);
+	} while (!ret);
+	if (ret < 0)
+		return ret;
+	n = recv(s->agent.watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 1;
 	return n <= 0 ? -ECONNRESET : take(s, n);
+}
+
+static void over(struct server *s)
+{
+	agent_disconnect(s);
+	/* Without the queue it is of no use, and it must not write any more. */
+	if (!s->runner.stopping)
+		runner_kill(s);
 }
 
 static void agent_ready_cb(struct loop_watch *w, uint32_t events)
 {
 	struct server *s = bq_entry(w, struct server, agent.watch);
 
-	if (receive(s) >= 0)
-		return;
-	agent_disconnect(s);
-	/* Without the queue it is of no use, and it must not write any more. */
-	if (!s->runner.stopping)
-		runner_kill(s);
+	if (receive(s) < 0)
+		over(s);
+}
+
+static bool agent_rung(struct rings *r)
+{
+	struct server *s = r->srv;
+
+	if (receive_ring(s) >= 0)
+		return true;
+	over(s);
+	return false;
 }
 
 /* The agent's process is dead: take what it sent before. */

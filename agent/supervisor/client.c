@@ -21,7 +21,14 @@
 #define COMPLETIONS_A_MESSAGE	64
 
 static void client_ready(struct loop_watch *w, uint32_t events);
+static bool client_rung(struct rings *r);
 
+static bool may_read(const struct client *c)
+{
+	return !c->closed && !c->out_bytes && !c->hang_up && !c->job && !c->srv->draining;
+}
+
+/* What is to go down the ring waits for a bell instead of the socket. */
 static void watch_for(struct client *c)
 {
 	uint32_t ev = 0;
@@ -29,9 +36,13 @@ static void watch_for(struct client *c)
 
 	if (c->closed)
 		return;
-	if (!c->out_bytes && !c->hang_up && !c->job && !c->srv->draining)
+	if (may_read(c)) {
 		ev |= EPOLLIN;
-	if (c->out_bytes || bq_completion_peek(&c->tenant, &done))
+		if (c->rings.mem && !ring_empty(&c->rings.in))
+			rings_active(&c->rings);
+	}
+	if (c->out_bytes ? !c->out_ring :
+	    !c->rings.used && bq_completion_peek(&c->tenant, &done))
 		ev |= EPOLLOUT;
 	loop_change(c->srv->loop, &c->watch, ev);
 }
@@ -82,6 +93,7 @@ void client_accept(struct loop_watch *w, uint32_t events)
 	c->pid = cred.pid;
 	c->uid = cred.uid;
 	c->out_fd = -1;
+	rings_init(&c->rings, s, client_rung);
 	c->watch = (struct loop_watch){ .fd = fd, .events = EPOLLIN, .ready = client_ready };
 	bq_tenant_add(&s->q, &c->tenant, owner);
 	c->next = s->clients;
@@ -108,6 +120,7 @@ void client_close(struct client *c, const char *why)
 		 (unsigned long long)c->tenant.id, c->pid, why, c->tenant.outstanding);
 	loop_del(s->loop, &c->watch);
 	close(c->watch.fd);
+	rings_close(&c->rings);
 	mem_forget(c);
 	for (at = &s->clients; *at != c; at = &(*at)->next)
 		;
@@ -144,10 +157,14 @@ void client_free_dead(struct server *s)
 /* Keep what does not fit; reading goes on when it has been sent. */
 static int reply(struct client *c, const void *msg, size_t bytes, int fd)
 {
-	int ret = wire_send(c->watch.fd, msg, bytes, fd, MSG_DONTWAIT);
+	bool ring = c->by_ring && fd < 0;
+	int ret;
 
+	ret = ring ? rings_send(&c->rings, msg, bytes) :
+	      wire_send(c->watch.fd, msg, bytes, fd, MSG_DONTWAIT);
 	if (ret != -EAGAIN)
 		return ret;
+	c->out_ring = ring;
 	if (fd >= 0) {
 		c->out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (c->out_fd < 0)
@@ -167,7 +184,8 @@ static int flush_reply(struct client *c)
 
 	if (!c->out_bytes)
 		return 0;
-	ret = wire_send(c->watch.fd, c->out, c->out_bytes, c->out_fd, MSG_DONTWAIT);
+	ret = c->out_ring ? rings_send(&c->rings, c->out, c->out_bytes) :
+	      wire_send(c->watch.fd, c->out, c->out_bytes, c->out_fd, MSG_DONTWAIT);
 	if (ret)
 		return ret;
 	if (c->out_fd >= 0)
@@ -205,7 +223,8 @@ void client_completions(struct client *c)
 			.type = BRAID_MSG_COMPLETIONS,
 			.seq = before,
 		};
-		ret = wire_send(c->watch.fd, &m, m.head.size, -1, MSG_DONTWAIT);
+		ret = c->rings.used ? rings_send(&c->rings, &m, m.head.size) :
+		      wire_send(c->watch.fd, &m, m.head.size, -1, MSG_DONTWAIT);
 		if (ret == -EAGAIN) {
 			bq_completion_unsent(&c->tenant, n);
 			break;
@@ -245,6 +264,8 @@ static void handle(struct client *c, size_t bytes, int fd_in)
 	int ret;
 
 	ret = wire_parse_command(s->in, bytes, false, &call);
+	if (!ret && c->by_ring && call.cmd->fd_offset)
+		ret = -EINVAL;
 	if (ret) {
 		if (bytes >= sizeof(struct braid_msg))
 			nr = ((struct braid_msg *)s->in)->cmd;
@@ -254,11 +275,10 @@ static void handle(struct client *c, size_t bytes, int fd_in)
 	} else {
 		ret = tenant_command(c, &call, fd_in, &r, &n);
 	}
-	if (n && reply(c, s->out, n, call.fd)) {
+	if (n && reply(c, s->out, n, call.fd))
 		client_close(c, "reply can't be sent");
-		return;
-	}
-	if (ret) {
+	rings_given(&call);
+	if (ret && !c->closed) {
 		c->hang_up = true;
 		if (server_may_tell(s))
 			log_line(LOG_NOTICE, "malformed message",
@@ -267,7 +287,63 @@ static void handle(struct client *c, size_t bytes, int fd_in)
 	}
 }
 
-/* 1: a message was handled; 0: none there; negative: the connection is over. */
+/* After a command: hang up as soon as the tenant has been told why. */
+static void settle(struct client *c)
+{
+	if (c->hang_up && !c->out_bytes)
+		client_close(c, "malformed message");
+	else
+		watch_for(c);
+}
+
+/* The ring may have a message, or room for what waits for it. */
+static bool client_rung(struct rings *r)
+{
+	struct client *c = bq_entry(r, struct client, rings);
+	struct server *s = c->srv;
+	ssize_t n;
+	int ret;
+
+	if (r->blocked) {
+		ret = c->out_ring ? flush_reply(c) : 0;
+		if (ret && ret != -EAGAIN) {
+			client_close(c, "reply can't be sent");
+			return false;
+		}
+		client_completions(c);
+	}
+	if (!may_read(c))
+		return false;
+	n = rings_receive(r, s->in, sizeof(s->in));
+	if (n < 0) {
+		client_close(c, "malformed ring");
+		return false;
+	}
+	if (!n)
+		return true;
+	c->by_ring = true;
+	handle(c, n, -1);
+	c->by_ring = false;
+	if (!r->used) {
+		/* From now on this is where completions go, those that wait too. */
+		r->used = true;
+		client_completions(c);
+	}
+	settle(c);
+	return !c->closed;
+}
+
+/* What the ring holds was sent before what the socket has. */
+static void ring_first(struct client *c)
+{
+	struct ring *in = &c->rings.in;
+	uint32_t there = c->rings.mem ? ring_there(in) : 0, from = in->pos;
+
+	while (in->pos - from < there && client_rung(&c->rings))
+		;
+}
+
+/* 0, or negative: the connection is over. */
 static int receive(struct client *c)
 {
 	struct server *s = c->srv;
@@ -277,16 +353,12 @@ static int receive(struct client *c)
 	n = wire_recv(c->watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT, &fd);
 	if (n < 0)
 		return n == -EAGAIN || n == -EINTR ? 0 : n;
-	if (!n) {
-		if (fd >= 0)
-			close(fd);
-		return -ECONNRESET;
-	}
 	/* A message that was cut is not what its head says: EBADMSG. */
-	handle(c, n, fd);
+	if (n)
+		handle(c, n, fd);
 	if (fd >= 0)
 		close(fd);
-	return 1;
+	return n ? 0 : -ECONNRESET;
 }
 
 static void client_ready(struct loop_watch *w, uint32_t events)
@@ -295,7 +367,7 @@ static void client_ready(struct loop_watch *w, uint32_t events)
 	int ret;
 
 	if (events & EPOLLOUT) {
-		ret = flush_reply(c);
+		ret = c->out_ring ? 0 : flush_reply(c);
 		if (ret && ret != -EAGAIN) {
 			client_close(c, "reply can't be sent");
 			return;
@@ -310,13 +382,12 @@ static void client_ready(struct loop_watch *w, uint32_t events)
 	 * One message, then it is another tenant's turn. Most tenants wait for
 	 * the answer, so looking for a second one would find none.
 	 */
-	if (events & EPOLLIN && !c->closed && !c->out_bytes && !c->hang_up && !c->job &&
-	    receive(c) < 0) {
+	if (events & EPOLLIN && may_read(c))
+		ring_first(c);
+	if (events & EPOLLIN && may_read(c) && receive(c) < 0) {
 		client_close(c, "hung up");
 		return;
 	}
-	if (c->hang_up && !c->out_bytes)
-		client_close(c, "malformed message");
-	else
-		watch_for(c);
+	if (!c->closed)
+		settle(c);
 }

@@ -17,9 +17,9 @@
 #define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* A memfd that is still empty, or a negative errno. */
-int memfd_new(void)
+int memfd_new(const char *name)
 {
-	int fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE ? -ENOMEM : -errno;

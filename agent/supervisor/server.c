@@ -120,6 +120,7 @@ void server_settle(void *arg)
 	struct bq_tenant *t;
 	uint64_t when = BQ_NEVER, next;
 
+	rings_serve(s);
 	do {
 		s->again = false;
 		bq_expire(&s->q, server_now());
@@ -159,6 +160,11 @@ void server_settle(void *arg)
 	if (s->accept_at && s->accept_at < when)
 		when = s->accept_at;
 	set_timer(s, when);
+}
+
+static bool rest(void *arg)
+{
+	return rings_rest(arg);
 }
 
 static void timer_ready(struct loop_watch *w, uint32_t events)
@@ -408,6 +414,7 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	s->config_path = config_path;
 	s->started_ns = server_now();
 	s->device = device_wanted(cfg);
+	bq_list_init(&s->active);
 	more_descriptors(s);
 	ret = set_up_queue(s, why, sizeof(why));
 	if (!ret)
@@ -431,7 +438,7 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	log_line(LOG_INFO, "braidd serves", "%s=%s control=%s backend=%s",
 		 s->device ? "device" : "socket", s->device ? cfg->device : cfg->socket,
 		 cfg->control, cfg->backend);
-	ret = loop_run(s->loop, server_settle, s);
+	ret = loop_run(s->loop, server_settle, rest, s);
 	if (ret)
 		log_line(LOG_ERR, "event loop failed", "error=\"%s\"", strerror(-ret));
 	ret = ret || s->runner.hopeless;

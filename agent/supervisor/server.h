@@ -23,6 +23,7 @@
 #include "agent/affinity.h"
 #include "agent/config.h"
 #include "agent/loop.h"
+#include "agent/supervisor/rings.h"
 #include "core/queue.h"
 #include "lib/wire.h"
 
@@ -38,11 +39,14 @@ struct client {
 	struct client *next;		/* of all, or of those to be freed */
 	pid_t pid;
 	uid_t uid;
+	struct rings rings;
+	bool by_ring;			/* the command being handled came that way */
 	struct mem_job *job;		/* a buffer it waits for; it is not read from */
 	bool closed;			/* socket gone, waits for the end of the round */
 	bool reaped;			/* core gave the tenant's node back */
 	bool hang_up;			/* close as soon as @out is sent */
-	size_t out_bytes;		/* a reply that did not fit the socket */
+	size_t out_bytes;		/* a reply for which there was no room */
+	bool out_ring;			/* it goes there */
 	int out_fd;
 	uint8_t *out;
 };
@@ -51,8 +55,11 @@ struct client {
 struct agent {
 	struct loop_watch watch;
 	struct server *srv;
+	struct rings rings;
+	bool by_ring;			/* the command being handled came that way */
 	bool connected;
 	bool fetching;			/* a FETCH waits for its answer */
+	bool fetch_by_ring;
 	struct wire_call fetch;
 	struct braid_want wants[4096], next_wants[4096];
 	uint32_t n_wants;
@@ -93,6 +100,7 @@ struct server {
 	struct loop_watch signals;
 	struct loop_watch watchdog;	/* the service manager's */
 	uint64_t timer_at;
+	struct bq_list active;		/* struct rings that may have something */
 	struct client *clients;
 	struct client *dead;
 	unsigned int n_clients;
@@ -171,7 +179,7 @@ void node_owner_count(struct bq_owner *o, int tenants);
 void node_reap(struct server *s);
 
 /* memfd.c: buffers */
-int memfd_new(void);
+int memfd_new(const char *name);
 int memfd_fill(int fd, uint64_t bytes);
 int memfd_check(int fd, uint64_t bytes);
 

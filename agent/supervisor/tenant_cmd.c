@@ -12,6 +12,8 @@
 #include "agent/supervisor/server.h"
 
 #define INLINE_BYTES	(128u * 1024)	/* no more work than a handful of messages */
+#define UP_BYTES	4096u		/* a tenant's rings: SUBMITs of a few requests */
+#define DOWN_BYTES	16384u		/* and a full message of completions */
 
 int cmd_get_info(struct server *s, struct bq_tenant *t, struct wire_call *call)
 {
@@ -135,7 +137,7 @@ static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 		return -ENOMEM;
 	if (adopt && length != a->length)
 		return -EINVAL;
-	fd = adopt ? fcntl(fd_in, F_DUPFD_CLOEXEC, 0) : memfd_new();
+	fd = adopt ? fcntl(fd_in, F_DUPFD_CLOEXEC, 0) : memfd_new("braid");
 	if (fd < 0)
 		return adopt ? -ENOMEM : fd;
 	if (length <= INLINE_BYTES)
@@ -270,6 +272,9 @@ int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct w
 		break;
 	case BRAID_NR_CANCEL:
 		ret = cancel(c, call);
+		break;
+	case BRAID_NR_RING:
+		ret = rings_part(&c->rings, call, UP_BYTES, DOWN_BYTES);
 		break;
 	default:
 		ret = -ENOTTY;

@@ -202,6 +202,21 @@ AT(braid_buf_put, size, 0);
 AT(braid_buf_put, flags, 4);
 AT(braid_buf_put, id, 8);
 
+SIZE(braid_ring, 24);
+AT(braid_ring, size, 0);
+AT(braid_ring, part, 4);
+AT(braid_ring, up_bytes, 8);
+AT(braid_ring, down_bytes, 12);
+AT(braid_ring, fd, 16);
+AT(braid_ring, reserved, 20);
+
+SIZE(braid_ring_head, 256);
+AT(braid_ring_head, head, 0);
+AT(braid_ring_head, full, 4);
+AT(braid_ring_head, cpu, 8);
+AT(braid_ring_head, tail, 64);
+AT(braid_ring_head, asleep, 128);
+
 SIZE(braid_msg, 32);
 AT(braid_msg, size, 0);
 AT(braid_msg, abi, 4);
@@ -220,6 +235,7 @@ IS(BRAID_BUF_ALLOC, 0xbc02);
 IS(BRAID_BUF_FREE, 0xbc03);
 IS(BRAID_SUBMIT, 0xbc04);
 IS(BRAID_CANCEL, 0xbc05);
+IS(BRAID_RING, 0xbc20);
 IS(BRAID_MODEL_PUT, 0xbc40);
 IS(BRAID_MODEL_DEL, 0xbc41);
 IS(BRAID_READY, 0xbc42);
@@ -236,3 +252,5 @@ IS(BRAID_CLOSE_SUSPECT, 5);
 IS(BRAID_EVENT_BUF_NEW, 1);
 IS(BRAID_EVENT_POLICY, 4);
 IS(BRAID_MSG_COMPLETIONS, 3);
+IS(BRAID_RING_WAIT, 2);
+IS(BRAID_RING_DATA, 4096);

@@ -7,12 +7,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/log.h"
 #include "agent/program/program.h"
 #include "agent/runner/runner.h"
+#include "lib/ring.h"
+#include "lib/wire_fd.h"
 #include "tests/tap.h"
 
 #define JOBS	6
@@ -54,8 +59,35 @@ static unsigned int reap(struct backend *b, struct backend_group **done, unsigne
 
 static const struct backend_ops ops = { .name = "test", .launch = launch, .reap = reap };
 
+/* The queue's end, for link_open(): its three answers are there before it asks. */
+static struct ring answer_rings(int sock)
+{
+	const uint32_t up = 128u * 1024, down = 256u * 1024;
+	int fds[3] = { memfd_create("rings", MFD_CLOEXEC), eventfd(0, 0), epoll_create1(0) };
+	struct ring in, out;
+	uint8_t buf[256];
+
+	if (ftruncate(fds[0], ring_span(up, down)))
+		exit(1);
+	ring_map(mmap(NULL, ring_span(up, down), PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0),
+		 &in, up, &out, down);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct wire_call call = {
+			.cmd = wire_cmd(BRAID_NR_RING), .seq = i + 1,
+			.caller_size = sizeof(struct braid_ring),
+			.arg.ring = { .part = i, .up_bytes = up, .down_bytes = down, .fd = -1 },
+		};
+		struct wire_reply r;
+
+		wire_reply_start(&r, &call, buf, sizeof(buf));
+		wire_send(sock, buf, wire_reply_end(&r, 0), fds[i], 0);
+		close(fds[i]);
+	}
+	return in;
+}
+
 /* Results of the COMMITs that came, in order. */
-static unsigned int committed(struct link *l, int sock, struct braid_result *to)
+static unsigned int committed(struct link *l, struct ring *in, struct braid_result *to)
 {
 	static uint8_t msg[WIRE_MAX_BYTES];
 	struct wire_call call;
@@ -64,7 +96,7 @@ static unsigned int committed(struct link *l, int sock, struct braid_result *to)
 	ssize_t bytes;
 
 	link_flush(l);
-	while ((bytes = recv(sock, msg, sizeof(msg), MSG_DONTWAIT)) > 0) {
+	while ((bytes = ring_take(in, msg, sizeof(msg))) > 0) {
 		/* Commands stand one behind the other in a message. */
 		for (ssize_t at = 0; at < bytes; at += (head.size + 7) & ~7u) {
 			memcpy(&head, msg + at, sizeof(head));
@@ -87,13 +119,15 @@ int main(void)
 	struct run_model m[2] = { 0 };
 	unsigned int n, rounds = 0;
 	bool order = true;
+	struct ring up;
 	int sv[2];
 
 	log_open("test", LOG_EMERG);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv))
 		return 1;
 	r.ops = &ops;
-	r.link = link_open(sv[0]);
+	up = answer_rings(sv[1]);
+	is_int(link_open(sv[0], &r.link), 0, "a link with rings");
 	r.explain = explain_new();
 	r.bufs = bufs_new();
 	r.generation = 1;
@@ -117,7 +151,7 @@ int main(void)
 						 .tenant = 1, .id = i + 1 };
 	window_take(&r, &in);
 	is_int(be.n, 2, "the backend takes two launches");
-	is_int(committed(r.link, sv[1], got), 0, "what it has no room for is not answered");
+	is_int(committed(r.link, &up, got), 0, "what it has no room for is not answered");
 	ok(r.waiting && r.n_free == RUNNER_WINDOWS + RUNNER_RESERVE - 1, "the window waits");
 	n = be.asked;
 	windows_launch(&r);
@@ -127,7 +161,7 @@ int main(void)
 	while (r.busy && rounds++ < 20) {
 		windows_reap(&r);
 		windows_launch(&r);
-		n += committed(r.link, sv[1], got + n);
+		n += committed(r.link, &up, got + n);
 	}
 	is_int(n, JOBS, "in the end each job is answered once");
 	for (unsigned int i = 0, last = 0; i < n; i++) {
@@ -150,7 +184,7 @@ int main(void)
 	window_take(&r, &in);
 	while (r.busy && rounds++ < 40)
 		windows_reap(&r);
-	n = committed(r.link, sv[1], got);
+	n = committed(r.link, &up, got);
 	ok(n == 3 && got[0].status == -ENOENT && got[1].status == -ENOENT && !got[2].status,
 	   "what can't be placed is answered, the rest is run");
 

@@ -75,6 +75,8 @@ enum {
 	BRAID_NR_SUBMIT,
 	BRAID_NR_CANCEL,
 
+	BRAID_NR_RING = 0x20,
+
 	BRAID_NR_MODEL_PUT = 0x40,
 	BRAID_NR_MODEL_DEL,
 	BRAID_NR_READY,
@@ -91,6 +93,9 @@ enum {
 #define BRAID_BUF_FREE		_IO(BRAID_IOC_TYPE, BRAID_NR_BUF_FREE)
 #define BRAID_SUBMIT		_IO(BRAID_IOC_TYPE, BRAID_NR_SUBMIT)
 #define BRAID_CANCEL		_IO(BRAID_IOC_TYPE, BRAID_NR_CANCEL)
+
+/* Both, over the socket only. */
+#define BRAID_RING		_IO(BRAID_IOC_TYPE, BRAID_NR_RING)
 
 /* Agent. */
 #define BRAID_MODEL_PUT		_IO(BRAID_IOC_TYPE, BRAID_NR_MODEL_PUT)
@@ -778,5 +783,96 @@ struct braid_msg {
 	__u64 seq;
 	__u64 seen;
 };
+
+/**
+ * enum braid_ring_part - descriptors of a pair of rings
+ * @BRAID_RING_MEMORY: memory to be mapped MAP_SHARED; asked for first, this is
+ *                     what makes the rings
+ * @BRAID_RING_BELL: an eventfd; written, it wakes the queue
+ * @BRAID_RING_WAIT: an epoll descriptor: each ring of the queue's is an event
+ *                   with data 0, edge-triggered. The caller may add descriptors
+ *                   of its own
+ */
+enum braid_ring_part {
+	BRAID_RING_MEMORY = 0,
+	BRAID_RING_BELL = 1,
+	BRAID_RING_WAIT = 2,
+};
+
+/**
+ * struct braid_ring - BRAID_RING: memory that messages may go through
+ * @size: sizeof(struct braid_ring)
+ * @part: enum braid_ring_part
+ * @up_bytes: out, of the ring to the queue; a power of two
+ * @down_bytes: out, of the ring from the queue; a power of two
+ * @fd: out, -1; the descriptor comes as SCM_RIGHTS
+ * @reserved: must be zero
+ *
+ * Socket only; on the device ENOTTY. A connection may have one pair of rings,
+ * and each part is given out once: EBUSY after that, ENOENT before
+ * BRAID_RING_MEMORY. ENOMEM: no memory or descriptors for it; the socket alone
+ * does all that rings do.
+ *
+ * The memory starts with two struct braid_ring_head, first that of the ring
+ * to the queue (up), then the other's (down). The up ring's bytes are at
+ * BRAID_RING_DATA, the down ring's follow them. What the rings carry are
+ * messages as the socket carries them, but none with a descriptor:
+ *
+ * - up: what otherwise is sent. Before the queue takes a message from the
+ *   socket it takes what the ring held when it looked, so a message on the
+ *   ring is never overtaken by a later one on the socket; the other way round
+ *   it can be.
+ * - down: replies to commands that came up the ring, and, once the queue has
+ *   taken a message from the ring, completions.
+ *
+ * A ring that breaks these rules ends the connection.
+ */
+struct braid_ring {
+	__u32 size;
+	__u32 part;
+	__u32 up_bytes;
+	__u32 down_bytes;
+	__s32 fd;
+	__u32 reserved;
+};
+
+#define BRAID_RING_DATA	4096
+
+/**
+ * struct braid_ring_head - the state of a ring, in its memory
+ * @head: bytes written so far, modulo 2^32; set by the writer after the bytes
+ * @full: the writer waits for room: the reader that takes something after
+ *        that sets it to 0 and rings
+ * @cpu: where the writer last ran, plus one; 0: not told. A hint, for who
+ *       thinks of spinning
+ * @pad: zero
+ * @tail: bytes taken so far, modulo 2^32; set by the reader
+ * @pad2: zero
+ * @asleep: the reader sleeps: the writer that finds it set after writing sets
+ *          it to 0 and rings
+ * @pad3: zero
+ *
+ * Between its own store and its look at what the other side stores, each side
+ * has a full memory barrier: the writer between @head and @asleep and between
+ * @full and @tail, the reader between @asleep and @head and between @tail and
+ * @full.
+ *
+ * A record is __u32 bytes, __u32 zero, the message, and what is missing to a
+ * multiple of 8. It is not longer than half the ring. One that does not fit
+ * before the end of the ring is at its start instead, and BRAID_RING_SKIP is
+ * where its size would have been.
+ */
+struct braid_ring_head {
+	__u32 head;
+	__u32 full;
+	__u32 cpu;
+	__u32 pad[13];
+	__u32 tail;
+	__u32 pad2[15];
+	__u32 asleep;
+	__u32 pad3[31];
+};
+
+#define BRAID_RING_SKIP	0xffffffffU
 
 #endif
