@@ -1,6 +1,19 @@
 # SPDX-License-Identifier: MIT
+#
+# Plans and kernels without a GPU: the lowering, the kernels as the host's
+# compiler has them, and the engine that runs them.
 
-tests += test_cuda_cache
-test_cuda_cache-src := tests/cuda/test_cuda_cache.c
-test_cuda_cache-libs := cuda
-sanitize-tests += test_cuda_cache
+libs += emu
+emu-src := tests/cuda/emu.c tests/cuda/emu_entries.c tests/cuda/emu_plan.c
+
+emu-libs-all := emu emukernels lower program cpu onnxpb
+
+tests += test_gpu_models
+test_gpu_models-src := tests/cuda/test_gpu_models.c tests/onnx/case.c
+test_gpu_models-libs := $(emu-libs-all)
+test_gpu_models-ldlibs := -lprotobuf-c -lm
+
+tests += test_gpu_nodes
+test_gpu_nodes-src := tests/cuda/test_gpu_nodes.c tests/onnx/case.c tests/onnx/families.c
+test_gpu_nodes-libs := $(emu-libs-all)
+test_gpu_nodes-ldlibs := -lprotobuf-c -lm

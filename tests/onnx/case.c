@@ -42,7 +42,7 @@ struct run {
 	uint32_t n_in;
 	Onnx__ModelProto *model;
 	const char *dir;
-	enum case_rule rule;
+	const struct case_how *how;
 	struct case_result *r;
 };
 
@@ -385,12 +385,12 @@ static bool compare(struct run *run, struct build *b, const struct program *p, u
 			name, t->type, dims[1], x->type, dims[0]);
 		return false;
 	}
-	if (run->rule != CASE_BY_ELEMENT && prog_type_is_float(t->type)) {
-		double d = distance(b, have, want);
+	if (run->how->rule != CASE_BY_ELEMENT && prog_type_is_float(t->type)) {
+		double d = distance(b, have, want), most = run->how->l2 ? run->how->l2 : CASE_L2;
 
-		if (!(d <= CASE_L2))
+		if (!(d <= most))
 			verdict(run->r, CASE_FAILED, "output '%s' is off by %.3g, relative L2", name, d);
-		return d <= CASE_L2;
+		return d <= most;
 	}
 	for (int64_t k = 0; k < x->elems; k++) {
 		double g = build_elem(b, have, k), w = build_elem(b, want, k);
@@ -444,7 +444,7 @@ static bool run_set(struct run *run, const struct program *p, unsigned int set)
 		/* A copy with exactly its bytes, so that a sanitizer sees what is read. */
 		in[i] = malloc(t->elems * prog_type_size(t->type));
 		memcpy((void *)in[i], build_t(b, c)->data, t->elems * prog_type_size(t->type));
-		if (!i && run->rule == CASE_BY_L2_DISTURBED)
+		if (!i && run->how->rule == CASE_BY_L2_DISTURBED)
 			disturb((void *)in[i], t->type);
 	}
 	for (uint32_t i = 0; i < p->n_outputs; i++) {
@@ -453,13 +453,17 @@ static bool run_set(struct run *run, const struct program *p, unsigned int set)
 		out[i] = malloc(t->elems * prog_type_size(t->type));
 		memset(out[i], 0xa5, t->elems * prog_type_size(t->type));
 	}
-	err = cpu_eval(p, in, out, run->r->why, sizeof(run->r->why));
+	err = (run->how->eval ? run->how->eval : cpu_eval)(p, in, out, run->r->why,
+							   sizeof(run->r->why));
 	if (err == -EOPNOTSUPP) {
 		refused(run, run->r->why);
 		return false;
 	}
 	if (err) {
-		verdict(run->r, CASE_FAILED, "cpu_eval: %s", strerror(-err));
+		char why[200];
+
+		snprintf(why, sizeof(why), "%.199s", run->r->why);
+		verdict(run->r, CASE_FAILED, "it does not run: %s; %s", strerror(-err), why);
 		return false;
 	}
 	for (uint32_t i = 0; i < p->n_outputs; i++)
@@ -502,7 +506,7 @@ static void run_all(struct run *run, const struct bytes *plain, bool passes)
 		verdict(run->r, CASE_FAILED, "it has no data");
 }
 
-static void child(const char *dir, enum case_rule rule, struct case_result *r)
+static void child(const char *dir, const struct case_how *how, struct case_result *r)
 {
 	struct case_result without;
 	struct bytes model;
@@ -513,7 +517,7 @@ static void child(const char *dir, enum case_rule rule, struct case_result *r)
 	if (!read_all(path, &model))
 		return;
 	for (int passes = 0; passes < 2; passes++) {
-		struct run run = { .dir = dir, .rule = rule, .r = r };
+		struct run run = { .dir = dir, .how = how, .r = r };
 
 		memset(r, 0, sizeof(*r));
 		verdict(r, CASE_FAILED, "its model cannot be parsed");
@@ -535,7 +539,7 @@ static void child(const char *dir, enum case_rule rule, struct case_result *r)
 		r->why[0] = '\0';
 }
 
-void case_run(const char *dir, enum case_rule rule, struct case_result *r)
+void case_run(const char *dir, const struct case_how *how, struct case_result *r)
 {
 	int fd[2], status = 0;
 	size_t got = 0;
@@ -560,7 +564,7 @@ void case_run(const char *dir, enum case_rule rule, struct case_result *r)
 		close(fd[0]);
 		alarm(CASE_SECONDS);
 		memset(&mine, 0, sizeof(mine));
-		child(dir, rule, &mine);
+		child(dir, how, &mine);
 		while (left) {
 			ssize_t n = write(fd[1], p, left);
 

@@ -24,6 +24,21 @@ enum case_rule {
 	CASE_BY_L2_DISTURBED,	/* the same, the first element of the first input changed */
 };
 
+struct program;
+
+/**
+ * struct case_how - how a case is run and judged
+ * @rule: see there
+ * @l2: bound of CASE_BY_L2, 0: CASE_L2
+ * @eval: what runs the program, as cpu_eval() does; NULL: that
+ */
+struct case_how {
+	enum case_rule rule;
+	double l2;
+	int (*eval)(const struct program *p, const void *const *in, void *const *out,
+		    char *why, size_t len);
+};
+
 enum case_verdict {
 	CASE_PASSED,
 	CASE_REFUSED,	/* with words that name the operator or the input */
@@ -51,11 +66,11 @@ struct case_result {
 /**
  * case_run() - run a case in a child process
  * @dir: its folder: model.onnx and test_data_set_*
- * @rule: how close floats must come; integers must be equal
+ * @how: how close floats must come; integers must be equal
  * @r: set here; a child that dies or hangs is a failure of the case
  *
  * Runs with the optimising passes and without; both must pass, or both refuse.
  */
-void case_run(const char *dir, enum case_rule rule, struct case_result *r);
+void case_run(const char *dir, const struct case_how *how, struct case_result *r);
 
 #endif

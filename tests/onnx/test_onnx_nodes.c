@@ -61,10 +61,11 @@ static size_t find_cases(const char *data, struct table_row *rows)
 
 static void run_case(const char *data, struct table_row *row)
 {
+	static const struct case_how how = { .rule = CASE_BY_ELEMENT };
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/%s", data, row->name);
-	case_run(path, CASE_BY_ELEMENT, &row->r);
+	case_run(path, &how, &row->r);
 }
 
 static void check_families(const struct table_row *rows, size_t n)

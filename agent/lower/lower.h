@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of the lowering: a program becomes buffers, values and steps, and
+ * these a struct gpu_plan (agent/cuda/plan.h).
+ *
+ *   buffer	memory of one request: in the arena, the tenant's, or constant
+ *   value	a view of a buffer as a tensor: type, extents, strides
+ *   step	one launch: a kernel, an argument struct, who is read and written
+ *
+ * Every storage of the program has a value as its producer wrote it; a reader
+ * that wants another shape, layout or type gets a view, or a step that copies.
+ * So moves (transpose, slice, expand) cost nothing where the consumer takes
+ * strides.
+ *
+ * Errors stick: the first is kept in @err with its words, and what follows does
+ * nothing. Owns its memory in chunks that the finished plan takes over. One
+ * thread.
+ */
+#ifndef BRAID_AGENT_LOWER_LOWER_H
+#define BRAID_AGENT_LOWER_LOWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/cuda/plan.h"
+#include "agent/program/program.h"
+#include "kernels/args.h"
+
+#define LOWER_RANK	PROG_MAX_RANK
+#define LOWER_NONE	UINT32_MAX
+#define LOWER_MAX_REFS	16	/* tensors of a step */
+
+enum buf_place { BUF_ARENA, BUF_INPUT, BUF_OUTPUT, BUF_CONST };
+
+/**
+ * struct lower_buf - memory of one request
+ * @place: where
+ * @index: number of the input or output
+ * @bytes: size; in the arena a multiple of 16
+ * @offset: in the image (BUF_CONST), in the arena once it is coloured
+ */
+struct lower_buf {
+	enum buf_place place;
+	uint32_t index;
+	uint64_t bytes, offset;
+};
+
+/**
+ * struct lower_val - a tensor in a buffer
+ * @buf: which, LOWER_NONE: no value
+ * @type: enum k_type of its elements
+ * @rank: number of axes
+ * @dims: extents
+ * @stride: in elements
+ * @off: of the first element, in elements
+ */
+struct lower_val {
+	uint32_t buf, type, rank;
+	int64_t dims[LOWER_RANK], stride[LOWER_RANK], off;
+};
+
+/* How a reference stands in the arguments. */
+enum lower_form {
+	LOWER_REF,	/* a k_ref */
+	LOWER_ADDRESS,	/* a k_u64: of a constant, or of request 0's in the arena */
+};
+
+/* A tensor that a step's arguments refer to. */
+struct lower_ref {
+	uint16_t at;		/* in the argument struct */
+	uint8_t form;
+	bool write;
+	uint32_t buf;
+	int64_t off;		/* bytes */
+};
+
+struct lower_step;
+
+/**
+ * typedef lower_bind - finish the arguments of a step for a degree
+ * @s: the step
+ * @degree: requests
+ * @args: the template, references filled in
+ * @kernel: the step's, may be changed
+ *
+ * Return: number of blocks.
+ */
+typedef uint32_t (*lower_bind)(const struct lower_step *s, uint32_t degree, void *args,
+			       uint32_t *kernel);
+
+/**
+ * struct lower_step - a launch
+ * @pub: what everybody may see
+ * @kernel: number
+ * @args: template of the argument struct
+ * @args_bytes: its size
+ * @degree_at: where the degree stands in it
+ * @grid: blocks a request, where @bind is NULL
+ * @bind: else
+ * @refs: tensors read and written
+ * @priv: the bind function's own
+ */
+struct lower_step {
+	struct gpu_step pub;
+	uint32_t kernel, args_bytes, degree_at, grid;
+	void *args;
+	lower_bind bind;
+	struct lower_ref refs[LOWER_MAX_REFS];
+	uint32_t n_refs;
+	const void *priv;
+};
+
+struct lower_chunk;
+
+/**
+ * struct lower - a plan in the making
+ * @p: the program
+ * @opt: what for
+ * @vals: by storage of the program; buf LOWER_NONE where not written yet
+ * @op: operation that is being lowered, for messages and names
+ * @image: constants; @image_cap bytes of memory
+ * @const_bufs: by storage: a plain constant that is in the image already
+ * @done: by operation: part of one that was lowered before
+ * @spare: what lower_step() gives after a failure
+ */
+struct lower {
+	const struct program *p;
+	struct gpu_options opt;
+	uint32_t degrees[GPU_MAX_DEGREES];
+	struct lower_val *vals;
+	const struct prog_op *op;
+	struct lower_buf *bufs;
+	struct lower_step *steps;
+	struct gpu_kernel *kernels;
+	uint32_t n_bufs, n_steps, n_kernels, cap_bufs, cap_steps, cap_kernels;
+	uint8_t *image;
+	uint64_t image_bytes, image_cap, arena_bytes;
+	uint32_t *const_bufs;
+	bool *done;
+	struct lower_step spare;
+	struct lower_chunk *chunks;
+	int err;
+	char *why;
+	size_t why_len;
+};
+
+/* ---- errors, memory ---- */
+
+/** lower_refuse() - "<op> node '<name>': words"; sets -EOPNOTSUPP */
+void lower_refuse(struct lower *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void lower_nomem(struct lower *l);
+
+/** lower_alloc() - zeroed, lives as long as the plan; never NULL: dies into a spare, sets err */
+void *lower_alloc(struct lower *l, size_t bytes);
+char *lower_format(struct lower *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void lower_chunks_free(struct lower_chunk *c);
+
+/* ---- values (value.c) ---- */
+
+size_t lower_size(uint32_t k_type);
+const struct prog_tensor *lower_t(const struct lower *l, uint32_t t);
+const struct prog_storage *lower_storage(const struct lower *l, uint32_t t);
+
+/** lower_type() - what elements of a tensor of ours are on the device */
+uint32_t lower_type(const struct lower *l, uint32_t t);
+
+/** lower_dense() - strides of a dense tensor */
+void lower_dense(struct lower_val *v);
+bool lower_is_dense(const struct lower_val *v);
+int64_t lower_elems(const struct lower_val *v);
+
+/** lower_new() - a new dense value in the arena */
+struct lower_val lower_new(struct lower *l, uint32_t type, uint32_t rank, const int64_t *dims);
+
+/** lower_read() - tensor @t as it lies, any strides, any place, any type of float */
+struct lower_val lower_read(struct lower *l, uint32_t t);
+
+/** lower_read_dense() - the same, dense: copied where it is not */
+struct lower_val lower_read_dense(struct lower *l, uint32_t t);
+
+/**
+ * lower_pitch() - elements from row to row, where a value is rows
+ *
+ * Rows are of the last axis, dense in themselves, all one distance apart.
+ * Return: 0 where it is not so.
+ */
+int64_t lower_pitch(const struct lower_val *v);
+
+/** lower_read_rows() - the tensor as rows, see lower_pitch(); copied where it is not */
+struct lower_val lower_read_rows(struct lower *l, uint32_t t);
+
+/** lower_copy() - a dense copy of a value, converted to @type */
+struct lower_val lower_copy(struct lower *l, const struct lower_val *v, uint32_t type);
+
+/** lower_write() - where output tensor @t goes: dense; noted as its storage's value */
+struct lower_val lower_write(struct lower *l, uint32_t t);
+
+/** lower_view() - output tensor @t is nothing but another view of a value */
+void lower_view(struct lower *l, uint32_t t, const struct lower_val *v);
+
+/** lower_bcast() - strides of @v over @rank axes of @dims, numpy's rules */
+void lower_bcast(const struct lower_val *v, uint32_t rank, const int64_t *dims, int64_t *stride);
+
+/** lower_reshape() - view under another shape, without a copy; false: it cannot be */
+bool lower_reshape(const struct lower_val *v, uint32_t rank, const int64_t *dims,
+		   struct lower_val *out);
+
+/** lower_const() - constant data for the image; returns its buffer */
+uint32_t lower_const(struct lower *l, const void *data, uint64_t bytes);
+
+/** lower_const_data() - elements of a constant tensor, NULL if it is none */
+const void *lower_const_data(const struct lower *l, uint32_t t);
+
+/* ---- steps (step.c) ---- */
+
+/** lower_entry() - number of the kernel of a plain entry (kernels/entries.h) */
+uint32_t lower_entry(struct lower *l, const char *entry, uint32_t smem);
+
+/** lower_kernel() - number of the kernel with this name, added where it is new */
+uint32_t lower_kernel(struct lower *l, const struct gpu_kernel *k);
+
+/**
+ * lower_step() - append a step
+ * @what: word for profiles
+ * @kernel: number
+ * @args: argument struct, copied
+ * @bytes: its size
+ * @degree_at: offset of its member degree
+ * @grid: blocks a request
+ */
+struct lower_step *lower_step(struct lower *l, const char *what, uint32_t kernel,
+			      const void *args, size_t bytes, size_t degree_at, uint64_t grid);
+
+/** lower_ref_read() - the k_ref at @at of the step's arguments is @v, read */
+void lower_ref_read(struct lower *l, struct lower_step *s, size_t at, const struct lower_val *v);
+void lower_ref_write(struct lower *l, struct lower_step *s, size_t at, const struct lower_val *v);
+
+/** lower_address() - the k_u64 at @at is the address of a buffer, read */
+void lower_address(struct lower *l, struct lower_step *s, size_t at, uint32_t buf);
+
+#define LOWER_STEP(l, what, entry, smem, a, grid)				\
+	lower_step(l, what, lower_entry(l, entry, smem), &(a), sizeof(a),	\
+		   offsetof(__typeof__(a), degree), grid)
+#define LOWER_READ(l, s, type, member, v)	lower_ref_read(l, s, offsetof(type, member), v)
+#define LOWER_WRITE(l, s, type, member, v)	lower_ref_write(l, s, offsetof(type, member), v)
+
+/** lower_div() - a divisor for the device, 1 to 2^31 */
+struct k_div lower_div(int64_t d);
+
+/** lower_tiles() - blocks of 256 threads over @n points */
+static inline uint64_t lower_tiles(int64_t n)
+{
+	return ((uint64_t)n + K_THREADS - 1) / K_THREADS;
+}
+
+/** lower_act() - an epilogue's function as kernels take it */
+struct k_act lower_act(const struct prog_epilogue *e);
+
+/* ---- kinds of operations ---- */
+
+/* lower_elem.c */
+void lower_unary(struct lower *l);
+void lower_binary(struct lower *l);
+void lower_where(struct lower *l);
+void lower_cast(struct lower *l);
+void lower_quant(struct lower *l);
+
+/** lower_move() - copy @from to @to, same extents, any strides, float types may differ */
+void lower_move(struct lower *l, const struct lower_val *from, const struct lower_val *to,
+		const char *what);
+
+/* lower_move.c */
+void lower_transpose(struct lower *l);
+void lower_copy_op(struct lower *l);
+void lower_slice(struct lower *l);
+void lower_concat(struct lower *l);
+void lower_pad(struct lower *l);
+void lower_expand(struct lower *l);
+void lower_tile(struct lower *l);
+
+/* lower_index.c */
+void lower_gather(struct lower *l);
+void lower_gather_elements(struct lower *l);
+void lower_gather_nd(struct lower *l);
+void lower_scatter(struct lower *l);
+void lower_argreduce(struct lower *l);
+void lower_cumsum(struct lower *l);
+void lower_topk(struct lower *l);
+void lower_onehot(struct lower *l);
+void lower_trilu(struct lower *l);
+
+/* lower_reduce.c */
+void lower_reduce(struct lower *l);
+void lower_softmax(struct lower *l);
+void lower_norm(struct lower *l);
+void lower_lrn(struct lower *l);
+
+/** lower_mean_pool() - a pool that is the mean over all of the image */
+void lower_mean_pool(struct lower *l);
+
+/* lower_window.c */
+void lower_pool(struct lower *l);
+void lower_resize(struct lower *l);
+
+/* lower_fma.c */
+void lower_fma_conv(struct lower *l);
+void lower_fma_gemm(struct lower *l);
+
+/* lower_rnn.c */
+void lower_rnn(struct lower *l);
+
+/* ---- the end (finish.c) ---- */
+
+/** lower_finish() - dependencies of steps, places in the arena */
+void lower_finish(struct lower *l);
+
+#endif

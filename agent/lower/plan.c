@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A program to a plan, and a plan's steps to launches.
+ *
+ * Owns the tables of kinds; the private part of a plan is the lowering's steps
+ * and buffers, immutable.
+ */
+#include "agent/cuda/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/lower/lower.h"
+
+/**
+ * struct gpu_plan_priv - what gpu_step_bind() reads
+ * @steps: arguments and references
+ * @bufs: where tensors are
+ * @chunks: memory of all strings and arguments
+ */
+struct gpu_plan_priv {
+	struct lower_step *steps;
+	struct lower_buf *bufs;
+	struct lower_chunk *chunks;
+	uint32_t n_bufs;
+};
+
+static const uint32_t default_degrees[] = { 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32 };
+
+static void (*const lowerings[PROG_KINDS])(struct lower *l) = {
+	[PROG_CONV] = lower_fma_conv,
+	[PROG_CONV_TRANSPOSE] = lower_fma_conv,
+	[PROG_GEMM] = lower_fma_gemm,
+	[PROG_POOL] = lower_pool,
+	[PROG_REDUCE] = lower_reduce,
+	[PROG_ARGREDUCE] = lower_argreduce,
+	[PROG_UNARY] = lower_unary,
+	[PROG_BINARY] = lower_binary,
+	[PROG_WHERE] = lower_where,
+	[PROG_CAST] = lower_cast,
+	[PROG_SOFTMAX] = lower_softmax,
+	[PROG_NORM] = lower_norm,
+	[PROG_LRN] = lower_lrn,
+	[PROG_TRANSPOSE] = lower_transpose,
+	[PROG_COPY] = lower_copy_op,
+	[PROG_SLICE] = lower_slice,
+	[PROG_CONCAT] = lower_concat,
+	[PROG_PAD] = lower_pad,
+	[PROG_EXPAND] = lower_expand,
+	[PROG_TILE] = lower_tile,
+	[PROG_GATHER] = lower_gather,
+	[PROG_GATHER_ELEMENTS] = lower_gather_elements,
+	[PROG_GATHER_ND] = lower_gather_nd,
+	[PROG_SCATTER_ELEMENTS] = lower_scatter,
+	[PROG_SCATTER_ND] = lower_scatter,
+	[PROG_RESIZE] = lower_resize,
+	[PROG_CUMSUM] = lower_cumsum,
+	[PROG_TOPK] = lower_topk,
+	[PROG_ONEHOT] = lower_onehot,
+	[PROG_TRILU] = lower_trilu,
+	[PROG_RNN] = lower_rnn,
+	[PROG_QUANTIZE] = lower_quant,
+	[PROG_DEQUANTIZE] = lower_quant,
+};
+
+static bool options_ok(struct lower *l, const struct gpu_options *opt)
+{
+	l->opt = *opt;
+	if (!l->opt.n_sms)
+		l->opt.n_sms = 132;
+	if (!l->opt.degrees) {
+		l->opt.degrees = default_degrees;
+		l->opt.n_degrees = sizeof(default_degrees) / sizeof(*default_degrees);
+	}
+	if (l->opt.n_degrees < 1 || l->opt.n_degrees > GPU_MAX_DEGREES || l->opt.sm < 75)
+		return false;
+	for (uint32_t i = 0; i < l->opt.n_degrees; i++) {
+		l->degrees[i] = l->opt.degrees[i];
+		if (l->degrees[i] < 1 || l->degrees[i] > GPU_MAX_DEGREE ||
+		    (i && l->degrees[i] <= l->degrees[i - 1]))
+			return false;
+	}
+	l->opt.degrees = l->degrees;
+	return true;
+}
+
+static void lower_all(struct lower *l)
+{
+	const struct program *p = l->p;
+
+	l->vals = calloc(p->n_storages + 1, sizeof(*l->vals));
+	l->const_bufs = malloc((p->n_storages + 1) * sizeof(*l->const_bufs));
+	l->done = calloc(p->n_ops + 1, sizeof(*l->done));
+	if (!l->vals || !l->const_bufs || !l->done) {
+		lower_nomem(l);
+		return;
+	}
+	for (uint32_t i = 0; i < p->n_storages; i++) {
+		l->vals[i].buf = LOWER_NONE;
+		l->const_bufs[i] = LOWER_NONE;
+	}
+	for (uint32_t i = 0; i < p->n_ops && !l->err; i++) {
+		l->op = &p->ops[i];
+		if (!l->done[i])
+			lowerings[l->op->kind](l);
+	}
+	l->op = NULL;
+	lower_finish(l);
+}
+
+static struct gpu_plan *make(struct lower *l)
+{
+	struct gpu_plan *plan = calloc(1, sizeof(*plan));
+
+	if (plan) {
+		plan->priv = calloc(1, sizeof(*plan->priv));
+		plan->steps = calloc(l->n_steps + 1, sizeof(*plan->steps));
+	}
+	if (!plan || !plan->priv || !plan->steps) {
+		gpu_plan_free(plan);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < l->n_steps; i++)
+		plan->steps[i] = l->steps[i].pub;
+	plan->n_steps = l->n_steps;
+	plan->kernels = l->kernels;
+	plan->n_kernels = l->n_kernels;
+	plan->image = l->image;
+	plan->image_bytes = l->image_bytes;
+	plan->arena_bytes = l->arena_bytes;
+	plan->n_inputs = l->p->n_inputs;
+	plan->n_outputs = l->p->n_outputs;
+	plan->max_degree = GPU_MAX_DEGREE;
+	plan->priv->steps = l->steps;
+	plan->priv->bufs = l->bufs;
+	plan->priv->n_bufs = l->n_bufs;
+	plan->priv->chunks = l->chunks;
+	return plan;
+}
+
+int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
+		  struct gpu_plan **plan, char *why, size_t len)
+{
+	struct lower *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (why && len)
+		why[0] = '\0';
+	if (!l)
+		return -ENOMEM;
+	l->p = p;
+	l->why = why;
+	l->why_len = len;
+	if (!options_ok(l, opt)) {
+		if (why && len)
+			snprintf(why, len, "options of the plan: degrees or compute capability");
+		free(l);
+		return -EINVAL;
+	}
+	lower_all(l);
+	err = l->err;
+	if (!err) {
+		*plan = make(l);
+		err = *plan ? 0 : -ENOMEM;
+	}
+	free(l->vals);
+	free(l->const_bufs);
+	free(l->done);
+	if (err) {
+		lower_chunks_free(l->chunks);
+		free(l->steps);
+		free(l->bufs);
+		free(l->kernels);
+		free(l->image);
+	}
+	free(l);
+	return err;
+}
+
+void gpu_plan_free(struct gpu_plan *plan)
+{
+	if (!plan)
+		return;
+	if (plan->priv) {
+		lower_chunks_free(plan->priv->chunks);
+		free(plan->priv->steps);
+		free(plan->priv->bufs);
+	}
+	free(plan->priv);
+	free(plan->kernels);
+	free(plan->steps);
+	free(plan->image);
+	free(plan);
+}
+
+uint64_t gpu_plan_scratch(const struct gpu_plan *plan, uint32_t degree, uint64_t *zero)
+{
+	if (zero)
+		*zero = 0;
+	return 0;
+}
+
+/* ---- binding ---- */
+
+static void bind_ref(const struct gpu_plan *plan, const struct lower_ref *r, uint32_t degree,
+		     const struct gpu_addresses *at, uint8_t *args)
+{
+	const struct lower_buf *b = &plan->priv->bufs[r->buf];
+	k_u64 base = at->weights + b->offset;
+	struct k_ref *ref;
+
+	if (b->place == BUF_ARENA)
+		base = at->arena + degree * b->offset;
+	if (r->form == LOWER_ADDRESS) {
+		base += (k_u64)r->off;
+		memcpy(args + r->at, &base, sizeof(base));
+		return;
+	}
+	ref = (struct k_ref *)(args + r->at);
+	ref->off = (k_u64)r->off;
+	ref->table = 0;
+	switch (b->place) {
+	case BUF_ARENA:
+		ref->at = base;
+		ref->step = (k_u32)b->bytes;
+		break;
+	case BUF_CONST:
+		ref->at = base;
+		ref->step = 0;
+		break;
+	default:
+		ref->at = at->io + (b->index + (b->place == BUF_OUTPUT ? plan->n_inputs : 0)) * 8;
+		ref->step = (plan->n_inputs + plan->n_outputs) * 8;
+		ref->table = 1;
+	}
+}
+
+int gpu_step_bind(const struct gpu_plan *plan, uint32_t step, uint32_t degree,
+		  const struct gpu_addresses *at, struct gpu_launch *out)
+{
+	const struct lower_step *s = &plan->priv->steps[step];
+
+	if (degree < 1 || degree > plan->max_degree)
+		return -EINVAL;
+	memcpy(out->args, s->args, s->args_bytes);
+	out->args_bytes = s->args_bytes;
+	out->kernel = s->kernel;
+	for (uint32_t i = 0; i < s->n_refs; i++)
+		bind_ref(plan, &s->refs[i], degree, at, out->args);
+	if (s->bind) {
+		out->grid = s->bind(s, degree, out->args, &out->kernel);
+		return 0;
+	}
+	memcpy(out->args + s->degree_at, &degree, sizeof(degree));
+	out->grid = s->grid * degree;
+	return 0;
+}
