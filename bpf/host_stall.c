@@ -32,7 +32,8 @@ struct function {
 
 /*
  * Both generations of every name: _ptsz and _ptds are what code gets that was
- * compiled for a default stream a thread.
+ * compiled for a default stream a thread. cuGetProcAddress(), by which the CUDA
+ * runtime finds its functions, gives the same places (seen with driver 580).
  */
 #define BOTH_Z(name, kind)	{ name, kind }, { name "_ptsz", kind }
 #define BOTH_D(name, kind)	{ name, kind }, { name "_ptds", kind }
@@ -73,6 +74,9 @@ static const struct function functions[] = {
 	BOTH_D("cuMemcpy2DUnaligned_v2", HOST_STALL_BLOCKING_COPY),
 	BOTH_D("cuMemcpy3D_v2", HOST_STALL_BLOCKING_COPY),
 	BOTH_D("cuMemcpy3DPeer", HOST_STALL_BLOCKING_COPY),
+	{ "cuMemcpyHtoD", HOST_STALL_BLOCKING_COPY },
+	{ "cuMemcpyDtoH", HOST_STALL_BLOCKING_COPY },
+	{ "cuMemcpyDtoD", HOST_STALL_BLOCKING_COPY },
 };
 
 #define FUNCTIONS	(sizeof(functions) / sizeof(functions[0]))

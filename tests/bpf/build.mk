@@ -1,4 +1,10 @@
 # SPDX-License-Identifier: MIT
+tests += test_ctxsw
+test_ctxsw-src := tests/bpf/test_ctxsw.c
+test_ctxsw-libs := ctxsw
+test_ctxsw-ldlibs := -ljansson
+sanitize-tests += test_ctxsw
+
 ifeq ($(probes-missing),)
 standin := $(O)/tests/standin-cuda/libcuda.so.1
 extra += $(standin)

@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# braid-switch from outside: a recording with a gap, and that it says what is
+# missing where there is no GPU.
+
+cd "$(dirname "$0")/.." || exit 1
+. tests/tap.sh
+switch=${O:-build}/braid-switch
+
+# record TAG SEQUENCE CONTEXT PID MICROSECONDS: 24 bytes of version 2.
+record() {
+	perl -e 'print pack("CCvVVvCCQ<", $ARGV[0], 0, $ARGV[1], $ARGV[2], $ARGV[3], 0, 255, 255,
+		$ARGV[4] * 1000)' "$@"
+}
+{
+	record 6 0 1 101 1000
+	record 7 1 1 101 3000
+	record 6 2 2 102 3100
+	record 7 3 2 102 5100
+	record 6 4 1 101 5200
+	record 7 5 1 101 7200
+	record 6 9 2 102 9000
+} >"$tmp/rec"
+
+"$switch" decode "$tmp/rec" --json >"$tmp/out" 2>"$tmp/err" &&
+	grep -q '"switches": 2,' "$tmp/out" && grep -q '"lost": 3,' "$tmp/out" &&
+	grep -q '"switch_ns": 200000,' "$tmp/out" && grep -q '"away_ns": 2200000,' "$tmp/out"
+report "a recording: switches, times, what is missing" $?
+
+"$switch" decode "$tmp/rec" >"$tmp/out" 2>"$tmp/err" && grep -q '^250.0 switches/s' "$tmp/out" &&
+	grep -q '3 lost at 1 places' "$tmp/out" && grep -q 'context 1 away for' "$tmp/out"
+report "the same as a table" $?
+
+"$switch" decode "$tmp/rec" --record "$tmp/again" >"$tmp/out" 2>"$tmp/err" &&
+	[ "$(wc -c <"$tmp/again")" -eq 168 ]
+report "records can be kept" $?
+
+head -c 100 "$tmp/rec" >"$tmp/cut"
+"$switch" decode "$tmp/cut" >"$tmp/out" 2>"$tmp/err"
+test $? -eq 1 && grep -q 'cut off' "$tmp/err"
+report "a record that is cut off is an error" $?
+
+# refuses WORDS ARGUMENTS...: fails with these words, in one line.
+refuses() {
+	words=$1
+	shift
+	"$switch" "$@" >"$tmp/out" 2>"$tmp/err"
+	status=$?
+	[ "$status" -gt 0 ] && [ "$status" -lt 3 ] && grep -q -e "$words" "$tmp/err"
+}
+check "a file that is not there" refuses 'No such file' decode "$tmp/none"
+check "no command" refuses 'fecs, node' bogus
+if [ -e /dev/nvidiactl ]; then
+	skip "no driver: fecs says so" "there is one here"
+	skip "no libcuda: witness says so" "there is one here"
+else
+	check "no driver: fecs says so" refuses '/dev/nvidiactl: No such file' fecs
+	check "no libcuda: witness says so" refuses 'no libcuda' witness
+fi
+if [ -e /dev/nvgpu ] || [ -e /dev/nvhost-ctxsw-gpu ]; then
+	skip "no nvgpu: node says so" "there is one here"
+else
+	check "no nvgpu: node says so" refuses 'no ctxsw node' node
+fi
+
+echo "1..$n"
