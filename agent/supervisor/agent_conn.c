@@ -16,6 +16,7 @@
 
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/trace.h"
 #include "lib/wire_fd.h"
 
 #define UP_BYTES	(128u * 1024)	/* FETCH and COMMIT */
@@ -62,6 +63,7 @@ void agent_disconnect(struct server *s)
 	log_line(s->runner.stopping ? LOG_INFO : LOG_WARNING, "agent gone",
 		 "generation=%llu fetched=%u", (unsigned long long)s->q.generation,
 		 s->q.fetched);
+	trace_requeues(&s->q);
 	bq_agent_gone(&s->q, server_now());
 	if (was_ready)
 		event_agent_down(s, s->q.count.requeued - requeued);
@@ -154,6 +156,7 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 		fetch_failed(s, ret);
 		return;
 	}
+	trace_window(&s->q, &f, now);
 	a->fetching = false;
 	arg->window = f.window;
 	arg->generation = f.generation;

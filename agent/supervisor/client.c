@@ -16,6 +16,7 @@
 
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/trace.h"
 #include "lib/wire_fd.h"
 
 #define COMPLETIONS_A_MESSAGE	64
@@ -207,6 +208,7 @@ void client_completions(struct client *c)
 	unsigned int n;
 	int ret;
 
+	trace_completions(c);
 	while (!c->closed && !c->out_bytes) {
 		uint64_t before = c->tenant.sent;
 

@@ -47,6 +47,7 @@ struct client {
 	bool hang_up;			/* close as soon as @out is sent */
 	size_t out_bytes;		/* a reply for which there was no room */
 	bool out_ring;			/* it goes there */
+	uint64_t told_ns;		/* trace.c: what ended by then was traced, or nobody looked */
 	int out_fd;
 	uint8_t *out;
 };

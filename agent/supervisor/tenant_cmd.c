@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/trace.h"
 
 #define INLINE_BYTES	(128u * 1024)	/* no more work than a handful of messages */
 #define UP_BYTES	4096u		/* a tenant's rings: SUBMITs of a few requests */
@@ -191,6 +192,8 @@ static int submit_one(struct client *c, struct wire_call *call, uint32_t i, uint
 	}
 	if (ret)
 		node_free_request(r);
+	else
+		trace_submit(r);
 	return ret;
 }
 
