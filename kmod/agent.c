@@ -92,7 +92,7 @@ void braid_agent_dies(struct braid_agent *a)
 		requeued = q->bq.count.requeued - requeued;
 		q->wants = NULL;
 		q->n_wants = 0;
-		q->fetch_seq++;
+		WRITE_ONCE(q->fetch_seq, q->fetch_seq + 1);
 		braid_queue_looked(q);
 	}
 	braid_queue_unlock(q);
@@ -225,9 +225,14 @@ static int commit(struct braid_agent *a, struct braid_commit *c)
 		return ret;
 	braid_queue_lock(q);
 	ret = a->gone ? -ENODEV : bq_commit_check(&q->bq, c->generation);
-	for (i = 0; i < c->results.count && !ret; i++)
+	for (i = 0; i < c->results.count && !ret; i++) {
 		if (!bq_commit(&q->bq, &a->results[i], q->now))
 			c->committed++;
+		if (i % BRAID_AT_ONCE == BRAID_AT_ONCE - 1) {
+			braid_queue_breathe(q);
+			ret = a->gone ? -ENODEV : 0;
+		}
+	}
 	braid_queue_unlock(q);
 	if (ret)
 		return ret;

@@ -17,7 +17,7 @@
 /* 6.4: a class has no owner any more. */
 static inline struct class *braid_class_create(const char *name)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#if KERNEL_VERSION(6, 4, 0) > LINUX_VERSION_CODE
 	return class_create(THIS_MODULE, name);
 #else
 	return class_create(name);
@@ -28,7 +28,7 @@ static inline struct class *braid_class_create(const char *name)
 static inline void braid_vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set,
 				      vm_flags_t clear)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#if KERNEL_VERSION(6, 3, 0) > LINUX_VERSION_CODE
 	vma->vm_flags = (vma->vm_flags | set) & ~clear;
 #else
 	vm_flags_mod(vma, set, clear);
@@ -39,7 +39,7 @@ static inline void braid_vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set
 static inline void braid_hrtimer_setup(struct hrtimer *timer,
 				       enum hrtimer_restart (*function)(struct hrtimer *))
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#if KERNEL_VERSION(6, 13, 0) > LINUX_VERSION_CODE
 	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
 	timer->function = function;
 #else
@@ -51,7 +51,7 @@ static inline void braid_hrtimer_setup(struct hrtimer *timer,
  * 5.11: pages that are charged to a cgroup can be mapped. Before, the charge
  * is kept where the page's mapcount is, and vm_insert_pages() refuses them.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+#if KERNEL_VERSION(5, 11, 0) > LINUX_VERSION_CODE
 #define BRAID_GFP_MAPPED	GFP_HIGHUSER
 #else
 #define BRAID_GFP_MAPPED	(GFP_HIGHUSER | __GFP_ACCOUNT)
@@ -60,7 +60,7 @@ static inline void braid_hrtimer_setup(struct hrtimer *timer,
 /* 5.16: another name, and what is returned are the bytes not reached. */
 static inline int braid_fault_in_writeable(char __user *p, size_t bytes)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
+#if KERNEL_VERSION(5, 16, 0) > LINUX_VERSION_CODE
 	return fault_in_pages_writeable(p, bytes);
 #else
 	return fault_in_writeable(p, bytes) ? -EFAULT : 0;

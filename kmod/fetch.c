@@ -53,7 +53,7 @@ static void set_wants(struct braid_queue *q, const struct braid_want *wants, u32
 	lockdep_assert_held(&q->lock);
 	q->wants = wants;
 	q->n_wants = n;
-	q->fetch_seq++;
+	WRITE_ONCE(q->fetch_seq, q->fetch_seq + 1);
 	braid_queue_looked(q);
 	if (wq_has_sleeper(&q->agent_wait))
 		wake_up_interruptible(&q->agent_wait);
@@ -151,7 +151,7 @@ static int again(struct braid_agent *a, struct braid_fetch *arg, unsigned long s
 	braid_queue_lock(q);
 	if (q->fetch_seq != seq) {
 		ret = a->gone ? -ENODEV : -ECANCELED;
-		braid_queue_unlock_clean(q);
+		braid_queue_unlock(q);
 		return ret;
 	}
 	prepare(a, arg, q->wants, &f);

@@ -13,27 +13,29 @@
 struct knob {
 	struct device_attribute attr;
 	enum bq_knob knob;
-	const char * const *words;	/* values by name, else numbers */
-	u32 n_words;
+	const char * const *words;	/* values by name, up to NULL; else numbers */
 };
 
-static const char * const window_words[BRAID_WINDOWS] = {
+static const char * const window_words[] = {
 	[BRAID_WINDOW_FIXED] = "fixed",
 	[BRAID_WINDOW_ADAPTIVE] = "adaptive",
+	NULL
 };
 
-static const char * const fusion_words[BRAID_FUSIONS] = {
+static const char * const fusion_words[] = {
 	[BRAID_FUSION_NONE] = "none",
 	[BRAID_FUSION_MERGE] = "merge",
 	[BRAID_FUSION_FUSE] = "fuse",
 	[BRAID_FUSION_MERGE_FUSE] = "merge+fuse",
 	[BRAID_FUSION_BRANCHES] = "branches",
 	[BRAID_FUSION_ADAPTIVE] = "adaptive",
+	NULL
 };
 
-static const char * const share_words[BQ_SHARES] = {
+static const char * const share_words[] = {
 	[BQ_SHARE_UID] = "uid",
 	[BQ_SHARE_CGROUP] = "cgroup",
+	NULL
 };
 
 static ssize_t knob_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -42,7 +44,7 @@ static ssize_t knob_show(struct device *dev, struct device_attribute *attr, char
 	struct braid_queue *q = dev_get_drvdata(dev);
 	u32 value;
 
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	value = q->bq.knobs[k->knob];
 	braid_queue_unlock_clean(q);
 	if (k->words)
@@ -56,7 +58,7 @@ static int knob_parse(const struct knob *k, const char *buf, u32 *value)
 
 	if (!k->words)
 		return kstrtou32(buf, 10, value);
-	i = __sysfs_match_string(k->words, k->n_words, buf);
+	i = __sysfs_match_string(k->words, -1, buf);
 	if (i < 0)
 		return -EINVAL;
 	*value = i;
@@ -98,7 +100,7 @@ int braid_knob_set(struct braid_queue *q, enum bq_knob knob, u32 value)
 #define WORD_KNOB(name, nr, list) \
 	static struct knob knob_##name = { \
 		.attr = __ATTR(name, 0644, knob_show, knob_store), \
-		.knob = nr, .words = list, .n_words = ARRAY_SIZE(list), \
+		.knob = nr, .words = list, \
 	}
 
 KNOB(window_max, BQ_WINDOW_MAX);
@@ -125,7 +127,7 @@ static ssize_t number_show(struct device *dev, struct device_attribute *attr, ch
 	const void *at = (const void *)&q->bq + n->offset;
 	u64 value;
 
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	if (n->bytes == sizeof(u64))
 		value = *(const u64 *)at;
 	else if (n->bytes == sizeof(u32))
@@ -155,7 +157,7 @@ static ssize_t depth_show(struct device *dev, struct device_attribute *attr, cha
 	struct braid_queue *q = dev_get_drvdata(dev);
 	u32 depth;
 
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	depth = q->bq.queued + q->bq.suspects;
 	braid_queue_unlock_clean(q);
 	return sysfs_emit(buf, "%u\n", depth);
