@@ -94,4 +94,13 @@ struct bq_fetch {
  */
 int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now);
 
+/**
+ * bq_fetch_check - is a FETCH right, whatever the queue holds now
+ * @q: queue
+ * @f: its wants and room
+ *
+ * Returns 0, or what bq_fetch() would say but for -EAGAIN.
+ */
+int bq_fetch_check(struct bq *q, const struct bq_fetch *f);
+
 #endif

@@ -240,13 +240,10 @@ static int commit(struct braid_agent *a, struct braid_commit *c)
 			       sizeof(a->results[0]));
 }
 
-int braid_agent_commit(struct braid_call *call)
+static int lock_and_commit(struct braid_agent *a, struct braid_commit *c)
 {
-	struct braid_commit *c = &call->arg.commit;
-	struct braid_agent *a = call->agent;
 	int ret;
 
-	c->committed = 0;
 	if (c->flags & ~BRAID_QUIET)
 		return -EOPNOTSUPP;
 	if (c->reserved)
@@ -256,6 +253,18 @@ int braid_agent_commit(struct braid_call *call)
 		return ret;
 	ret = commit(a, c);
 	mutex_unlock(&a->commit_lock);
+	return ret;
+}
+
+int braid_agent_commit(struct braid_call *call)
+{
+	struct braid_commit *c = &call->arg.commit;
+	int ret;
+
+	c->committed = 0;
+	ret = lock_and_commit(call->agent, c);
+	if (ret)
+		c->results.count = 0;
 	return ret;
 }
 

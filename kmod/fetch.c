@@ -5,7 +5,7 @@
  *
  * The task that waits takes what there is itself, with arrays that belong to
  * its file, so others only wake it. The wants of a FETCH stay with the queue
- * while it waits, and after NONBLOCK found nothing, for poll().
+ * while it waits, and after one with NONBLOCK, for poll().
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -130,9 +130,9 @@ static int begin(struct braid_agent *a, struct braid_fetch *arg, unsigned long *
 		return -EFAULT;
 	braid_queue_lock(q);
 	ret = take(a, &f);
-	if (!ret) {
+	if (!ret && !(arg->flags & BRAID_FETCH_NONBLOCK)) {
 		set_wants(q, NULL, 0);
-	} else if (ret == -EAGAIN) {
+	} else if (!ret || ret == -EAGAIN) {
 		set_wants(q, wants, f.n_wants);
 		*seq = q->fetch_seq;
 		a->turn = !a->turn;

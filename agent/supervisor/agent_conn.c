@@ -172,8 +172,8 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 static int fetch(struct server *s, struct wire_call *call)
 {
 	struct agent *a = &s->agent;
+	struct bq_fetch f = { .wants = a->next_wants, .n_wants = call->count[0] };
 	uint64_t when = BQ_NEVER;
-	struct bq_look look;
 	int ret = 0;
 
 	if (call->arg.fetch.flags & ~BRAID_FETCH_NONBLOCK)
@@ -181,8 +181,9 @@ static int fetch(struct server *s, struct wire_call *call)
 	/* One that is wrong replaces nothing. */
 	for (uint32_t i = 0; i < call->count[0] && !ret; i++)
 		ret = wire_get(call, 0, i, &a->next_wants[i]);
+	make_room(call, &f);
 	if (!ret)
-		ret = bq_window(&s->q, a->next_wants, call->count[0], server_now(), &look);
+		ret = bq_fetch_check(&s->q, &f);
 	if (ret)
 		return ret;
 	if (a->fetching)

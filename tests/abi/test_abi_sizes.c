@@ -64,6 +64,9 @@ static void test_fetch_sizes(void)
 		struct braid_fetch f;
 		uint64_t tail;
 	} x = { .f = { .flags = BRAID_FETCH_NONBLOCK } };
+	struct braid_event event;
+
+	x.f.events = (struct braid_array){ sizeof(event), 1, (uintptr_t)&event };
 
 	x.f.size = sizeof(x.f) - 1;
 	is_int(abi_call(&a, BRAID_NR_FETCH, &x), -EINVAL, "FETCH: one byte short: EINVAL");
