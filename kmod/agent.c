@@ -99,9 +99,9 @@ void braid_agent_dies(struct braid_agent *a)
 	/* Another thread of it may be waiting in FETCH. */
 	wake_up_interruptible_poll(&q->agent_wait, EPOLLERR | EPOLLHUP);
 	if (requeued)
-		braid_note(q, BRAID_NOTE_REQUEUE, requeued, generation);
+		braid_tell_requeue(q, generation, requeued);
 	if (was_ready)
-		braid_note(q, BRAID_NOTE_AGENT_DOWN, generation, requeued);
+		braid_tell_agent(q, false, generation);
 }
 
 static int agent_release(struct inode *inode, struct file *file)
@@ -209,7 +209,7 @@ int braid_agent_ready(struct braid_call *call)
 	r->generation = q->bq.generation;
 	braid_queue_unlock(q);
 	if (!ret)
-		braid_note(q, BRAID_NOTE_AGENT_UP, r->generation, 0);
+		braid_tell_agent(q, true, r->generation);
 	return ret;
 }
 

@@ -102,6 +102,8 @@
  * @stopping: timers are not set any more; under @lock
  * @charge_lock: @charges and all of them
  * @charges: struct braid_charge by owner
+ * @stall_work: looks for a stall once a second while an agent is ready
+ * @stall: what it saw; its own, with @lock held
  * @dev: braidN
  * @agent_dev: braidN-agent
  */
@@ -126,6 +128,9 @@ struct braid_queue {
 
 	spinlock_t charge_lock;	/* see above */
 	struct bq_rb_root charges;
+
+	struct delayed_work stall_work;
+	struct bq_stall stall;
 
 	struct device *dev;
 	struct device *agent_dev;
@@ -416,29 +421,25 @@ void braid_buffer_put_later(struct braid_buffer *b);
 /* sysfs.c */
 
 extern const struct attribute_group *braid_groups[];
-int braid_knob_set(struct braid_queue *q, enum bq_knob knob, u32 value);
 
-/**
- * enum braid_note - what is told to whoever listens to the queue
- * @BRAID_NOTE_AGENT_UP: ready; its generation
- * @BRAID_NOTE_AGENT_DOWN: gone; its generation
- * @BRAID_NOTE_TENANT_NEW: tenant, owner
- * @BRAID_NOTE_TENANT_GONE: tenant, owner
- * @BRAID_NOTE_REQUEUE: how many, generation of the agent that died
- * @BRAID_NOTE_KNOB: enum bq_knob, its new value
+/* A knob as its file in sysfs has it: its name, and @value in words. */
+const char *braid_knob_name(enum bq_knob knob);
+const char *braid_knob_text(enum bq_knob knob, u32 value, char *buf, size_t len);
+
+/* netlink.c */
+
+int braid_netlink_init(void);
+void braid_netlink_exit(void);
+
+/*
+ * netlink_event.c: what is told to whoever listens to the queue. Called without
+ * a lock, may sleep. Of a tenant that is gone @t is only memory.
  */
-enum braid_note {
-	BRAID_NOTE_AGENT_UP,
-	BRAID_NOTE_AGENT_DOWN,
-	BRAID_NOTE_TENANT_NEW,
-	BRAID_NOTE_TENANT_GONE,
-	BRAID_NOTE_REQUEUE,
-	BRAID_NOTE_KNOB,
-};
-
-/* Called without a lock, may sleep. Nobody listens yet. */
-static inline void braid_note(struct braid_queue *q, enum braid_note what, u64 a, u64 b)
-{
-}
+void braid_tell_agent(struct braid_queue *q, bool up, u64 generation);
+void braid_tell_requeue(struct braid_queue *q, u64 generation, u32 requeued);
+void braid_tell_tenant(const struct braid_tenant *t, bool came, u64 owner, u64 submitted);
+void braid_tell_knob(struct braid_queue *q, enum bq_knob knob, u32 value);
+void braid_stall_init(struct braid_queue *q);
+void braid_stall_exit(struct braid_queue *q);
 
 #endif

@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/version.h>
+#include <net/genetlink.h>
 
 /* 6.4: a class has no owner any more. */
 static inline struct class *braid_class_create(const char *name)
@@ -66,5 +67,17 @@ static inline int braid_fault_in_writeable(char __user *p, size_t bytes)
 	return fault_in_writeable(p, bytes) ? -EFAULT : 0;
 #endif
 }
+
+/*
+ * 5.12: who joins a multicast group can be asked for CAP_NET_ADMIN. By 6.8 under
+ * a name of its own, which distributions also have in older kernels.
+ */
+#if defined(GENL_MCAST_CAP_NET_ADMIN)
+#define BRAID_ADMIN_MCGRP(called)	.name = called, .flags = GENL_MCAST_CAP_NET_ADMIN
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
+#define BRAID_ADMIN_MCGRP(called)	.name = called, .flags = GENL_UNS_ADMIN_PERM
+#else
+#define BRAID_ADMIN_MCGRP(called)	.name = called
+#endif
 
 #endif

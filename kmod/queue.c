@@ -188,6 +188,7 @@ int braid_queue_init(struct braid_queue *q, unsigned int index)
 	q->look_at = BQ_NEVER;
 	q->event_at = BQ_NEVER;
 	INIT_WORK(&q->event_work, event_work);
+	braid_stall_init(q);
 	return 0;
 }
 

@@ -65,6 +65,19 @@ static int knob_parse(const struct knob *k, const char *buf, u32 *value)
 	return 0;
 }
 
+/* What follows from a change is the queue's. */
+static int knob_set(struct braid_queue *q, enum bq_knob knob, u32 value)
+{
+	int ret;
+
+	braid_queue_lock(q);
+	ret = bq_knob_set(&q->bq, knob, value);
+	braid_queue_unlock(q);
+	if (!ret)
+		braid_tell_knob(q, knob, value);
+	return ret;
+}
+
 static ssize_t knob_store(struct device *dev, struct device_attribute *attr, const char *buf,
 			  size_t count)
 {
@@ -75,21 +88,8 @@ static ssize_t knob_store(struct device *dev, struct device_attribute *attr, con
 
 	ret = knob_parse(k, buf, &value);
 	if (!ret)
-		ret = braid_knob_set(q, k->knob, value);
+		ret = knob_set(q, k->knob, value);
 	return ret ? ret : count;
-}
-
-/* Of use to netlink as well: what follows from a change is the queue's. */
-int braid_knob_set(struct braid_queue *q, enum bq_knob knob, u32 value)
-{
-	int ret;
-
-	braid_queue_lock(q);
-	ret = bq_knob_set(&q->bq, knob, value);
-	braid_queue_unlock(q);
-	if (!ret)
-		braid_note(q, BRAID_NOTE_KNOB, knob, value);
-	return ret;
 }
 
 #define KNOB(name, nr) \
@@ -112,6 +112,31 @@ KNOB(max_attempts, BQ_MAX_ATTEMPTS);
 WORD_KNOB(share_by, BQ_SHARE_BY, share_words);
 KNOB(max_requests, BQ_MAX_REQUESTS);
 KNOB(grace_ms, BQ_GRACE_MS);
+
+static const struct knob *const knobs[BQ_KNOBS] = {
+	[BQ_WINDOW_MAX] = &knob_window_max,
+	[BQ_WINDOW_TIMEOUT_US] = &knob_window_timeout_us,
+	[BQ_WINDOW_POLICY] = &knob_window_policy,
+	[BQ_FUSION_POLICY] = &knob_fusion_policy,
+	[BQ_TENANT_DEPTH] = &knob_tenant_depth,
+	[BQ_MAX_ATTEMPTS] = &knob_max_attempts,
+	[BQ_SHARE_BY] = &knob_share_by,
+	[BQ_MAX_REQUESTS] = &knob_max_requests,
+	[BQ_GRACE_MS] = &knob_grace_ms,
+};
+
+const char *braid_knob_name(enum bq_knob knob)
+{
+	return knobs[knob]->attr.attr.name;
+}
+
+const char *braid_knob_text(enum bq_knob knob, u32 value, char *buf, size_t len)
+{
+	if (knobs[knob]->words)
+		return knobs[knob]->words[value];
+	scnprintf(buf, len, "%u", value);
+	return buf;
+}
 
 /* A number of struct bq, shown as it is. */
 struct number {

@@ -95,7 +95,7 @@ static int tenant_open(struct inode *inode, struct file *file)
 		goto err;
 	kfree(spare);
 	file->private_data = t;
-	braid_note(q, BRAID_NOTE_TENANT_NEW, t->t.id, key);
+	braid_tell_tenant(t, true, key, 0);
 	return stream_open(inode, file);
 err:
 	kfree(spare);
@@ -108,16 +108,17 @@ static int tenant_release(struct inode *inode, struct file *file)
 {
 	struct braid_tenant *t = file->private_data;
 	struct braid_queue *q = t->queue;
-	u64 id = t->t.id, key;
+	u64 key, submitted;
 
 	braid_queue_lock(q);
 	key = t->t.owner->key;
+	submitted = t->t.submitted;
 	trace_braid_tenant_release(q->index, &t->t);
 	while (!bq_tenant_abandon(&q->bq, &t->t, BRAID_AT_ONCE))
 		braid_queue_breathe(q);
 	bq_tenant_gone(&q->bq, &t->t);
 	braid_queue_unlock(q);
-	braid_note(q, BRAID_NOTE_TENANT_GONE, id, key);
+	braid_tell_tenant(t, false, key, submitted);
 	braid_tenant_put(t);
 	return 0;
 }
