@@ -278,8 +278,10 @@ int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now)
 
 	if (tell(q, f))
 		look_at(q, wants, now, &look);
-	if (look.reason == BRAID_CLOSE_NONE && !f->n_events)
+	if (look.reason == BRAID_CLOSE_NONE && !f->n_events) {
+		f->when = look.when;
 		return -EAGAIN;
+	}
 	if (look.reason != BRAID_CLOSE_NONE) {
 		f->window = ++q->last_window;
 		q->count.windows++;

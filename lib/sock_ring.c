@@ -79,14 +79,6 @@ void sock_rings_get(struct braid *b)
 	}
 }
 
-static void ring(struct sock *s)
-{
-	const uint64_t one = 1;
-	ssize_t n = write(s->bell, &one, sizeof(one));
-
-	(void)n;	/* a counter that is full wakes as well */
-}
-
 /* False: by the socket then. */
 bool sock_ring_send(struct braid *b, const void *msg, size_t bytes)
 {
@@ -95,7 +87,7 @@ bool sock_ring_send(struct braid *b, const void *msg, size_t bytes)
 	if (bytes > s->up.bytes || ring_put(&s->up, msg, bytes))
 		return false;
 	if (ring_wake(&s->up))
-		ring(s);
+		ring_bell(s->bell);
 	return true;
 }
 
@@ -112,7 +104,7 @@ int sock_ring_take(struct braid *b, conn_until until, const void *arg)
 			break;
 	}
 	if (ret > 0 && ring_wanted(&s->down))
-		ring(s);
+		ring_bell(s->bell);
 	return ret;
 }
 

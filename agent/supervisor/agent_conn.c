@@ -130,27 +130,21 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 	struct agent *a = &s->agent;
 	struct wire_reply r = { .buf = s->out };
 	struct braid_fetch *arg = &a->fetch.arg.fetch;
-	uint64_t now = server_now();
+	uint64_t now = server_round(s);
 	struct bq_fetch f = {
 		.wants = a->wants, .n_wants = a->n_wants,
 		.jobs = a->jobs, .slices = a->slices, .events = a->events,
 	};
-	struct bq_look look;
 	int ret;
 
 	if (!a->connected || !a->fetching)
 		return;
-	ret = bq_window(&s->q, a->wants, a->n_wants, now, &look);
-	if (!ret && !look.reason && !look.events) {
-		if (look.when < *when)
-			*when = look.when;
+	make_room(&a->fetch, &f);
+	ret = bq_fetch(&s->q, &f, now);
+	if (ret == -EAGAIN) {
+		if (f.when < *when)
+			*when = f.when;
 		return;
-	}
-	if (!ret) {
-		make_room(&a->fetch, &f);
-		ret = bq_fetch(&s->q, &f, now);
-		if (ret == -EAGAIN)
-			return;
 	}
 	if (ret) {
 		fetch_failed(s, ret);
@@ -235,7 +229,7 @@ static size_t commit(struct server *s, struct wire_call *call, struct wire_reply
 {
 	struct braid_result results[BRAID_MAX_BATCH];
 	struct braid_commit *c = &call->arg.commit;
-	uint64_t now = server_now();
+	uint64_t now = server_round(s);
 	int ret;
 
 	c->committed = 0;
@@ -364,6 +358,7 @@ static int take(struct server *s, size_t bytes)
 	struct braid_msg head;
 	size_t at = 0, size;
 
+	s->round_ns = 0;
 	do {
 		size = bytes - at;
 		if (size >= sizeof(head)) {

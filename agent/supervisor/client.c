@@ -265,6 +265,7 @@ static void handle(struct client *c, size_t bytes, int fd_in)
 	size_t n;
 	int ret;
 
+	s->round_ns = 0;
 	ret = wire_parse_command(s->in, bytes, false, &call);
 	if (!ret && c->by_ring && call.cmd->fd_offset)
 		ret = -EINVAL;

@@ -123,12 +123,14 @@ struct server {
 	uint64_t drain_until;
 	cpu_set_t cpus;			/* where the runner may run */
 	uint64_t started_ns;
+	uint64_t round_ns;		/* server_round()'s, 0: not asked yet */
 	uint8_t in[WIRE_MAX_BYTES];
 	uint8_t out[WIRE_MAX_BYTES];
 };
 
 /* server.c */
 uint64_t server_now(void);
+uint64_t server_round(struct server *s);
 void server_settle(void *arg);
 int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len);
 int server_watch(struct server *s, struct loop_watch *w, int fd,

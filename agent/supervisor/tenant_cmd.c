@@ -200,7 +200,7 @@ static int submit_one(struct client *c, struct wire_call *call, uint32_t i, uint
 static int submit(struct client *c, struct wire_call *call)
 {
 	struct braid_submit *a = &call->arg.submit;
-	uint64_t now = server_now();
+	uint64_t now = server_round(c->srv);
 	uint32_t i;
 	int ret = 0;
 
@@ -227,7 +227,7 @@ static int cancel(struct client *c, struct wire_call *call)
 		return -EOPNOTSUPP;
 	if (a->reserved)
 		return -E2BIG;
-	ret = bq_cancel(&c->srv->q, &c->tenant, a->id, server_now());
+	ret = bq_cancel(&c->srv->q, &c->tenant, a->id, server_round(c->srv));
 	if (ret < 0)
 		return ret;
 	a->state = ret;
