@@ -58,13 +58,24 @@ static inline void braid_hrtimer_setup(struct hrtimer *timer,
 #define BRAID_GFP_MAPPED	(GFP_HIGHUSER | __GFP_ACCOUNT)
 #endif
 
-/* 5.16: another name, and what is returned are the bytes not reached. */
+/*
+ * 5.16: pages are faulted in for writing and what is in them stays, which
+ * fault_in_writeable() does not promise. Before, each is taken and given back.
+ */
 static inline int braid_fault_in_writeable(char __user *p, size_t bytes)
 {
 #if KERNEL_VERSION(5, 16, 0) > LINUX_VERSION_CODE
-	return fault_in_pages_writeable(p, bytes);
+	unsigned long at = (unsigned long)p & PAGE_MASK;
+	struct page *page;
+
+	for (; at < (unsigned long)p + bytes; at += PAGE_SIZE) {
+		if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
+			return -EFAULT;
+		put_page(page);
+	}
+	return 0;
 #else
-	return fault_in_writeable(p, bytes) ? -EFAULT : 0;
+	return fault_in_safe_writeable(p, bytes) ? -EFAULT : 0;
 #endif
 }
 
