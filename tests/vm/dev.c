@@ -109,6 +109,18 @@ int dev_info(int fd, struct braid_get_info *info)
 	return dev_call(fd, BRAID_NR_GET_INFO, info);
 }
 
+uint64_t dev_charged(int tenant, uint64_t bytes)
+{
+	struct braid_get_info info = { 0 };
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		if (!dev_info(tenant, &info) && info.bytes_used == bytes)
+			break;
+		dev_sleep_ms(5);
+	}
+	return info.bytes_used;
+}
+
 uint64_t dev_model(int fd, const char *name)
 {
 	struct braid_model_get g = { .size = sizeof(g) };

@@ -50,6 +50,12 @@ int dev_wait(int tenant, struct braid_completion *c, unsigned int n, int timeout
 /* Of GET_INFO. */
 int dev_info(int fd, struct braid_get_info *info);
 
+/*
+ * Wait until the caller's owner is charged so many bytes; what it is charged at
+ * last. Memory is freed some time after the agent has put it.
+ */
+uint64_t dev_charged(int tenant, uint64_t bytes);
+
 /* A model's id by its name, 0 when there is none. */
 uint64_t dev_model(int fd, const char *name);
 

@@ -149,23 +149,10 @@ static void kill_tenants(unsigned long n)
 /* With no tenant left, nothing may be queued, held or charged. */
 static void check_empty(const char *what)
 {
-	struct braid_get_info info = { 0 };
-	int fd = -1, i;
+	int fd = dev_open(DEV_TENANT, 0);
 
-	for (i = 0; i < 3000; i++) {
-		fd = dev_open(DEV_TENANT, 0);
-		if (fd >= 0 && !dev_info(fd, &info) && !info.bytes_used)
-			break;
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-		dev_sleep_ms(10);
-	}
-	ok(fd >= 0, "%s: no buffer stays charged", what);
-	if (fd < 0)
-		diag("%llu bytes", (unsigned long long)info.bytes_used);
-	else
-		close(fd);
+	is_int(dev_charged(fd, 0), 0, "%s: no buffer stays charged", what);
+	close(fd);
 	is_int(dev_number(DEV_SYSFS "depth"), 0, "%s: nothing stays queued", what);
 }
 

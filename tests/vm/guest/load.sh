@@ -22,7 +22,10 @@ there() {
 again_and_again() {
 	i=0
 	while [ $i -lt "$rounds" ]; do
-		rmmod braid && gone && insmod $module && there || { echo "round $i"; return 1; }
+		{ rmmod braid && gone && insmod $module && there; } || {
+			echo "round $i"
+			return 1
+		}
 		i=$((i + 1))
 	done
 }
@@ -52,7 +55,8 @@ open_race() {
 busy() {
 	exec 9<>"$1" || return 1
 	rmmod braid 2>/tmp/why && return 1
-	grep -qi 'busy\|unavailable' /tmp/why || { cat /tmp/why; return 1; }
+	cat /tmp/why
+	grep -qi 'busy\|unavailable' /tmp/why || return 1
 	[ -c "$1" ] || return 1
 	exec 9>&-
 }
