@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 libs += agent
 agent-src := agent/affinity.c agent/config.c agent/ini_lines.c agent/log.c agent/loop.c agent/models_dir.c \
-	agent/runner/explain.c agent/runner/link.c agent/runner/link_device.c agent/runner/link_socket.c \
+	agent/runner/adapt.c agent/runner/explain.c agent/runner/link.c agent/runner/link_device.c agent/runner/link_socket.c \
 	agent/runner/load.c agent/runner/plan.c \
 	agent/runner/run_buf.c agent/runner/run_control.c agent/runner/run_model.c \
 	agent/runner/runner.c agent/runner/window.c \
@@ -10,10 +10,10 @@ agent-src := agent/affinity.c agent/config.c agent/ini_lines.c agent/log.c agent
 	agent/supervisor/mem.c agent/supervisor/memfd.c agent/supervisor/monitor.c \
 	agent/supervisor/node.c agent/supervisor/notify.c \
 	agent/supervisor/owner.c agent/supervisor/rings.c agent/supervisor/runner_proc.c agent/supervisor/server.c \
-	agent/supervisor/tenant_cmd.c agent/supervisor/trace.c
+	agent/supervisor/tenant_cmd.c
 
 progs += braidd
 install-sbin += braidd
 braidd-src := agent/main.c
-braidd-libs := agent wire core program cpu onnxpb
+braidd-libs := agent wire core cuda lower program cpu onnxpb
 braidd-ldlibs := -linih -ljansson -lsystemd -lprotobuf-c -lm

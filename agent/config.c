@@ -31,7 +31,9 @@ void config_defaults(struct config *c)
 		.control = "/run/braid/control.sock",
 		.group = "braid",
 		.model_dir = "/etc/braid/models",
-		.backend = "cpu",
+		.backend = "auto",
+		.cache_dir = "/var/cache/braid",
+		.cache_mib = 2048,
 		.max_degree = 8,
 		.watchdog_ms = 30000,
 		.drain_ms = 10000,
@@ -134,7 +136,7 @@ static int set_cpu(int *to, const char *value)
 }
 
 /* MODEL:VALUE */
-static int set_kill(struct config *c, const char *value, bool hang)
+static int set_kill(struct config *c, const char *value, enum config_kill how)
 {
 	const char *colon = strrchr(value, ':');
 	char *end;
@@ -144,7 +146,7 @@ static int set_kill(struct config *c, const char *value, bool hang)
 	memcpy(c->kill_model, value, colon - value);
 	c->kill_model[colon - value] = 0;
 	c->kill_value = strtof(colon + 1, &end);
-	c->kill_hang = hang;
+	c->kill_how = how;
 	return end == colon + 1 || *end ? -EINVAL : 0;
 }
 
@@ -162,6 +164,15 @@ static int set_knob(struct config *c, const char *name, const char *value, char 
 	strcpy(k->value, value);
 	c->n_knobs++;
 	return 0;
+}
+
+/* Which of the words, or -EINVAL. */
+static int word(const char *value, const char *const *words)
+{
+	for (int i = 0; words[i]; i++)
+		if (!strcmp(value, words[i]))
+			return i;
+	return -EINVAL;
 }
 
 /* 1: no such key. */
@@ -204,8 +215,33 @@ static int set_braidd(struct config *c, const char *name, const char *value)
 
 static int set_runner(struct config *c, const char *name, const char *value)
 {
-	if (!strcmp(name, "backend"))
-		return strcmp(value, "cpu") ? -EINVAL : 0;	/* the only one so far */
+	static const char *const backends[] = { "auto", "cpu", "cuda", NULL };
+	static const char *const precisions[] = { "fp16", "fp32", NULL };
+	static const char *const spins[] = { "auto", "on", "off", NULL };
+	int i;
+
+	if (!strcmp(name, "backend")) {
+		i = word(value, backends);
+		return i < 0 ? i : set_string(c->backend, sizeof(c->backend), value);
+	}
+	if (!strcmp(name, "precision")) {
+		i = word(value, precisions);
+		c->fp32 = i == 1;
+		return i < 0 ? i : 0;
+	}
+	if (!strcmp(name, "spin")) {
+		i = word(value, spins);
+		c->spin = i < 0 ? SPIN_AUTO : (enum config_spin)i;
+		return i < 0 ? i : 0;
+	}
+	if (!strcmp(name, "gpu"))
+		return set_uint(&c->gpu, value, 0, 255);
+	if (!strcmp(name, "sms"))
+		return set_uint(&c->sms, value, 0, 65536);
+	if (!strcmp(name, "cache_dir"))
+		return set_string(c->cache_dir, sizeof(c->cache_dir), value);
+	if (!strcmp(name, "cache_mib"))
+		return set_uint(&c->cache_mib, value, 1, 1u << 24);
 	if (!strcmp(name, "threads"))
 		return set_uint(&c->threads, value, 0, 1024);
 	if (!strcmp(name, "lanes"))
@@ -220,9 +256,13 @@ static int set_runner(struct config *c, const char *name, const char *value)
 static int set_debug(struct config *c, const char *name, const char *value)
 {
 	if (!strcmp(name, "kill_runner_on"))
-		return set_kill(c, value, false);
+		return set_kill(c, value, KILL_RUNNER);
 	if (!strcmp(name, "hang_runner_on"))
-		return set_kill(c, value, true);
+		return set_kill(c, value, KILL_BY_HANG);
+	if (!strcmp(name, "fault_gpu_on"))
+		return set_kill(c, value, KILL_BY_GPU_FAULT);
+	if (!strcmp(name, "hang_gpu_on"))
+		return set_kill(c, value, KILL_BY_GPU_HANG);
 	if (!strcmp(name, "runner"))
 		return set_string(c->runner, sizeof(c->runner), value);
 	return 1;

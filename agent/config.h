@@ -30,6 +30,12 @@ enum config_transport {
 	TRANSPORT_SOCKET,
 };
 
+/* How a request that is the end of its runner is the end of it. */
+enum config_kill { KILL_RUNNER, KILL_BY_HANG, KILL_BY_GPU_FAULT, KILL_BY_GPU_HANG };
+
+/* Does the runner poll a GPU that works for it? AUTO: with CPUs enough. */
+enum config_spin { SPIN_AUTO, SPIN_ON, SPIN_OFF };
+
 struct config {
 	enum config_transport transport;
 	char device[32];		/* "braid0" */
@@ -54,7 +60,13 @@ struct config {
 	char runner[PATH_MAX];		/* [debug]: what to run as the runner, "": itself */
 	char kill_model[BRAID_NAME_MAX];	/* fault injection, see [debug] */
 	float kill_value;
-	bool kill_hang;
+	enum config_kill kill_how;
+	unsigned int gpu;		/* which one */
+	unsigned int sms;		/* multiprocessors of it, 0: all */
+	bool fp32;			/* models that do not say are in 32 bits */
+	enum config_spin spin;
+	char cache_dir[PATH_MAX];	/* "": none */
+	unsigned int cache_mib;
 };
 
 /**
@@ -79,6 +91,7 @@ int config_read(struct config *c, const char *path, char *why, size_t len);
  * @path: ONNX file
  * @why: "", else why it is not to be served: its .ini is wrong
  * @max_degree: 0: the configuration's
+ * @precision: 0: the configuration's, else 16 or 32
  * @load: binding; points into this structure's own memory
  */
 struct model_config {
@@ -86,6 +99,7 @@ struct model_config {
 	char path[PATH_MAX];
 	char why[NAME_MAX + 256];
 	unsigned int max_degree;
+	unsigned int precision;
 	struct load_config load;
 	struct load_shape shapes[16];
 	struct load_const consts[16];
@@ -103,7 +117,7 @@ struct model_config {
  *
  * Every NAME.ini names a model: section [model], keys file (default
  * NAME.onnx), shape.INPUT = 1x3x224x224, const.INPUT = 16000, batch,
- * max_degree. Every NAME.onnx without a NAME.ini is a model of its own, even
+ * max_degree, precision. Every NAME.onnx without a NAME.ini is a model of its own, even
  * if others are bindings of the same file. A NAME whose .ini is wrong is in
  * the list, with the reason.
  *

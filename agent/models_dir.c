@@ -111,6 +111,12 @@ static int handle(void *user, const char *section, const char *name, const char 
 			r->m->max_degree = v;
 		return 1;
 	}
+	if (!strcmp(name, "precision")) {
+		if (strcmp(value, "fp16") && strcmp(value, "fp32"))
+			goto bad;
+		r->m->precision = value[2] == '1' ? 16 : 32;
+		return 1;
+	}
 	if (!strncmp(name, "shape.", 6) || !strncmp(name, "const.", 6)) {
 		if (set_binding(r->m, name, value))
 			goto bad;

@@ -18,10 +18,9 @@ ifneq ($(probes-missing),)
 $(if $(filter clean,$(MAKECMDGOALS)),,$(info probes are left out, missing: $(probes-missing)))
 else
 
-bpf-objs := host_stall queue_latency
+bpf-objs := host_stall
 libs += probes
-probes-src := bpf/attach.c bpf/host_stall.c bpf/library.c bpf/probe.c \
-	bpf/queue_latency.c bpf/tracefs.c
+probes-src := bpf/attach.c bpf/host_stall.c bpf/library.c bpf/probe.c
 probes-ldlibs := -lbpf -lelf -ljansson
 
 bpf-arch := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))

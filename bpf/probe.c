@@ -25,9 +25,7 @@
 
 const struct probe_kind *const *probe_kinds(void)
 {
-	static const struct probe_kind *const kinds[] = {
-		&host_stall, &queue_latency, NULL
-	};
+	static const struct probe_kind *const kinds[] = { &host_stall, NULL };
 
 	return kinds;
 }

@@ -106,31 +106,22 @@ static struct bq_request *first_expiring(const struct bq_rb_root *root)
 	return n ? bq_entry(n, struct bq_request, expiry) : NULL;
 }
 
-bool bq_expire_some(struct bq *q, u64 now, u32 most)
+void bq_expire(struct bq *q, u64 now)
 {
 	struct bq_request *r;
 
 	if (q->held && now >= q->hold_until)
 		bq_hold_lift(q, now);
-	for (; most; most--) {
-		r = first_expiring(&q->expiry);
-		if (r && r->deadline_ns <= now) {
-			bq_order_del(q, r);
-		} else {
-			r = q->held ? NULL : first_expiring(&q->suspect_expiry);
-			if (!r || r->deadline_ns > now)
-				return true;
-			bq_suspect_del(q, r);
-		}
+	while ((r = first_expiring(&q->expiry)) && r->deadline_ns <= now) {
+		bq_order_del(q, r);
 		bq_request_end(q, r, -ETIME, &q->count.expired, now);
 	}
-	return false;
-}
-
-void bq_expire(struct bq *q, u64 now)
-{
-	while (!bq_expire_some(q, now, ~0U))
-		;
+	if (q->held)
+		return;
+	while ((r = first_expiring(&q->suspect_expiry)) && r->deadline_ns <= now) {
+		bq_suspect_del(q, r);
+		bq_request_end(q, r, -ETIME, &q->count.expired, now);
+	}
 }
 
 u64 bq_next_event(const struct bq *q)

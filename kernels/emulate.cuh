@@ -32,6 +32,7 @@
 		u32 tile = emu->block();						\
 		body;									\
 	}
+#define CLUSTER_ENTRY(name, type, min_ctas, n, body) ENTRY(name, type, min_ctas, body)
 
 struct uint2 {
 	u32 x, y;
@@ -407,11 +408,6 @@ DEV void pdl_go()
 DEV u32 cluster_rank()
 {
 	return emu->cluster_rank();
-}
-
-DEV u32 cluster_size()
-{
-	return emu->cluster_size();
 }
 
 DEV void cluster_sync()

@@ -93,12 +93,12 @@ static int tenant_open(struct inode *inode, struct file *file)
 	ret = tenant_add(t, key, &spare);
 	if (ret)
 		goto err;
-	kfree(spare);
+	kfree(spare ? braid_owner(spare) : NULL);
 	file->private_data = t;
-	braid_tell_tenant(t, true, key, 0);
+	braid_note(q, BRAID_NOTE_TENANT_NEW, t->t.id, key);
 	return stream_open(inode, file);
 err:
-	kfree(spare);
+	kfree(spare ? braid_owner(spare) : NULL);
 	if (t)
 		braid_tenant_put(t);
 	return ret;
@@ -108,17 +108,14 @@ static int tenant_release(struct inode *inode, struct file *file)
 {
 	struct braid_tenant *t = file->private_data;
 	struct braid_queue *q = t->queue;
-	u64 key, submitted;
+	u64 id = t->t.id, key;
 
 	braid_queue_lock(q);
 	key = t->t.owner->key;
-	submitted = t->t.submitted;
 	trace_braid_tenant_release(q->index, &t->t);
-	while (!bq_tenant_abandon(&q->bq, &t->t, BRAID_AT_ONCE))
-		braid_queue_breathe(q);
 	bq_tenant_gone(&q->bq, &t->t);
 	braid_queue_unlock(q);
-	braid_tell_tenant(t, false, key, submitted);
+	braid_note(q, BRAID_NOTE_TENANT_GONE, id, key);
 	braid_tenant_put(t);
 	return 0;
 }
@@ -142,14 +139,14 @@ static u32 next_records(struct braid_tenant *t, struct braid_completion *rec, u3
 	struct braid_queue *q = t->queue;
 	u32 n = 0;
 
-	braid_queue_lock_clean(q);
+	braid_queue_lock(q);
 	bq_completion_unsent(&t->t, taken - done);
 	bq_completion_seen(&q->bq, &t->t, t->t.seen + done);
 	if (taken == done)
 		for (; n < most && bq_completion_peek(&t->t, &rec[n]); n++)
 			bq_completion_sent(&t->t);
 	WRITE_ONCE(t->ready, bq_completion_peek(&t->t, &peek));
-	braid_queue_unlock_reap(q);
+	braid_queue_unlock(q);
 	return n;
 }
 
@@ -245,7 +242,7 @@ int braid_get_info(struct braid_call *call)
 		return -EOPNOTSUPP;
 	memset(i, 0, sizeof(*i));
 	i->abi = BRAID_ABI;
-	braid_queue_lock_clean(q);
+	braid_queue_lock(q);
 	i->generation = q->bq.generation;
 	i->agent_up = q->bq.ready;
 	i->tenant_depth = q->bq.knobs[BQ_TENANT_DEPTH];
@@ -257,10 +254,9 @@ int braid_get_info(struct braid_call *call)
 		i->outstanding = t->outstanding;
 		i->priority_ceiling = t->owner->limits.priority_ceiling;
 		i->byte_quota = t->owner->limits.byte_quota;
+		i->bytes_used = t->owner->bytes;
 	}
 	braid_queue_unlock_clean(q);
-	if (call->tenant)
-		i->bytes_used = braid_charged(q, i->owner);
 	return 0;
 }
 
@@ -286,7 +282,7 @@ int braid_model_get(struct braid_call *call)
 		return -EOPNOTSUPP;
 	if (!g->flags && !g->id && !memchr(g->name, 0, sizeof(g->name)))
 		return -EINVAL;
-	braid_queue_lock_clean(q);
+	braid_queue_lock(q);
 	m = find_model(&q->bq, g);
 	if (m) {
 		kref_get(&braid_model(m)->ref);

@@ -19,7 +19,8 @@
 /* Any command without arrays, and a SUBMIT of a request of ordinary size. */
 #define MIN_MESSAGE	4096u
 
-int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out)
+/* Descriptors go to the queue here, none comes back. */
+int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in)
 {
 	const struct wire_cmd *cmd = wire_cmd(nr);
 	struct braid_msg head;
@@ -35,7 +36,7 @@ int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out)
 		return ret;
 
 	for (;;) {
-		n = wire_recv(b->fd, b->sock->in, sizeof(b->sock->in), 0, fd_out);
+		n = wire_recv(b->fd, b->sock->in, sizeof(b->sock->in), 0, NULL);
 		if (n == -EINTR)
 			continue;
 		if (n < 0)
@@ -76,7 +77,7 @@ int sync_connect(struct braid *b, struct braid_get_info *info)
 		goto err;
 	}
 	*info = (struct braid_get_info){ .size = sizeof(*info) };
-	ret = sync_call(b, BRAID_NR_GET_INFO, info, -1, NULL);
+	ret = sync_call(b, BRAID_NR_GET_INFO, info, -1);
 	if (ret == -EPROTONOSUPPORT) {
 		braid_fail(ret, "%s: the queue speaks another version than %u", b->path, BRAID_ABI);
 		goto err;
@@ -93,7 +94,6 @@ int sync_connect(struct braid *b, struct braid_get_info *info)
 	b->max_message = info->max_message < WIRE_MAX_BYTES ? info->max_message : WIRE_MAX_BYTES;
 	b->sock->seen_base = b->seen;
 	b->sock->link++;
-	sock_rings_get(b);
 	return 0;
 
 err:
@@ -117,7 +117,7 @@ static int restore_model(struct braid *b, struct braid_model *m)
 		return -ENOMEM;
 	arg = model_query(now);
 	memcpy(arg.name, m->name, sizeof(arg.name));
-	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1, NULL);
+	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1);
 	tensors = (m->n_inputs + m->n_outputs) * sizeof(m->tensors[0]);
 	if (ret == -ENOENT) {
 		m->gone = true;
@@ -153,7 +153,7 @@ int sync_restore(struct braid *b, const struct braid_get_info *info)
 		struct braid_buf_alloc arg = { .size = sizeof(arg), .flags = BRAID_BUF_ADOPT,
 					       .length = buf->bytes };
 
-		ret = sync_call(b, BRAID_NR_BUF_ALLOC, &arg, buf->fd, NULL);
+		ret = sync_call(b, BRAID_NR_BUF_ALLOC, &arg, buf->fd);
 		if (ret)
 			return ret;
 		buf->id = arg.id;

@@ -120,6 +120,7 @@ struct backend_group {
  * @form: how to run them
  * @ran: set by launch(): how they are run; not @form where that is not ready
  * @sabotage: of tests
+ * @started: groups that have been started; 0 at first, then the backend's
  * @priv: the caller's
  *
  * The caller's memory; must stay until every group of it has been reaped.
@@ -129,6 +130,7 @@ struct backend_launch {
 	uint32_t n_groups;
 	enum backend_form form, ran;
 	enum backend_sabotage sabotage;
+	uint32_t started;
 	void *priv;
 };
 
@@ -157,7 +159,8 @@ struct backend_launch {
  *         lanes; NULL where it makes no difference
  * @launch: take a launch; it runs when a lane is free, in order of launch.
  *          Offsets that do not fit their buffer: -EINVAL, nothing is run.
- *          -EAGAIN: no room now; nothing is run
+ *          -EAGAIN: no room for all of it now, launch it again: what was
+ *          started is remembered
  * @reap: finished groups, oldest first, up to @max; returns how many. A
  *        group's outputs are visible to every process when it is returned
  * @busy: something runs; may be called often

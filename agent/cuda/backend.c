@@ -100,7 +100,7 @@ static void cuda_close(struct backend *be)
 	kernels_free(be->kernels);
 	reaper_free(be);
 	lanes_free(be);
-	device_close(&be->dev);
+	gpu_close(&be->dev);
 	cache_close(be->cache);
 	while (be->gone)
 		buffers_gone(be);
@@ -131,7 +131,7 @@ static int cuda_open(const struct backend_config *cfg, struct backend **out, cha
 		ret = -EINVAL;
 		goto fail;
 	}
-	ret = device_open(&be->dev, cfg->device, cfg->sms, why, len);
+	ret = gpu_open(&be->dev, cfg->device, cfg->sms, why, len);
 	if (ret)
 		goto fail;
 	be->cache = cache_open(cfg->cache_dir, cfg->cache_bytes ? cfg->cache_bytes : DEFAULT_CACHE,

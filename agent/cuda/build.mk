@@ -3,4 +3,4 @@
 # The CUDA backend. Needs no toolkit: driver and compiler are found at run time.
 
 libs += cuda
-cuda-src := $(sort $(wildcard agent/cuda/*.c))
+cuda-src := agent/backend/memory.c $(sort $(wildcard agent/cuda/*.c))

@@ -25,7 +25,7 @@ static void *serve(void *arg)
 	struct chores *c = arg;
 	struct chore *next;
 
-	device_enter(c->dev);
+	gpu_enter(c->dev);
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
 		next = c->first;

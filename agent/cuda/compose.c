@@ -254,7 +254,7 @@ static void *serve(void *arg)
 {
 	struct compose *c = arg;
 
-	device_enter(&c->be->dev);
+	gpu_enter(&c->be->dev);
 	pthread_mutex_lock(&c->lock);
 	while (!c->stop) {
 		struct entry *e = c->first;

@@ -77,14 +77,14 @@ struct device {
 	size_t bytes;
 };
 
-int device_open(struct device *d, unsigned int number, unsigned int sms, char *why, size_t len);
-void device_close(struct device *d);
+int gpu_open(struct device *d, unsigned int number, unsigned int sms, char *why, size_t len);
+void gpu_close(struct device *d);
 
-/** device_enter() - make the context this thread's */
-void device_enter(const struct device *d);
+/** gpu_enter() - make the context this thread's */
+void gpu_enter(const struct device *d);
 
-/** device_alloc() - memory of the device; 0 or a negative errno, words in @why */
-int device_alloc(const struct device *d, uint64_t bytes, cu_ptr *p, char *why, size_t len);
+/** gpu_alloc() - memory of the device; 0 or a negative errno, words in @why */
+int gpu_alloc(const struct device *d, uint64_t bytes, cu_ptr *p, char *why, size_t len);
 
 /**
  * struct pinned - host memory that the device reaches

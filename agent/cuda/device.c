@@ -2,7 +2,7 @@
 /*
  * The GPU: opening it, its one context, memory. See cuda.h.
  *
- * Nothing changes here between device_open() and device_close().
+ * Nothing changes here between gpu_open() and gpu_close().
  */
 #include <errno.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ static int make_green(struct device *d, unsigned int sms, char *why, size_t len)
 	return 0;
 }
 
-int device_open(struct device *d, unsigned int number, unsigned int sms, char *why, size_t len)
+int gpu_open(struct device *d, unsigned int number, unsigned int sms, char *why, size_t len)
 {
 	const struct cu_api *cu = &d->cu;
 	cu_result res;
@@ -112,17 +112,17 @@ int device_open(struct device *d, unsigned int number, unsigned int sms, char *w
 	if (sms) {
 		ret = make_green(d, sms, why, len);
 		if (ret) {
-			device_close(d);
+			gpu_close(d);
 			return ret;
 		}
 	}
-	device_enter(d);
+	gpu_enter(d);
 	cu->ctx_priorities(&d->low_priority, &d->high_priority);
 	nvrtc_load(&d->rt, cu->version, d->no_rt, sizeof(d->no_rt));
 	return 0;
 }
 
-void device_close(struct device *d)
+void gpu_close(struct device *d)
 {
 	if (!d->retained)
 		return;
@@ -133,12 +133,12 @@ void device_close(struct device *d)
 	d->retained = false;
 }
 
-void device_enter(const struct device *d)
+void gpu_enter(const struct device *d)
 {
 	d->cu.ctx_set(d->ctx);
 }
 
-int device_alloc(const struct device *d, uint64_t bytes, cu_ptr *p, char *why, size_t len)
+int gpu_alloc(const struct device *d, uint64_t bytes, cu_ptr *p, char *why, size_t len)
 {
 	size_t left = 0, total = 0;
 	cu_result res;

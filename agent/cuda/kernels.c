@@ -218,7 +218,7 @@ static void *work(void *arg)
 	struct kernels *ks = arg;
 	bool tell;
 
-	device_enter(ks->dev);
+	gpu_enter(ks->dev);
 	pthread_mutex_lock(&ks->lock);
 	while (!ks->stop) {
 		struct kernel *k = ks->first;

@@ -290,54 +290,19 @@ static bool launch_composed(struct backend *be, struct backend_launch *launch)
 	return true;
 }
 
-static uint32_t rows_needed(const struct backend_group *g, uint64_t now)
-{
-	uint32_t n = 0;
-
-	for (uint32_t r = 0; r < g->degree; r++)
-		n += !reachable(g->model, &g->io[r * g->model->n_io], now);
-	return n;
-}
-
-/* All groups can be launched now: a launch is taken as a whole or not at all. */
-static bool have_room(struct backend *be, const struct backend_launch *launch)
-{
-	uint64_t now = backend_now();
-
-	if (launch->n_groups > be->lanes.n_free)
-		return false;
-	for (uint32_t i = 0; i < launch->n_groups; i++) {
-		struct backend_model *m = launch->groups[i].model;
-		uint32_t same = 0, rows = 0;
-
-		for (uint32_t k = 0; k <= i; k++) {
-			if (launch->groups[k].model != m)
-				continue;
-			same++;
-			rows += rows_needed(&launch->groups[k], now);
-		}
-		if (same > m->n_full || rows > m->n_bounce)
-			return false;
-	}
-	return true;
-}
-
 int lanes_launch(struct backend *be, struct backend_launch *launch)
 {
 	int ret = 0;
 
-	launch->ran = launch->form;
-	if (launch->form != BACKEND_LANES && launch_composed(be, launch))
+	if (!launch->started && launch->form != BACKEND_LANES && launch_composed(be, launch)) {
+		launch->ran = launch->form;
+		launch->started = launch->n_groups;
 		return 0;
+	}
 	launch->ran = BACKEND_LANES;
-	if (launch->n_groups > 1 && !have_room(be, launch))
-		return -EAGAIN;
-	for (uint32_t i = 0; i < launch->n_groups; i++) {
-		ret = launch_group(be, launch, &launch->groups[i]);
-		if (ret && i)
-			backend_lost(be, "half a launch", 0);
-		if (ret)
-			break;
+	while (!ret && launch->started < launch->n_groups) {
+		ret = launch_group(be, launch, &launch->groups[launch->started]);
+		launch->started += !ret;
 	}
 	return ret;
 }

@@ -151,7 +151,7 @@ static int slot_memory(struct backend_model *m, struct slot *s, char *why, size_
 	cu_result res;
 	int ret;
 
-	ret = device_alloc(d, slot_bytes(m, rows), &s->memory, why, len);
+	ret = gpu_alloc(d, slot_bytes(m, rows), &s->memory, why, len);
 	if (ret)
 		return ret;
 	s->arena = up(s->memory);
@@ -294,7 +294,7 @@ static int upload(struct backend_model *m, char *why, size_t len)
 	cu_result res = 0;
 	int ret;
 
-	ret = device_alloc(d, m->plan->image_bytes, &m->weights, why, len);
+	ret = gpu_alloc(d, m->plan->image_bytes, &m->weights, why, len);
 	if (ret)
 		return ret;
 	if (m->plan->image_bytes)
@@ -315,7 +315,7 @@ int model_load(struct backend *be, const struct program *p, bool fp32,
 
 	if (!m)
 		return -ENOMEM;
-	device_enter(&be->dev);
+	gpu_enter(&be->dev);
 	m->be = be;
 	atomic_store(&m->uses, 1);
 	ret = gpu_plan_make(p, &opt, &m->plan, why, len);

@@ -14,8 +14,7 @@ static bool has(const struct prog_op *op, uint32_t i)
 }
 
 /* Merged requests are rows of one product. */
-static void conv_bind(const struct lower_step *s, uint32_t degree, void *args,
-		      struct gpu_launch *out)
+static uint32_t conv_bind(const struct lower_step *s, uint32_t degree, void *args, uint32_t *kernel)
 {
 	struct k_fma_conv *a = args;
 
@@ -24,7 +23,7 @@ static void conv_bind(const struct lower_step *s, uint32_t degree, void *args,
 		a->tiles_m = degree * a->apart;
 	else
 		a->tiles_m = (k_u32)(((uint64_t)degree * a->m.d + TILE - 1) / TILE);
-	out->grid = a->tiles_m * a->tiles_n * a->groups;
+	return a->tiles_m * a->tiles_n * a->groups;
 }
 
 void lower_fma_conv(struct lower *l)

@@ -23,7 +23,9 @@ struct kept_job {
 
 struct kept_group {
 	char model[BRAID_NAME_MAX];
-	uint32_t degree, launch, n_groups, done;
+	uint32_t degree, launch, n_groups, done, others;
+	enum backend_form ran;
+	bool staged;
 	enum plan_merge_why merge_why;
 	enum plan_fuse_why fuse_why;
 	int status;
@@ -33,6 +35,8 @@ struct kept_group {
 struct kept {
 	uint64_t id, at_ns;
 	uint32_t reason, policy, n_jobs, n_groups, n_launches;
+	bool adaptive;
+	struct adapt_reason adapt;
 	struct kept_job jobs[KEPT_JOBS];
 	struct kept_group groups[KEPT_JOBS];
 };
@@ -52,7 +56,8 @@ void explain_free(struct explain *e)
 	free(e);
 }
 
-void explain_window(struct explain *e, const struct window *w, uint32_t reason, uint32_t policy)
+void explain_window(struct explain *e, const struct window *w, uint32_t reason, uint32_t policy,
+		    const struct adapt_reason *adapt)
 {
 	struct kept *k = &e->ring[w->id % KEPT];
 
@@ -60,6 +65,9 @@ void explain_window(struct explain *e, const struct window *w, uint32_t reason, 
 	k->at_ns = runner_now();
 	k->reason = reason;
 	k->policy = policy;
+	k->adaptive = w->adaptive;
+	if (w->adaptive)
+		k->adapt = *adapt;
 	k->n_jobs = w->n_jobs;
 	k->n_groups = w->plan.n_groups;
 	k->n_launches = w->plan.n_launches;
@@ -97,6 +105,9 @@ void explain_group(struct explain *e, const struct window *w, uint32_t group)
 	k->groups[group].device_ns = g->device_ns;
 	k->groups[group].start_ns = g->start_ns;
 	k->groups[group].end_ns = g->end_ns;
+	k->groups[group].others = g->others;
+	k->groups[group].staged = g->staged;
+	k->groups[group].ran = w->launches[w->plan.groups[group].launch].ran;
 }
 
 static const struct kept *find(const struct explain *e, uint64_t window, uint64_t tenant,
@@ -123,6 +134,19 @@ static const struct kept *find(const struct explain *e, uint64_t window, uint64_
 	return best;
 }
 
+static const char *ran_words(const struct kept_group *kg)
+{
+	static const char *const words[BACKEND_FORMS] = {
+		[BACKEND_LANES] = "on a lane of its own",
+		[BACKEND_BRANCHES] = "as a branch of one graph",
+		[BACKEND_SIDE_BY_SIDE] = "side by side in the same kernels",
+	};
+
+	if (kg->ran == BACKEND_LANES && kg->n_groups > 1)
+		return "on a lane of its own: the graph of this combination is not ready";
+	return kg->n_groups > 1 ? words[kg->ran] : words[BACKEND_LANES];
+}
+
 static json_t *group_json(const struct kept *k, uint32_t g)
 {
 	const struct kept_group *kg = &k->groups[g];
@@ -144,6 +168,9 @@ static json_t *group_json(const struct kept *k, uint32_t g)
 		json_object_set_new(o, "status", json_integer(kg->status));
 		json_object_set_new(o, "device_ns", json_integer(kg->device_ns));
 		json_object_set_new(o, "run_ns", json_integer(kg->end_ns - kg->start_ns));
+		json_object_set_new(o, "ran", json_string(ran_words(kg)));
+		json_object_set_new(o, "beside", json_integer(kg->others));
+		json_object_set_new(o, "inputs_copied", json_boolean(kg->staged));
 	}
 	return o;
 }
@@ -161,16 +188,22 @@ json_t *explain_query(const struct explain *e, uint64_t window, uint64_t tenant,
 	static const char *const policies[] = { "none", "merge", "fuse", "merge+fuse", "branches",
 						"adaptive" };
 	const struct kept *k = find(e, window, tenant, request);
-	json_t *groups;
+	char words[320] = "";
+	json_t *groups, *o;
 
 	if (!k)
 		return NULL;
+	if (k->adaptive)
+		adapt_words(&k->adapt, words, sizeof(words));
 	groups = json_array();
 	for (uint32_t g = 0; g < k->n_groups && g < KEPT_JOBS; g++)
 		json_array_append_new(groups, group_json(k, g));
-	return json_pack("{s:I,s:s,s:s,s:i,s:i,s:i,s:o}", "window", (json_int_t)k->id,
+	o = json_pack("{s:I,s:s,s:s,s:i,s:i,s:i,s:o}", "window", (json_int_t)k->id,
 			 "closed", k->reason < BRAID_CLOSES ? closes[k->reason] : "unknown",
 			 "policy", k->policy < BRAID_FUSIONS ? policies[k->policy] : "unknown",
 			 "requests", (int)k->n_jobs, "groups_total", (int)k->n_groups,
 			 "launches", (int)k->n_launches, "groups", groups);
+	if (*words)
+		json_object_set_new(o, "chosen", json_string(words));
+	return o;
 }

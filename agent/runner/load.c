@@ -15,6 +15,7 @@
 struct loader {
 	const struct backend_ops *ops;
 	struct backend *be;
+	bool fp32;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
@@ -26,6 +27,10 @@ struct loader {
 
 static void load(struct loader *l, struct load_job *job)
 {
+	const struct backend_model_config mc = {
+		.fp32 = job->conf.precision ? job->conf.precision == 32 : l->fp32,
+	};
+
 	/* The arrays of the binding moved with the structure. */
 	job->conf.load.shapes = job->conf.shapes;
 	job->conf.load.consts = job->conf.consts;
@@ -43,7 +48,7 @@ static void load(struct loader *l, struct load_job *job)
 	}
 	job->err = l->ops->supports(job->prog, job->why, sizeof(job->why));
 	if (!job->err)
-		job->err = l->ops->model_load(l->be, job->prog, NULL, &job->bm, job->why,
+		job->err = l->ops->model_load(l->be, job->prog, &mc, &job->bm, job->why,
 					      sizeof(job->why));
 	if (job->err) {
 		program_free(job->prog);
@@ -84,7 +89,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-struct loader *loader_new(const struct backend_ops *ops, struct backend *be)
+struct loader *loader_new(const struct backend_ops *ops, struct backend *be, bool fp32)
 {
 	struct loader *l = calloc(1, sizeof(*l));
 
@@ -92,6 +97,7 @@ struct loader *loader_new(const struct backend_ops *ops, struct backend *be)
 		return NULL;
 	l->ops = ops;
 	l->be = be;
+	l->fp32 = fp32;
 	l->todo_end = &l->todo;
 	l->done_end = &l->done;
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -36,8 +36,8 @@ struct load_job {
 	char why[512];
 };
 
-/** loader_new() - start the thread; NULL without memory */
-struct loader *loader_new(const struct backend_ops *ops, struct backend *be);
+/** loader_new() - start the thread; @fp32 for models that do not say; NULL without memory */
+struct loader *loader_new(const struct backend_ops *ops, struct backend *be, bool fp32);
 
 /** loader_free() - finish what is being loaded, drop the rest */
 void loader_free(struct loader *l);

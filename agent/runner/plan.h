@@ -19,6 +19,8 @@ enum plan_merge_why {
 	PLAN_MERGE_POLICY,	/* the policy does not merge */
 	PLAN_MERGE_ONLY_ONE,	/* no other job of its model in the window */
 	PLAN_MERGE_FULL,	/* the model's largest degree; the rest is another group */
+	PLAN_MERGE_SPLIT,	/* a degree that the backend has; the rest is another group */
+	PLAN_MERGE_SPREAD,	/* there are lanes enough for smaller groups */
 	PLAN_MERGE_ALONE,	/* a suspect runs alone */
 };
 
@@ -34,11 +36,14 @@ enum plan_fuse_why {
  * struct plan_job - what planning needs to know of a job
  * @model: number of its model; the same number is the same model
  * @max_degree: largest degree of that model, at least 1
+ * @degrees: those that the backend runs as one, bit d - 1 for degree d, 1 always
+ *           among them; 0: all
  * @alone: BRAID_JOB_ALONE
  */
 struct plan_job {
 	uint32_t model;
 	uint32_t max_degree;
+	uint64_t degrees;
 	int alone;
 };
 
@@ -79,15 +84,27 @@ struct plan {
 };
 
 /**
+ * struct plan_how - how to plan
+ * @policy: all but ADAPTIVE, which is a choice among the others (adapt.h)
+ * @spread: merge only as far as lanes are short: so many are free; 0: all that
+ *          can be merged
+ * @max_groups: of a launch; 0: any number
+ */
+struct plan_how {
+	enum braid_fusion_policy policy;
+	uint32_t spread, max_groups;
+};
+
+/**
  * plan_window() - plan a window
- * @policy: NONE, MERGE, FUSE or MERGE_FUSE
+ * @how: how
  * @jobs: the jobs in the queue's order
  * @n: how many, at most BRAID_MAX_BATCH
  * @plan: filled in
  *
  * Return: 0, or -EOPNOTSUPP for a policy that is not planned here.
  */
-int plan_window(enum braid_fusion_policy policy, const struct plan_job *jobs, uint32_t n,
+int plan_window(const struct plan_how *how, const struct plan_job *jobs, uint32_t n,
 		struct plan *plan);
 
 /** plan_merge_words() - for people */

@@ -53,6 +53,7 @@ static uint64_t key_of(const struct model_config *c)
 	h = mix(h, c->path, strlen(c->path));
 	h = mix(h, &c->load.batch, sizeof(c->load.batch));
 	h = mix(h, &c->max_degree, sizeof(c->max_degree));
+	h = mix(h, &c->precision, sizeof(c->precision));
 	for (unsigned int i = 0; i < c->n_names; i++)
 		h = mix(h, c->names[i], strlen(c->names[i]));
 	for (unsigned int i = 0; i < c->load.n_shapes; i++)
@@ -348,6 +349,21 @@ static void serve_again(struct runner *r, struct run_model *m, struct run_model 
 		withdraw(r, old);
 }
 
+/* What the backend runs as one, for the planner; 0: whatever it is asked for. */
+static uint64_t degrees_of(const struct runner *r, const struct run_model *m)
+{
+	uint64_t mask = 0;
+	bool all = true;
+
+	for (uint32_t d = 1; d <= 64; d++) {
+		if (r->ops->degree(m->bm, d) == d)
+			mask |= 1ull << (d - 1);
+		else
+			all &= d > m->conf.max_degree;
+	}
+	return all ? 0 : mask;
+}
+
 /* A model came from the loader: publish it, then withdraw what it replaces. */
 static void serve(struct runner *r, struct load_job *job)
 {
@@ -384,6 +400,7 @@ static void serve(struct runner *r, struct load_job *job)
 	m->number = ++r->last_number;
 	m->est_ns = m->prog->macs / GUESS_MACS_PER_NS + GUESS_FIXED_NS;
 	m->conf.max_degree = max_degree(r, &m->conf);
+	m->degrees = degrees_of(r, m);
 	ret = publish(r, m);
 	m->next = r->models;
 	r->models = m;

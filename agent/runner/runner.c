@@ -25,6 +25,9 @@
 #define CONTROL_FD	4
 #define TICK_MS		100
 #define TELL_NS		1000000000ull
+#define LINGER_NS	100000ull
+#define DEFAULT_LANES	16u		/* for arms; the backend knows better what it has */
+#define SPIN_CPUS	4		/* with fewer, a thread that polls takes others' */
 
 uint64_t runner_now(void)
 {
@@ -62,6 +65,28 @@ bool runner_may_tell(struct runner *r)
 	return true;
 }
 
+/* As many launches at once as the arm says; a policy that is fixed has all lanes. */
+void runner_limit(struct runner *r)
+{
+	bool adaptive = r->policy == BRAID_FUSION_ADAPTIVE;
+
+	if (r->ops->limit)
+		r->ops->limit(r->be, adaptive ? adapt_arm(r->adapt)->limit : 0);
+}
+
+void runner_policy(struct runner *r, enum braid_fusion_policy policy)
+{
+	r->policy = policy;
+	runner_limit(r);
+}
+
+static bool merges(const struct runner *r)
+{
+	if (r->policy == BRAID_FUSION_ADAPTIVE)
+		return adapt_arm(r->adapt)->merge != ADAPT_ALONE;
+	return r->policy != BRAID_FUSION_NONE && r->policy != BRAID_FUSION_FUSE;
+}
+
 /*
  * Tell the queue what could be launched now. Asked again only when the
  * answer would be another one.
@@ -82,7 +107,7 @@ void runner_want(struct runner *r)
 	 */
 	take = r->n_free > RUNNER_RESERVE && !r->waiting;
 	for (struct run_model *m = r->models; m && take && n < LINK_MAX_WANTS; m = m->next) {
-		uint32_t credits = r->ops->credits(r->be, m->bm, true);
+		uint32_t credits = r->ops->credits(r->be, m->bm, merges(r));
 
 		if (credits)
 			wants[n++] = (struct braid_want){ .model = m->id, .count = credits };
@@ -165,8 +190,15 @@ static void after(void *arg)
 static bool rest(void *arg)
 {
 	struct runner *r = arg;
+	uint64_t now;
 
-	return link_rest(r->link);
+	if (!r->polls)
+		return link_rest(r->link);
+	/* And a little longer: in a closed loop the next request is on its way. */
+	now = runner_now();
+	if (r->ops->busy(r->be))
+		r->busy_ns = now;
+	return now - r->busy_ns > LINGER_NS && link_rest(r->link);
 }
 
 static int watch(struct runner *r, struct loop_watch *w, int fd,
@@ -201,21 +233,72 @@ static int open_tick(void)
 	return fd;
 }
 
-static int set_up(struct runner *r, char *why, size_t len)
+static void say(void *arg, const char *text)
 {
+	log_line(LOG_NOTICE, text, "%s", "");
+}
+
+/* Only the end of this process gives the device back. */
+static void lost(void *arg, const char *why)
+{
+	log_line(LOG_CRIT, "the device is lost, giving up", "why=\"%s\"", why);
+	kill(getpid(), SIGKILL);
+}
+
+static bool wants_to_poll(const struct config *c)
+{
+	return c->spin == SPIN_ON ||
+	       (c->spin == SPIN_AUTO && sysconf(_SC_NPROCESSORS_ONLN) >= SPIN_CPUS);
+}
+
+/* The GPU where there is one and it may be used, else the CPU. */
+static int open_backend(struct runner *r, char *why, size_t len)
+{
+	const struct config *c = &r->cfg;
 	struct backend_config bc = {
-		.threads = r->cfg.threads,
-		.lanes = r->cfg.lanes,
-		.max_degree = r->cfg.max_degree,
+		.threads = c->threads, .lanes = c->lanes, .max_degree = c->max_degree,
 		.reaps_at_once = true,		/* see after() */
+		.polls = wants_to_poll(c), .device = c->gpu, .sms = c->sms,
+		.cache_dir = c->cache_dir, .cache_bytes = (uint64_t)c->cache_mib << 20,
+		.say = say, .lost = lost, .arg = r,
 	};
 	int ret;
 
-	if (strcmp(r->cfg.backend, cpu_backend_ops.name)) {
-		snprintf(why, len, "no backend '%s'; there is: cpu", r->cfg.backend);
-		return -ENODEV;
+	if (strcmp(c->backend, "cpu")) {
+		r->ops = &cuda_backend_ops;
+		ret = r->ops->open(&bc, &r->be, why, len);
+		if (!ret)
+			r->polls = bc.polls;
+		if (!ret || !strcmp(c->backend, "cuda"))
+			return ret;
+		log_line(LOG_NOTICE, "no GPU is used", "why=\"%s\"", why);
+		*why = 0;
 	}
 	r->ops = &cpu_backend_ops;
+	return r->ops->open(&bc, &r->be, why, len);
+}
+
+static uint32_t policies_of(const struct backend_ops *ops)
+{
+	uint32_t p = 1u << BRAID_FUSION_NONE | 1u << BRAID_FUSION_MERGE;
+
+	if (ops->forms & 1u << BACKEND_SIDE_BY_SIDE)
+		p |= 1u << BRAID_FUSION_MERGE_FUSE;
+	if (ops->forms & 1u << BACKEND_BRANCHES)
+		p |= 1u << BRAID_FUSION_BRANCHES;
+	return p;
+}
+
+/* Where the backend takes no limit, one arm is enough for all of them. */
+static uint32_t lanes_of(const struct runner *r)
+{
+	return !r->ops->limit ? 1 : r->cfg.lanes ? r->cfg.lanes : DEFAULT_LANES;
+}
+
+static int set_up(struct runner *r, char *why, size_t len)
+{
+	int ret;
+
 	fcntl(QUEUE_FD, F_SETFD, FD_CLOEXEC);
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	ret = link_open(QUEUE_FD, &r->link);
@@ -229,10 +312,13 @@ static int set_up(struct runner *r, char *why, size_t len)
 		return -ENOMEM;
 	ret = watch(r, &r->signal_watch, open_signals(), signal_ready);
 	if (!ret)
-		ret = r->ops->open(&bc, &r->be, why, len);
+		ret = open_backend(r, why, len);
 	if (ret)
 		return ret;
-	r->loader = loader_new(r->ops, r->be);
+	r->adapt = adapt_new(policies_of(r->ops), lanes_of(r));
+	if (!r->adapt)
+		return -ENOMEM;
+	r->loader = loader_new(r->ops, r->be, r->cfg.fp32);
 	if (!r->loader)
 		return -ENOMEM;
 	ret = watch(r, &r->link_watch, link_fd(r->link), link_ready);
@@ -276,6 +362,7 @@ static void tear_down(struct runner *r)
 		bufs_free(r);
 		r->ops->close(r->be);
 	}
+	adapt_free(r->adapt);
 	windows_free(r);
 	explain_free(r->explain);
 	link_close(r->link);
@@ -299,7 +386,7 @@ int runner_main(const struct config *cfg)
 		_exit(RUNNER_CANT_START);	/* whatever was set up ends with it */
 	}
 	/* Only now: the threads that were started may run everywhere. */
-	if (affinity_pin(cfg->cpu, &before))
+	if (!r->polls && affinity_pin(cfg->cpu, &before))
 		log_line(LOG_WARNING, "not on the supervisor's CPU", "cpu=%d", cfg->cpu);
 	after(r);
 	if (!r->failed)

@@ -15,10 +15,12 @@
 #include "agent/backend/backend.h"
 #include "agent/config.h"
 #include "agent/loop.h"
+#include "agent/runner/adapt.h"
 #include "agent/runner/link.h"
 #include "agent/runner/plan.h"
 
-#define RUNNER_WINDOWS	8u	/* in flight at once */
+#define RUNNER_WINDOWS	64u	/* in flight at once */
+#define RUNNER_GROUPS	8u	/* of a launch */
 #define RUNNER_RESERVE	2u	/* and what FETCHes that were replaced may still bring */
 #define RUNNER_MODELS	256u	/* served */
 #define RUNNER_RELOADS	64u	/* that wait for their answer at once */
@@ -42,6 +44,7 @@ struct run_model {
 	uint64_t runs, requests;
 	uint32_t inflight;		/* groups */
 	uint32_t number;		/* for the planner; never used twice */
+	uint64_t degrees;		/* for the planner; 0: all */
 	bool deleting;
 };
 
@@ -77,6 +80,11 @@ struct window {
 	uint64_t id;
 	uint32_t groups_left;
 	uint32_t launched;		/* launches that the backend has */
+	uint32_t started;		/* groups that it has of the next one */
+	enum backend_form form;
+	bool adaptive;
+	uint32_t bad;			/* fault injection: this job, counted from 1 */
+	enum backend_sabotage sabotage;
 	uint32_t n_jobs;
 	struct braid_job jobs[BRAID_MAX_BATCH];
 	struct run_model *models[BRAID_MAX_BATCH];
@@ -84,6 +92,7 @@ struct window {
 	struct run_group run[BRAID_MAX_BATCH];
 	struct backend_group groups[BRAID_MAX_BATCH];
 	struct backend_launch launches[BRAID_MAX_BATCH];
+	uint32_t left_of[BRAID_MAX_BATCH];	/* groups of a launch that have not ended */
 	struct backend_io io[LINK_MAX_SLICES];
 };
 
@@ -99,6 +108,14 @@ struct runner {
 	bool ready;
 	bool failed;
 	bool hang;			/* fault injection */
+	enum backend_sabotage sabotage;	/* of the job that is looked at */
+	bool polls;			/* instead of sleeping, while the backend is busy */
+	uint64_t busy_ns;		/* when it last was */
+
+	struct adapt *adapt;
+	enum braid_fusion_policy policy;	/* of the last window */
+	uint32_t outstanding;		/* requests */
+	uint32_t in_flight;		/* launches */
 
 	struct loader *loader;
 	struct run_model *models;
@@ -141,6 +158,8 @@ uint64_t runner_now(void);
 void runner_fail(struct runner *r, const char *what, int err);
 void runner_alone(struct runner *r);
 void runner_want(struct runner *r);
+void runner_policy(struct runner *r, enum braid_fusion_policy policy);
+void runner_limit(struct runner *r);
 bool runner_may_tell(struct runner *r);
 
 /* run_model.c */
@@ -173,7 +192,7 @@ void windows_launch(struct runner *r);
 struct explain *explain_new(void);
 void explain_free(struct explain *e);
 void explain_window(struct explain *e, const struct window *w, uint32_t reason,
-		    uint32_t policy);
+		    uint32_t policy, const struct adapt_reason *adapt);
 void explain_group(struct explain *e, const struct window *w, uint32_t group);
 
 /* run_control.c */

@@ -15,13 +15,6 @@
 #include "agent/log.h"
 #include "agent/program/program.h"
 #include "agent/runner/runner.h"
-#include "agent/usdt.h"
-
-/*
- * A group is done: window, model, its number in the window, launch, degree and
- * groups of its launch (16 bits each), start, end, device time.
- */
-USDT_DEFINE(group);
 
 int windows_new(struct runner *r)
 {
@@ -84,11 +77,21 @@ static void maybe_die(struct runner *r, const struct run_model *m, const struct 
 	memcpy(&v, (const uint8_t *)b->look + offset, sizeof(v));
 	if (v != r->cfg.kill_value)
 		return;
-	log_line(LOG_CRIT, "fault injected", "model=%s hang=%d", m->conf.name, r->cfg.kill_hang);
-	if (r->cfg.kill_hang)
-		r->hang = true;		/* what is launched now never ends */
-	else
+	log_line(LOG_CRIT, "fault injected", "model=%s how=%d", m->conf.name, r->cfg.kill_how);
+	switch (r->cfg.kill_how) {
+	case KILL_RUNNER:
 		kill(getpid(), SIGKILL);
+		break;
+	case KILL_BY_HANG:
+		r->hang = true;		/* what is launched now never ends */
+		break;
+	case KILL_BY_GPU_FAULT:
+		r->sabotage = BACKEND_FAULT;
+		break;
+	case KILL_BY_GPU_HANG:
+		r->sabotage = BACKEND_HANG;
+		break;
+	}
 }
 
 /* Where a job's tensors are; 0, or why it can't be run. */
@@ -173,14 +176,17 @@ static void group_done(struct runner *r, struct run_group *rg)
 			.fuse_degree = w->plan.launches[pg->launch].n_groups,
 		};
 	commit(r, res, pg->degree);
-	if (!g->status)
+	r->outstanding -= pg->degree;
+	if (!--w->left_of[pg->launch])
+		r->in_flight--;
+	if (!g->status) {
 		model_ran(rg->model, pg->degree, g->device_ns);
+		if (r->policy == BRAID_FUSION_ADAPTIVE &&
+		    adapt_done(r->adapt, g->end_ns, rg->model->number, pg->degree, g->device_ns,
+			       r->in_flight))
+			runner_limit(r);
+	}
 	explain_group(r->explain, w, rg->number);
-	if (usdt_on(group))
-		USDT6(group, w->id, rg->model->id,
-		      (uint64_t)rg->number << 48 | (uint64_t)(pg->launch & 0xffff) << 32 |
-		      pg->degree << 16 | w->plan.launches[pg->launch].n_groups,
-		      g->start_ns, g->end_ns, g->device_ns);
 	rg->model->inflight--;
 	if (!--w->groups_left)
 		finish(r, w);
@@ -194,6 +200,8 @@ static void launch(struct runner *r, struct window *w, struct backend_io *staged
 	uint32_t at = 0;
 
 	/* The table of a group is one row a request, in the group's order. */
+	for (uint32_t i = 0; i < plan->n_launches; i++)
+		w->left_of[i] = plan->launches[i].n_groups;
 	for (uint32_t i = 0; i < plan->n_groups; i++) {
 		const struct plan_group *pg = &plan->groups[i];
 		struct run_model *m = w->models[plan->order[pg->first]];
@@ -210,7 +218,7 @@ static void launch(struct runner *r, struct window *w, struct backend_io *staged
 		m->inflight++;
 	}
 	w->groups_left = plan->n_groups;
-	w->launched = 0;
+	w->launched = w->started = 0;
 	w->next = r->busy;
 	r->busy = w;
 	r->groups += plan->n_groups;
@@ -221,21 +229,38 @@ static void launch(struct runner *r, struct window *w, struct backend_io *staged
 	windows_launch(r);
 }
 
+/* Is one of these a request that was to be the end of the device? */
+static enum backend_sabotage sabotage_of(const struct window *w, const struct plan_launch *pl)
+{
+	for (uint32_t g = pl->first; g < pl->first + pl->n_groups; g++)
+		for (uint32_t k = 0; k < w->plan.groups[g].degree; k++)
+			if (w->plan.order[w->plan.groups[g].first + k] + 1 == w->bad)
+				return w->sabotage;
+	return BACKEND_NO_SABOTAGE;
+}
+
 /* Hand over the rest of a window; false when the backend has no room now. */
 static bool launch_rest(struct runner *r, struct window *w)
 {
 	while (w->launched < w->plan.n_launches) {
 		uint32_t i = w->launched;
 		const struct plan_launch *pl = &w->plan.launches[i];
+		uint32_t started = w->started;
 		int ret;
 
 		w->launches[i] = (struct backend_launch){
-			.groups = &w->groups[pl->first], .n_groups = pl->n_groups, .priv = w,
+			.groups = &w->groups[pl->first], .n_groups = pl->n_groups,
+			.form = w->form, .started = started, .priv = w,
+			.sabotage = w->bad ? sabotage_of(w, pl) : BACKEND_NO_SABOTAGE,
 		};
 		ret = r->hang ? 0 : r->ops->launch(r->be, &w->launches[i]);
+		w->started = w->launches[i].started;
 		if (ret == -EAGAIN)
 			return false;
 		w->launched++;
+		w->started = 0;
+		r->in_flight++;
+		adapt_launched(r->adapt, pl->n_groups > 1, w->launches[i].ran == w->form);
 		for (uint32_t k = 0; ret && k < pl->n_groups; k++) {
 			w->groups[pl->first + k].status = ret;
 			w->groups[pl->first + k].device_ns = 0;
@@ -252,8 +277,34 @@ void windows_launch(struct runner *r)
 		r->waiting = r->waiting->next_waiting;
 }
 
+/* Powers of two, where combinations of groups must come again to be of use. */
+#define FEW_DEGREES	0x800000008000808bull
+
+static void how_to_plan(struct runner *r, struct window *w, struct plan_job *jobs,
+			struct plan_how *how)
+{
+	const struct adapt_arm *arm;
+
+	*how = (struct plan_how){ .policy = r->policy, .max_groups = RUNNER_GROUPS };
+	w->adaptive = r->policy == BRAID_FUSION_ADAPTIVE;
+	if (w->adaptive) {
+		adapt_window(r->adapt, runner_now(), r->outstanding);
+		arm = adapt_arm(r->adapt);
+		how->policy = arm->policy;
+		if (arm->merge == ADAPT_SPREAD)
+			how->spread = arm->limit > r->in_flight ? arm->limit - r->in_flight : 1;
+	}
+	w->form = how->policy == BRAID_FUSION_BRANCHES ? BACKEND_BRANCHES :
+		  how->policy == BRAID_FUSION_FUSE || how->policy == BRAID_FUSION_MERGE_FUSE ?
+		  BACKEND_SIDE_BY_SIDE : BACKEND_LANES;
+	for (uint32_t i = 0; w->form != BACKEND_LANES && i < w->n_jobs; i++)
+		if (jobs[i].degrees)
+			jobs[i].degrees &= FEW_DEGREES;
+}
+
 void window_take(struct runner *r, const struct link_window *in)
 {
+	struct plan_how how;
 	static struct backend_io staged[LINK_MAX_SLICES];	/* one thread */
 	uint32_t io_first[BRAID_MAX_BATCH], used = 0;
 	struct plan_job pj[BRAID_MAX_BATCH];
@@ -268,7 +319,7 @@ void window_take(struct runner *r, const struct link_window *in)
 	r->free_windows = w->next;
 	r->n_free--;
 	w->id = in->arg.window;
-	w->n_jobs = 0;
+	w->n_jobs = w->bad = 0;
 	for (uint32_t i = 0; i < in->arg.jobs.count; i++) {
 		const struct braid_job *job = &in->jobs[i];
 		struct run_model *m = cached_model(r, w, job->model);
@@ -280,12 +331,18 @@ void window_take(struct runner *r, const struct link_window *in)
 		}
 		pj[w->n_jobs] = (struct plan_job){
 			.model = m->number, .max_degree = m->conf.max_degree,
+			.degrees = m->degrees,
 			.alone = !!(job->flags & BRAID_JOB_ALONE),
 		};
 		io_first[w->n_jobs] = used;
 		used += job->n_inputs + job->n_outputs;
 		w->models[w->n_jobs] = m;
 		w->jobs[w->n_jobs++] = *job;
+		if (r->sabotage) {
+			w->bad = w->n_jobs;
+			w->sabotage = r->sabotage;
+			r->sabotage = BACKEND_NO_SABOTAGE;
+		}
 	}
 	if (!w->n_jobs || r->failed) {
 		w->next = r->free_windows;
@@ -293,12 +350,14 @@ void window_take(struct runner *r, const struct link_window *in)
 		r->n_free++;
 		return;
 	}
-	ret = plan_window(policy, pj, w->n_jobs, &w->plan);
-	if (ret)		/* a policy of another backend: the safest form */
-		plan_window(BRAID_FUSION_NONE, pj, w->n_jobs, &w->plan);
 	r->windows++;
 	r->jobs += w->n_jobs;
-	explain_window(r->explain, w, in->arg.reason, policy);
+	r->outstanding += w->n_jobs;
+	if (policy != r->policy)
+		runner_policy(r, policy);
+	how_to_plan(r, w, pj, &how);
+	plan_window(&how, pj, w->n_jobs, &w->plan);
+	explain_window(r->explain, w, in->arg.reason, policy, adapt_reason(r->adapt));
 	launch(r, w, staged, io_first);
 }
 

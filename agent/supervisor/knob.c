@@ -115,13 +115,15 @@ int knob_set(struct server *s, const char *name, const char *value, char *why, s
 	return set(&s->q, name, value, s->cfg.backend, why, len);
 }
 
-/* What the CPU backend can run. */
+/*
+ * Which backend the runner will find is not known here; each has all policies,
+ * if only as what comes closest to them.
+ */
 int knobs_init(struct bq *q)
 {
 	bq_init(q);
-	q->fusion_mask = 1u << BRAID_FUSION_NONE | 1u << BRAID_FUSION_MERGE |
-			 1u << BRAID_FUSION_FUSE | 1u << BRAID_FUSION_MERGE_FUSE;
-	return bq_knob_set(q, BQ_FUSION_POLICY, BRAID_FUSION_MERGE_FUSE);
+	q->fusion_mask = (1u << BRAID_FUSIONS) - 1;
+	return bq_knob_set(q, BQ_FUSION_POLICY, BRAID_FUSION_ADAPTIVE);
 }
 
 int knob_check(const char *name, const char *value, char *why, size_t len)

@@ -4,7 +4,7 @@
 # compiler has them, and the engine that runs them.
 
 libs += emu
-emu-src := $(addprefix tests/cuda/,emu.c emu_entries.c emu_plan.c gpu_check.c)
+emu-src := tests/cuda/emu.c tests/cuda/emu_entries.c tests/cuda/emu_plan.c
 
 emu-libs-all := emu emukernels lower program cpu onnxpb
 
@@ -18,7 +18,40 @@ test_gpu_nodes-src := tests/cuda/test_gpu_nodes.c tests/onnx/case.c tests/onnx/f
 test_gpu_nodes-libs := $(emu-libs-all)
 test_gpu_nodes-ldlibs := -lprotobuf-c -lm
 
-tests += test_gpu_conv
-test_gpu_conv-src := tests/cuda/test_gpu_conv.c tests/program/graph.c
-test_gpu_conv-libs := $(emu-libs-all)
-test_gpu_conv-ldlibs := -lprotobuf-c -lm
+tests += test_cuda_cache
+test_cuda_cache-src := tests/cuda/test_cuda_cache.c
+test_cuda_cache-libs := cuda
+sanitize-tests += test_cuda_cache
+
+# A driver and a compiler for machines without a GPU: the runner finds them
+# with LD_LIBRARY_PATH, as it would find NVIDIA's.
+libs += standin_cuda standin_nvrtc
+standin_cuda-src := $(addprefix tests/cuda/standin/,driver.c graph.c image.c memory.c stream.c) \
+	tests/cuda/emu.c
+standin_nvrtc-src := tests/cuda/standin/standin_nvrtc.c
+standin_nvrtc-cflags := -DSTANDIN_TOP='"$(CURDIR)"'
+
+standin := $(addprefix $(O)/standin/,libcuda.so.1 libnvrtc.so.13 generic.so)
+extra += $(standin)
+shared = $(Q)$(CC) $(ALL_LDFLAGS) -shared -o $(aside) -Wl,--whole-archive $< -Wl,--no-whole-archive \
+	-lm && mv -f $(aside) $@
+
+$(O)/standin/libcuda.so.1: $(O)/libstandin_cuda.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(shared)
+$(O)/standin/libnvrtc.so.13: $(O)/libstandin_nvrtc.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(shared)
+# In place of the ahead-of-time build for GPUs.
+$(O)/standin/generic.so: $(O)/libemukernels.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(shared)
+
+tests += test_cuda_backend
+test_cuda_backend-src := tests/cuda/test_cuda_backend.c tests/cuda/fake_plan.c
+test_cuda_backend-libs := cuda program
+test_cuda_backend-ldlibs := -ljansson
+$(O)/tests/test_cuda_backend: $(standin)

@@ -11,7 +11,7 @@
 #include "agent/runner/plan.h"
 #include "tests/tap.h"
 
-#define WINDOWS	2000000
+#define WINDOWS	1000000
 
 /* Marsaglia, "Xorshift RNGs", 2003. */
 static uint64_t state = 88172645463325252ull;
@@ -29,7 +29,10 @@ static uint32_t draw_window(struct plan_job *jobs)
 {
 	uint32_t degree[BRAID_MAX_BATCH], n, n_models = 1 + draw(draw(8) ? 6 : BRAID_MAX_BATCH);
 	uint32_t alone = draw(4) ? 0 : 1 + draw(10);
+	uint64_t degrees[8];
 
+	for (int i = 0; i < 8; i++)
+		degrees[i] = draw(3) ? 0 : 1 | (state & 0xff) | 1ull << draw(64);
 	n = draw(500) ? draw(12) : draw(BRAID_MAX_BATCH + 1);
 	for (uint32_t m = 0; m < n_models; m++)
 		degree[m] = 1 + draw(draw(4) ? 8 : BRAID_MAX_BATCH);
@@ -37,6 +40,7 @@ static uint32_t draw_window(struct plan_job *jobs)
 		uint32_t m = draw(n_models);
 
 		jobs[i] = (struct plan_job){ .model = m * 7919, .max_degree = degree[m],
+					     .degrees = degrees[m % 8],
 					     .alone = alone && !draw(alone) };
 	}
 	return n;
@@ -52,15 +56,26 @@ static uint32_t of_model(const struct plan_job *jobs, uint32_t n, uint32_t model
 	return count;
 }
 
+/* As many as may be one, of @n that are left, in the slowest way. */
+static uint32_t as_one(const struct plan_job *job, const struct plan_how *how, uint32_t n_jobs,
+		       uint32_t n)
+{
+	while (n > 1 && (n > job->max_degree || (how->spread && (n - 1) * how->spread >= n_jobs) ||
+	       (job->degrees && (n > 64 || !(job->degrees >> (n - 1) & 1)))))
+		n--;
+	return n;
+}
+
 /* The groups cover the jobs; a broken promise is named. */
-static const char *check_groups(const struct plan *p, const struct plan_job *jobs, bool merge)
+static const char *check_groups(const struct plan *p, const struct plan_job *jobs,
+				const struct plan_how *how, bool merge)
 {
 	bool used[BRAID_MAX_BATCH] = { false }, covered[BRAID_MAX_BATCH] = { false };
 
 	for (uint32_t g = 0; g < p->n_groups; g++) {
 		const struct plan_group *group = &p->groups[g];
 		const struct plan_job *lead;
-		uint32_t same, before = 0;
+		uint32_t same, before = 0, left, fit;
 
 		if (!group->degree || group->first >= p->n_jobs ||
 		    group->degree > p->n_jobs - group->first)
@@ -82,19 +97,23 @@ static const char *check_groups(const struct plan *p, const struct plan_job *job
 		lead = &jobs[p->order[group->first]];
 		if (group->degree > lead->max_degree)
 			return "a group is larger than its model allows";
+		if (lead->degrees && !(lead->degrees >> (group->degree - 1) & 1))
+			return "a group has a degree that the backend has not";
 		if (!merge && group->degree > 1)
 			return "a policy that does not merge merged";
 		same = of_model(jobs, p->n_jobs, lead->model);
-		for (uint32_t i = 0; i < p->order[group->first]; i++)
-			before += jobs[i].model == lead->model && !jobs[i].alone;
-		/* All are merged as far as the degree goes: k groups full, one with the rest. */
-		if (merge && !lead->alone && group->degree != lead->max_degree &&
-		    group->degree != same % lead->max_degree)
+		for (uint32_t i = 0; i < g; i++)
+			if (jobs[p->order[p->groups[i].first]].model == lead->model &&
+			    !jobs[p->order[p->groups[i].first]].alone)
+				before += p->groups[i].degree;
+		left = same - before;
+		fit = merge && !lead->alone ? as_one(lead, how, p->n_jobs, left) : 0;
+		if (fit && group->degree != fit)
 			return "what could be merged was not";
 		switch (group->why) {
 		case PLAN_MERGED:
 			/* With all that were left of its model. */
-			if (!merge || group->degree < 2 || group->degree > same)
+			if (!merge || group->degree < 2 || group->degree != left)
 				return "'merged' is not true";
 			break;
 		case PLAN_MERGE_POLICY:
@@ -102,13 +121,20 @@ static const char *check_groups(const struct plan *p, const struct plan_job *job
 				return "'the policy does not merge' is not true";
 			break;
 		case PLAN_MERGE_ONLY_ONE:
-			if (!merge || group->degree != 1 ||
-			    (same != 1 && before + 1 != same))
+			if (!merge || group->degree != 1 || left != 1)
 				return "'the only one' is not true";
 			break;
 		case PLAN_MERGE_FULL:
-			if (!merge || group->degree != lead->max_degree || same <= group->degree)
+			if (!merge || group->degree != lead->max_degree || left <= group->degree)
 				return "'the largest degree' is not true";
+			break;
+		case PLAN_MERGE_SPLIT:
+			if (!merge || !lead->degrees || left <= group->degree)
+				return "'a degree that there is' is not true";
+			break;
+		case PLAN_MERGE_SPREAD:
+			if (!merge || !how->spread || left <= group->degree)
+				return "'lanes for smaller groups' is not true";
 			break;
 		case PLAN_MERGE_ALONE:
 			if (!lead->alone || group->degree != 1)
@@ -176,18 +202,25 @@ static void test_random(void)
 	uint32_t w;
 
 	for (w = 0; w < WINDOWS && !broken; w++) {
-		enum braid_fusion_policy policy = draw(4);
-		bool merge = policy == BRAID_FUSION_MERGE || policy == BRAID_FUSION_MERGE_FUSE;
-		bool fuse = policy == BRAID_FUSION_FUSE || policy == BRAID_FUSION_MERGE_FUSE;
+		const struct plan_how how = {
+			.policy = draw(5), .spread = draw(3) ? 0 : 1 + draw(20),
+			.max_groups = draw(2) ? 0 : 1 + draw(8),
+		};
+		bool merge = how.policy == BRAID_FUSION_MERGE ||
+			     how.policy == BRAID_FUSION_MERGE_FUSE ||
+			     how.policy == BRAID_FUSION_BRANCHES;
+		bool fuse = (how.policy == BRAID_FUSION_FUSE ||
+			     how.policy == BRAID_FUSION_MERGE_FUSE ||
+			     how.policy == BRAID_FUSION_BRANCHES) && how.max_groups != 1;
 		uint32_t n = draw_window(jobs);
 
 		memcpy(before, jobs, n * sizeof(jobs[0]));
-		if (plan_window(policy, jobs, n, &p))
+		if (plan_window(&how, jobs, n, &p))
 			broken = "refused";
 		else if (p.n_jobs != n || memcmp(before, jobs, n * sizeof(jobs[0])))
 			broken = "the jobs were changed";
 		if (!broken)
-			broken = check_groups(&p, jobs, merge);
+			broken = check_groups(&p, jobs, &how, merge);
 		if (!broken)
 			broken = check_launches(&p, jobs, fuse);
 		n_jobs += n;
@@ -195,8 +228,11 @@ static void test_random(void)
 			merged += p.groups[g].degree > 1;
 			suspects += p.groups[g].why == PLAN_MERGE_ALONE;
 		}
-		for (uint32_t l = 0; l < p.n_launches; l++)
+		for (uint32_t l = 0; l < p.n_launches; l++) {
 			fused += p.launches[l].n_groups > 1;
+			if (!broken && how.max_groups && p.launches[l].n_groups > how.max_groups)
+				broken = "a launch has more groups than it may";
+		}
 	}
 	ok(!broken, "%u random windows keep every promise%s%s", w, broken ? ": " : "",
 	   broken ? broken : "");
@@ -207,13 +243,22 @@ static void test_random(void)
 	   "among them many merged, alone and fused");
 }
 
+static int plan_as(enum braid_fusion_policy policy, uint32_t spread, const struct plan_job *jobs,
+		   uint32_t n, struct plan *p)
+{
+	return plan_window(&(struct plan_how){ .policy = policy, .spread = spread }, jobs, n, p);
+}
+
 static void test_by_hand(void)
 {
 	/* Models A B A A, of which A runs at most two at a time. */
-	const struct plan_job jobs[] = { { 1, 2, 0 }, { 2, 8, 0 }, { 1, 2, 0 }, { 1, 2, 0 } };
+	const struct plan_job jobs[] = { { 1, 2 }, { 2, 8 }, { 1, 2 }, { 1, 2 } };
+	/* Seven of a model of which 1, 2 and 4 are degrees. */
+	const struct plan_job few[] = { { 1, 8, 0xb }, { 1, 8, 0xb }, { 1, 8, 0xb }, { 1, 8, 0xb },
+					{ 1, 8, 0xb }, { 1, 8, 0xb }, { 1, 8, 0xb } };
 	struct plan p;
 
-	is_int(plan_window(BRAID_FUSION_MERGE_FUSE, jobs, 4, &p), 0, "A B A A, A at most two");
+	is_int(plan_as(BRAID_FUSION_MERGE_FUSE, 0, jobs, 4, &p), 0, "A B A A, A at most two");
 	ok(p.n_groups == 3 && p.n_launches == 2, "three groups in two launches");
 	ok(p.groups[0].degree == 2 && p.groups[0].why == PLAN_MERGE_FULL && p.order[0] == 0 &&
 	   p.order[1] == 2, "the first two of A are one group, which is full");
@@ -221,17 +266,26 @@ static void test_by_hand(void)
 	   p.launches[0].n_groups == 2 && p.launches[0].why == PLAN_FUSED, "B runs beside it");
 	ok(p.launches[1].n_groups == 1 && p.launches[1].why == PLAN_FUSE_ONLY_ONE,
 	   "the third of A runs after them");
-	is_int(plan_window(BRAID_FUSION_FUSE, jobs, 4, &p), 0, "the same without merging");
+	is_int(plan_as(BRAID_FUSION_FUSE, 0, jobs, 4, &p), 0, "the same without merging");
 	is_int(p.n_launches, 3, "A's run one after the other, B beside the first");
-	is_int(plan_window(BRAID_FUSION_MERGE, jobs, 4, &p), 0, "the same without fusing");
+	is_int(plan_as(BRAID_FUSION_MERGE, 0, jobs, 4, &p), 0, "the same without fusing");
 	ok(p.n_groups == 3 && p.n_launches == 3, "three groups, each by itself");
-	is_int(plan_window(BRAID_FUSION_NONE, jobs, 4, &p), 0, "neither");
+	is_int(plan_as(BRAID_FUSION_NONE, 0, jobs, 4, &p), 0, "neither");
 	is_int(p.n_launches, 4, "each by itself");
-	is_int(plan_window(BRAID_FUSION_NONE, jobs, 0, &p), 0, "an empty window");
+	is_int(plan_as(BRAID_FUSION_NONE, 0, jobs, 0, &p), 0, "an empty window");
 	ok(!p.n_groups && !p.n_launches, "is an empty plan");
-	is_int(plan_window(BRAID_FUSION_BRANCHES, jobs, 4, &p), -EOPNOTSUPP,
+	is_int(plan_as(BRAID_FUSION_BRANCHES, 0, jobs, 4, &p), 0, "a graph of branches");
+	is_int(p.n_launches, 2, "is planned as what runs side by side");
+	is_int(plan_as(BRAID_FUSION_MERGE, 0, few, 7, &p), 0, "seven, where 1, 2 and 4 are degrees");
+	ok(p.n_groups == 3 && p.groups[0].degree == 4 && p.groups[1].degree == 2 &&
+	   p.groups[2].degree == 1 && p.groups[0].why == PLAN_MERGE_SPLIT &&
+	   p.groups[2].why == PLAN_MERGE_ONLY_ONE, "are a four, a two and a one");
+	is_int(plan_as(BRAID_FUSION_MERGE, 4, few, 7, &p), 0, "the same with four free lanes");
+	ok(p.n_groups == 4 && p.groups[0].degree == 2 && p.groups[3].degree == 1 &&
+	   p.groups[0].why == PLAN_MERGE_SPREAD, "are four groups");
+	is_int(plan_as(BRAID_FUSION_ADAPTIVE, 0, jobs, 4, &p), -EOPNOTSUPP,
 	       "a policy that is not planned here");
-	is_int(plan_window(BRAID_FUSIONS, jobs, 4, &p), -EOPNOTSUPP, "one that is none");
+	is_int(plan_as(BRAID_FUSIONS, 0, jobs, 4, &p), -EOPNOTSUPP, "one that is none");
 }
 
 static void test_words(void)

@@ -15,5 +15,5 @@ $$(O)/tests/$(1): $$(O)/braidd $$(O)/braid-zoo $$(O)/braidctl $$(O)/braid-bench
 endef
 $(foreach t,$(transport-tests),$(eval $(call transport_test,$(t))))
 # It is the runner itself, with another backend.
-test_window-libs += wire program cpu onnxpb
+test_window-libs += wire cuda lower program cpu onnxpb
 test_window-ldlibs += -lsystemd -lprotobuf-c

@@ -83,6 +83,7 @@ control = $dir/c
 group =
 model_dir = $dir/models
 [runner]
+backend = cpu
 max_degree = 4
 [queue]
 window_policy = fixed
@@ -105,6 +106,9 @@ ok "none" explains none "not merged: the policy" "not fused: the policy"
 ok "merge" explains merge "merged: the window held several" "not fused: the policy"
 ok "fuse" explains fuse "not merged: the policy" "fused: side by side"
 ok "merge+fuse" explains merge+fuse "merged: the window held several" "fused: side by side"
+ok "branches" explains branches "merged: the window held several" "fused: side by side"
+ok "adaptive" explains adaptive ".*merged" ".*fused"
+ok "and what was chosen" says "^chosen: .*outstanding" explain
 ok "a group that is full" explains merge "merged up to the model's largest degree" "not fused"
 ctl explain >"$dir/last"
 id=$(sed -n 's/^window \([0-9]*\):.*/\1/p' "$dir/last")
@@ -152,8 +156,8 @@ ok "types by name in JSON" says '"type": "f32"' --json models tiny_mlp
 ok "is kept" says "^17\$" policy get window_max
 ok "a knob out of range" fails 1 "window_max: '0' is out of range" policy set window_max 0
 ok "no number" fails 1 "out of range" policy set window_max many
-ok "a policy of the GPU" fails 1 "'branches' is not a value that backend cpu has" \
-	policy set fusion_policy branches
+ok "a policy of the GPU" says "^branches\$" policy set fusion_policy branches
+ok "no such policy" fails 1 "'odd' is none of none, merge" policy set fusion_policy odd
 ok "no such knob" fails 1 "no knob 'colour'" policy set colour blue
 ok "no such knob to get" fails 1 "no knob 'colour'" policy get colour
 ok "no such command" fails 2 "no command 'dance'" dance

@@ -112,6 +112,7 @@ void daemon_spawn(struct daemon *d)
 
 void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 {
+	const char *backend = getenv("BRAID_TEST_BACKEND");
 	FILE *f;
 
 	strcpy(d->dir, "/tmp/braid-test-XXXXXX");
@@ -131,7 +132,8 @@ void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 	f = fopen(d->config, "we");
 	if (!f)
 		bail(d->config);
-	fprintf(f, "[braidd]\ntransport=%s\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\n%s\n",
+	fprintf(f, "[runner]\nbackend=%s\ncache_dir=\n[braidd]\ntransport=%s\nsocket=%s\n"
+		"control=%s\ngroup=\nmodel_dir=%s\n%s\n", backend ? backend : "cpu",
 		daemon_over_device() ? "device" : "socket", d->socket, d->control, d->models,
 		extra ? extra : "");
 	fclose(f);

@@ -50,7 +50,7 @@ int main(void)
 	ok(c.n_knobs == 1 && !strcmp(c.knobs[0].name, "window_max"), "knobs are kept by name");
 	ok(!strcmp(c.kill_model, "m:v") && c.kill_value == 1.5f, "fault injection is read");
 	is_int(read_text("", &c), 0, "an empty file is the defaults");
-	ok(!strcmp(c.backend, "cpu") && c.transport == TRANSPORT_AUTO &&
+	ok(!strcmp(c.backend, "auto") && !c.fp32 && c.spin == SPIN_AUTO && c.transport == TRANSPORT_AUTO &&
 	   !strcmp(c.device, "braid0"), "which are there");
 	is_int(read_text("[braidd]\ntransport = device\ndevice = braid3\n", &c), 0, "a device");
 	ok(c.transport == TRANSPORT_DEVICE && !strcmp(c.device, "braid3"), "is kept");
@@ -63,7 +63,15 @@ int main(void)
 	refused("[braidd]\nlog_level = loud\n", ":2:", "'loud' can't be log_level");
 	refused("[braidd]\nnonsense\n", ":2:", "");
 	refused("[debug]\nkill_runner_on = m\n", ":2:", "can't be kill_runner_on");
-	refused("[runner]\nbackend = cuda\n", ":2:", "'cuda' can't be backend");
+	is_int(read_text("[runner]\nbackend = cuda\ngpu = 1\nsms = 16\nprecision = fp32\n"
+			 "spin = off\ncache_dir =\ncache_mib = 9\n"
+			 "[debug]\nhang_gpu_on = m:2\n", &c), 0, "a GPU");
+	ok(!strcmp(c.backend, "cuda") && c.gpu == 1 && c.sms == 16 && c.fp32 &&
+	   c.spin == SPIN_OFF && !c.cache_dir[0] && c.cache_mib == 9 &&
+	   c.kill_how == KILL_BY_GPU_HANG, "is configured");
+	refused("[runner]\nbackend = tpu\n", ":2:", "'tpu' can't be backend");
+	refused("[runner]\nprecision = fp8\n", ":2:", "'fp8' can't be precision");
+	refused("[runner]\nspin = much\n", ":2:", "'much' can't be spin");
 	refused("[braidd]\nsocket =\n", ":2:", "'' can't be socket");
 	refused("[braidd]\ntransport = pigeon\n", ":2:", "'pigeon' can't be transport");
 	refused("[braidd]\ndevice = /dev/braid0\n", ":2:", "'/dev/braid0' can't be device");
@@ -72,7 +80,7 @@ int main(void)
 	refused("[queue]\nwindow_policy = fast\n", ":2:", "none of fixed, adaptive");
 	refused("[queue]\nshare_by = pid\n", ":2:", "none of uid, cgroup");
 	refused("[queue]\nfusion_policy = odd\n", ":2:", "none of none, merge, fuse, merge+fuse");
-	refused("[queue]\nfusion_policy = adaptive\n", ":2:", "not a value that backend cpu has");
+	is_int(read_text("[queue]\nfusion_policy = adaptive\n", &c), 0, "a policy of all backends");
 	refused("[queue]\n\nwindow_max = 100000\n", ":3:", "out of range");
 	refused("[queue]\ncolour = blue\n", ":2:", "no knob 'colour'");
 	is_int(read_text("[runner]\n  threads = 3\n\tmax_degree = 4\n", &c), 0, "indented keys");

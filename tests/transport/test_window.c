@@ -130,6 +130,7 @@ int main(void)
 	is_int(link_open(sv[0], &r.link), 0, "a link with rings");
 	r.explain = explain_new();
 	r.bufs = bufs_new();
+	r.adapt = adapt_new(1u << BRAID_FUSION_NONE, 1);
 	r.generation = 1;
 	ok(!windows_new(&r) && r.n_free == RUNNER_WINDOWS + RUNNER_RESERVE, "a pool of windows");
 	for (int i = 0; i < 2; i++) {

@@ -28,6 +28,5 @@ suite() {
 		echo "1..1"
 		return 1
 	}
-	"$vm/run" -k "$kernel" -m "$module" "$@" boot.sh load.sh \
-		"$O/vm/isolation" "$O/vm/faults" "$O/vm/storm"
+	"$vm/run" -k "$kernel" -m "$module" "$@" boot.sh
 }

@@ -80,7 +80,12 @@ static void print_group(const json_t *g)
 		       ctl_int(g, "status") ? ", FAILED" : "");
 	else
 		printf(", still running");
-	printf("\n    %s\n    %s\n    requests:", ctl_str(g, "merge"), ctl_str(g, "fuse"));
+	printf("\n    %s\n    %s", ctl_str(g, "merge"), ctl_str(g, "fuse"));
+	if (json_object_get(g, "ran"))
+		printf("\n    %s, beside %lld others%s", ctl_str(g, "ran"), ctl_int(g, "beside"),
+		       json_is_true(json_object_get(g, "inputs_copied")) ?
+		       ", inputs copied first" : "");
+	printf("\n    requests:");
 	json_array_foreach(json_object_get(g, "requests"), i, r)
 		printf(" %lld/%lld", ctl_int(r, "tenant"), ctl_int(r, "request"));
 	printf(" (tenant/request)\n");
@@ -149,6 +154,8 @@ int cmd_explain(const struct ctl *c, int argc, char **argv)
 	count(ctl_int(o, "launches"), "launch", ", ");
 	printf("policy %s\n", ctl_str(o, "policy"));
 	printf("closed: %s\n", ctl_str(o, "closed"));
+	if (json_object_get(o, "chosen"))
+		printf("chosen: %s\n", ctl_str(o, "chosen"));
 	json_array_foreach(json_object_get(o, "groups"), i, g)
 		print_group(g);
 	if (ctl_int(o, "groups_total") > (long long)json_array_size(json_object_get(o, "groups")))

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The adaptive policy: see adapt.h. Owns what was measured.
+ *
+ * An epoch begins when what was launched under the arm before has ended; what
+ * ends before that is not counted. Its score goes into a moving average. In
+ * each situation every arm is tried once, from the most promising on (the one
+ * that was best in the situation next to it, then its neighbours), so a change
+ * of load does not begin at nothing.
+ */
+#include "agent/runner/adapt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARMS		24u
+#define SITUATIONS	64u
+#define MODELS		256u		/* weights, hashed by number */
+#define LOADS		8u		/* 1, 2, 3-4, 5-8, ... outstanding */
+#define EPOCH_NS	8000000ull
+#define EPOCH_MAX_NS	250000000ull
+#define EPOCH_REQUESTS	48u
+#define WEIGHT_RUNS	64u		/* of a model, then its weight is fixed */
+#define BUSY		0.9
+#define EXPLORE		12u		/* epochs, one of them for another arm */
+#define FAR_BEHIND	0.8		/* of the best: seldom tried again */
+#define RARELY		8u		/* explorations, one of them for those */
+#define STAY		1.02		/* so much better to take the best one's place */
+#define SEEN_EPOCHS	24u
+#define PEAK_STAYS	0.97		/* of the peak of what was outstanding, each epoch */
+#define UNREADY_NS	2000000000ull	/* an arm whose form is not there yet waits */
+
+struct measure {
+	float score;			/* weighted requests a second, 0: none */
+	uint32_t n;
+	uint64_t not_before;
+};
+
+struct situation {
+	uint64_t key, used;
+	uint32_t best, epochs, explored, next_try;
+	struct measure arms[ARMS];
+};
+
+struct weight {
+	float ns;
+	uint32_t runs;
+};
+
+struct adapt {
+	struct adapt_arm arms[ARMS];
+	uint32_t n_arms, idle_arm;
+	struct situation situations[SITUATIONS];
+	struct situation *here;
+	struct weight weights[MODELS];
+	struct adapt_reason reason;
+	uint32_t arm;
+	uint64_t tick;
+
+	/* the epoch */
+	bool measuring;
+	uint64_t start_ns, last_ns, busy_ns;
+	uint32_t to_settle, requests, most, several, as_asked;
+	uint64_t models;
+	double work;
+	uint64_t seen[2];		/* models: of late, and before that */
+	uint32_t epochs;
+	float peak;			/* of what was outstanding, over epochs */
+};
+
+static void add_arm(struct adapt *a, enum braid_fusion_policy policy, enum adapt_merge merge,
+		    uint32_t limit)
+{
+	if (a->n_arms < ARMS)
+		a->arms[a->n_arms++] = (struct adapt_arm){ policy, merge, limit };
+}
+
+/* Neighbours in the list are neighbours in kind. */
+struct adapt *adapt_new(uint32_t policies, uint32_t lanes)
+{
+	static const uint32_t limits[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64 };
+	struct adapt *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]) && limits[i] < lanes; i++)
+		if (policies & 1u << BRAID_FUSION_MERGE)
+			add_arm(a, BRAID_FUSION_MERGE, ADAPT_SPREAD, limits[i]);
+	if (policies & 1u << BRAID_FUSION_MERGE)
+		add_arm(a, BRAID_FUSION_MERGE, ADAPT_SPREAD, lanes);
+	else
+		add_arm(a, BRAID_FUSION_NONE, ADAPT_ALONE, lanes);
+	a->idle_arm = a->n_arms - 1;
+	if (policies & 1u << BRAID_FUSION_NONE)
+		add_arm(a, BRAID_FUSION_NONE, ADAPT_ALONE, lanes);
+	if (policies & 1u << BRAID_FUSION_MERGE)
+		add_arm(a, BRAID_FUSION_MERGE, ADAPT_ALL, lanes);
+	if (policies & 1u << BRAID_FUSION_BRANCHES)
+		for (uint32_t n = 1; n <= 2 && n <= lanes; n++)
+			add_arm(a, BRAID_FUSION_BRANCHES, ADAPT_ALL, n);
+	if (policies & 1u << BRAID_FUSION_MERGE_FUSE)
+		for (uint32_t n = 1; n <= 2 && n <= lanes; n++)
+			add_arm(a, BRAID_FUSION_MERGE_FUSE, ADAPT_ALL, n);
+	a->arm = a->idle_arm;
+	a->reason = (struct adapt_reason){ .arm = a->arms[a->arm], .why = ADAPT_FIRST };
+	return a;
+}
+
+void adapt_free(struct adapt *a)
+{
+	free(a);
+}
+
+const struct adapt_arm *adapt_arm(const struct adapt *a)
+{
+	return &a->arms[a->arm];
+}
+
+const struct adapt_reason *adapt_reason(const struct adapt *a)
+{
+	return &a->reason;
+}
+
+/* ---- situations ---- */
+
+static uint32_t load_class(uint32_t outstanding)
+{
+	uint32_t c = outstanding < 2 ? 0 : 32 - __builtin_clz(outstanding - 1);
+
+	return c < LOADS ? c : LOADS - 1;
+}
+
+static struct situation *find(struct adapt *a, uint64_t key)
+{
+	for (uint32_t i = 0; i < SITUATIONS; i++)
+		if (a->situations[i].key == key)
+			return &a->situations[i];
+	return NULL;
+}
+
+/* What the same models did under the next lower or higher load. */
+static const struct situation *neighbour(struct adapt *a, uint64_t models, uint32_t load)
+{
+	const struct situation *s = load ? find(a, models * LOADS + load - 1 + 1) : NULL;
+
+	return s ? s : find(a, models * LOADS + load + 1 + 1);
+}
+
+static struct situation *enter(struct adapt *a, uint64_t models, uint32_t load)
+{
+	uint64_t key = models * LOADS + load + 1;	/* never 0 */
+	struct situation *s = find(a, key), *oldest = &a->situations[0];
+	const struct situation *near;
+
+	a->tick++;
+	if (!s) {
+		for (uint32_t i = 0; i < SITUATIONS; i++)
+			if (a->situations[i].used < oldest->used)
+				oldest = &a->situations[i];
+		near = neighbour(a, models, load);
+		s = oldest;
+		s->best = near && near != s ? near->best : a->idle_arm;
+		s->key = key;
+		s->epochs = s->explored = s->next_try = 0;
+		memset(s->arms, 0, sizeof(s->arms));
+	}
+	s->used = a->tick;
+	return s;
+}
+
+/* ---- choosing ---- */
+
+/* The arm that was not measured and is nearest to the best; ARMS: there is none. */
+static uint32_t untried(const struct adapt *a, const struct situation *s, uint64_t now)
+{
+	for (uint32_t d = 0; d < a->n_arms; d++) {
+		const uint32_t near[2] = { s->best + d, s->best - d };
+
+		for (int i = 0; i < 2; i++)
+			if (near[i] < a->n_arms && !s->arms[near[i]].n &&
+			    now >= s->arms[near[i]].not_before)
+				return near[i];
+	}
+	return ARMS;
+}
+
+/* One to be looked at again: those far behind only now and then. */
+static uint32_t another(const struct adapt *a, struct situation *s, uint64_t now)
+{
+	float bar = s->explored++ % RARELY ? s->arms[s->best].score * FAR_BEHIND : 0;
+
+	for (uint32_t i = 0; i < a->n_arms; i++) {
+		uint32_t k = s->next_try++ % a->n_arms;
+
+		if (k != s->best && s->arms[k].score >= bar && now >= s->arms[k].not_before)
+			return k;
+	}
+	return s->best;
+}
+
+static void find_best(const struct adapt *a, struct situation *s)
+{
+	uint32_t best = s->best;
+	float bar = s->arms[best].n ? s->arms[best].score * STAY : 0;
+
+	for (uint32_t i = 0; i < a->n_arms; i++) {
+		if (!s->arms[i].n || s->arms[i].score <= bar)
+			continue;
+		best = i;
+		bar = s->arms[i].score;
+	}
+	s->best = best;
+}
+
+static void hold(struct adapt *a, uint32_t arm, enum adapt_why why, uint32_t load)
+{
+	const struct situation *s = a->here;
+	float best = s ? s->arms[s->best].score : 0;
+
+	a->arm = arm;
+	a->reason = (struct adapt_reason){ .arm = a->arms[arm], .why = why, .load = load };
+	if (!s || best <= 0)
+		return;
+	a->reason.score = 1000 * s->arms[arm].score / best;
+	a->reason.best_is = arm != s->best;
+	a->reason.best = a->arms[s->best];
+}
+
+static void choose(struct adapt *a, uint64_t now, uint32_t load)
+{
+	struct situation *s = a->here;
+	uint32_t arm = untried(a, s, now);
+
+	if (arm < ARMS) {
+		hold(a, arm, ADAPT_TRY, load);
+		return;
+	}
+	if (++s->epochs % EXPLORE == 0) {
+		arm = another(a, s, now);
+		if (arm != s->best) {
+			hold(a, arm, ADAPT_EXPLORE, load);
+			return;
+		}
+	}
+	hold(a, s->best, ADAPT_BEST, load);
+}
+
+/* ---- measuring ---- */
+
+static void begin(struct adapt *a, uint64_t now, uint32_t left)
+{
+	a->measuring = false;
+	a->to_settle = left;
+	a->start_ns = now;
+	a->last_ns = left ? now : 0;
+	a->busy_ns = 0;
+	a->work = 0;
+	a->requests = a->most = a->several = a->as_asked = 0;
+	a->models = 0;
+}
+
+static void score(struct adapt *a, struct situation *s, uint64_t now)
+{
+	struct measure *m = &s->arms[a->arm];
+	float got = a->work * 1e9 / (now - a->start_ns);
+
+	/* Most of it ran in another form: that says nothing of this one. */
+	if (a->several && a->as_asked * 4 < a->several * 3) {
+		m->not_before = now + UNREADY_NS;
+		return;
+	}
+	m->n++;
+	m->score += (got - m->score) / (m->n < 4 ? m->n : 4);
+}
+
+/* What a request of this model counts. */
+static float weigh(struct adapt *a, uint32_t model, float each_ns)
+{
+	struct weight *w = &a->weights[model % MODELS];
+
+	if (w->runs < WEIGHT_RUNS) {
+		w->runs++;
+		w->ns += (each_ns - w->ns) / w->runs;
+	}
+	return w->ns;
+}
+
+void adapt_window(struct adapt *a, uint64_t now, uint32_t outstanding)
+{
+	if (!a->start_ns)
+		begin(a, now, 0);
+	if (!a->last_ns)
+		a->last_ns = now;
+	if (outstanding > a->most)
+		a->most = outstanding;
+}
+
+void adapt_launched(struct adapt *a, bool several, bool as_asked)
+{
+	a->several += several;
+	a->as_asked += several && as_asked;
+}
+
+static bool is_over(const struct adapt *a, uint64_t now)
+{
+	uint64_t took = now - a->start_ns;
+
+	return took >= EPOCH_MAX_NS || (took >= EPOCH_NS && a->requests >= EPOCH_REQUESTS);
+}
+
+/*
+ * The load is the most that was outstanding at once of late: a mean would be
+ * another under each arm, and arms could not be compared.
+ */
+static uint32_t decayed(struct adapt *a)
+{
+	a->peak = a->peak * PEAK_STAYS > a->most ? a->peak * PEAK_STAYS : a->most;
+	return a->peak + 0.5f;
+}
+
+/* Models of the last epochs: one that comes seldom is not another situation each time. */
+static uint64_t seen(struct adapt *a)
+{
+	a->seen[0] |= a->models;
+	if (++a->epochs % SEEN_EPOCHS == 0) {
+		a->seen[1] = a->seen[0];
+		a->seen[0] = a->models;
+	}
+	return a->seen[0] | a->seen[1];
+}
+
+/*
+ * Whether there is enough to do shows only with all lanes: with fewer a device
+ * that waits for its tenants may be one that they wait for.
+ */
+static void end_epoch(struct adapt *a, uint64_t now)
+{
+	uint32_t load = decayed(a);
+	bool idle = a->arm == a->idle_arm && a->busy_ns < BUSY * (now - a->start_ns);
+
+	a->here = enter(a, seen(a), load_class(load));
+	if (idle) {
+		a->here->best = a->idle_arm;
+		hold(a, a->idle_arm, ADAPT_IDLE, load);
+		return;
+	}
+	score(a, a->here, now);
+	find_best(a, a->here);
+	choose(a, now, load);
+}
+
+bool adapt_done(struct adapt *a, uint64_t now, uint32_t model, uint32_t degree,
+		uint64_t device_ns, uint32_t left)
+{
+	uint32_t before = a->arm;
+	float w = weigh(a, model, (float)device_ns / degree);
+
+	if (!a->measuring) {
+		if (a->to_settle > 1) {
+			a->to_settle--;
+			return false;
+		}
+		begin(a, now, left);
+		a->measuring = true;
+		return false;
+	}
+	/* It was busy since the last end, unless nothing was left then. */
+	if (a->last_ns)
+		a->busy_ns += now - a->last_ns;
+	a->last_ns = left ? now : 0;
+	a->work += (double)w * degree;
+	a->requests += degree;
+	a->models |= 1ull << model % 60;
+	if (!is_over(a, now))
+		return false;
+	end_epoch(a, now);
+	begin(a, now, left);
+	return a->arm != before;
+}
+
+/* ---- words ---- */
+
+static int arm_words(const struct adapt_arm *m, char *buf, size_t len)
+{
+	static const char *const forms[] = { "lanes", "lanes", "side by side", "side by side",
+					     "branches of one graph", "lanes" };
+	static const char *const merges[] = { "unmerged", "merged as lanes are short", "merged" };
+
+	return snprintf(buf, len, "%s, %s, %u at once", merges[m->merge], forms[m->policy],
+			m->limit);
+}
+
+void adapt_words(const struct adapt_reason *r, char *buf, size_t len)
+{
+	static const char *const whys[] = {
+		"nothing is measured yet", "the device is not busy all the time",
+		"not measured yet under this load", "to see whether it still is worse",
+		"the best that was measured under this load",
+	};
+	char arm[96], best[96];
+	size_t n;
+
+	arm_words(&r->arm, arm, sizeof(arm));
+	n = snprintf(buf, len, "%s: %s (%u outstanding", arm, whys[r->why], r->load);
+	if (r->best_is && n < len) {
+		arm_words(&r->best, best, sizeof(best));
+		n += snprintf(buf + n, len - n, "; the best is %s", best);
+		if (r->score && n < len)
+			n += snprintf(buf + n, len - n, ", this does %u.%u%% of it",
+				      r->score / 10, r->score % 10);
+	}
+	if (n < len)
+		snprintf(buf + n, len - n, ")");
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The adaptive policy on made-up devices: tenants in closed loop, a device
+ * whose throughput depends on how many launches share it and how much is
+ * merged. What it reaches is compared with the best that any arm reaches when
+ * it is held all the time.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "agent/runner/adapt.h"
+#include "tests/tap.h"
+
+#define LANES		16
+#define MAX_DEGREE	8
+#define POLICIES	(1u << BRAID_FUSION_NONE | 1u << BRAID_FUSION_MERGE | \
+			 1u << BRAID_FUSION_BRANCHES | 1u << BRAID_FUSION_MERGE_FUSE)
+
+/*
+ * A launch of degree d has base + d * each of work; n launches together get
+ * through full * n / (n + half) of it a nanosecond.
+ */
+struct device {
+	double base, each, full, half;
+	double held;		/* of forms that hold a window together: more work */
+	double gap;		/* ns between an answer and the tenant's next request */
+};
+
+struct flight {
+	bool used;
+	uint32_t degree, several;
+	double left, start;
+};
+
+struct sim {
+	const struct device *d;
+	struct flight flights[64];
+	double now, next[64];	/* when each tenant's next request comes */
+	uint32_t tenants, waiting, in_flight, outstanding;
+	uint64_t done;
+	uint64_t seed;
+};
+
+static double noise(struct sim *s)
+{
+	s->seed = s->seed * 6364136223846793005ull + 1442695040888963407ull;
+	return 0.95 + 0.1 * (s->seed >> 33) / (1u << 31);
+}
+
+static double rate(const struct sim *s)
+{
+	return s->d->full * s->in_flight / (s->in_flight + s->d->half);
+}
+
+static void launch(struct sim *s, struct adapt *a, const struct adapt_arm *arm)
+{
+	uint32_t free = arm->limit - s->in_flight, n = s->waiting, most = MAX_DEGREE;
+	bool several = n > 1 && arm->policy != BRAID_FUSION_MERGE &&
+		       arm->policy != BRAID_FUSION_NONE;
+
+	if (!n || arm->limit <= s->in_flight)
+		return;
+	s->outstanding += n;
+	if (a)
+		adapt_window(a, s->now, s->outstanding);
+	s->outstanding -= n;
+	if (arm->merge == ADAPT_ALONE)
+		most = 1;
+	else if (arm->merge == ADAPT_SPREAD && (n + free - 1) / free < most)
+		most = (n + free - 1) / free;
+	while (s->waiting && s->in_flight < arm->limit) {
+		uint32_t degree = s->waiting < most ? s->waiting : most, i = 0;
+
+		while (s->flights[i].used)
+			i++;
+		s->flights[i] = (struct flight){
+			true, degree, several,
+			(s->d->base + degree * s->d->each) * noise(s) * (several ? s->d->held : 1),
+			s->now };
+		s->waiting -= degree;
+		s->outstanding += degree;
+		s->in_flight++;
+		if (a)
+			adapt_launched(a, several, true);
+	}
+}
+
+/* To the next event: a launch ends or a request comes. */
+static void step(struct sim *s, struct adapt *a)
+{
+	double first = INFINITY, r = rate(s), dt;
+	struct flight *ends = NULL;
+	int comes = -1;
+
+	for (uint32_t i = 0; i < 64; i++) {
+		struct flight *f = &s->flights[i];
+
+		if (f->used && f->left / (r / s->in_flight) < first) {
+			first = f->left / (r / s->in_flight);
+			ends = f;
+		}
+	}
+	for (uint32_t i = 0; i < s->tenants; i++) {
+		if (s->next[i] - s->now < first) {
+			first = s->next[i] - s->now;
+			comes = i;
+		}
+	}
+	dt = first > 0 ? first : 0;
+	for (uint32_t i = 0; i < 64; i++)
+		if (s->flights[i].used)
+			s->flights[i].left -= dt * r / s->in_flight;
+	s->now += dt;
+	if (comes >= 0) {
+		s->next[comes] = INFINITY;
+		s->waiting++;
+		return;
+	}
+	ends->used = false;
+	s->in_flight--;
+	s->outstanding -= ends->degree;
+	s->done += ends->degree;
+	for (uint32_t i = 0, k = 0; i < s->tenants && k < ends->degree; i++)
+		if (isinf(s->next[i]) && (k++, true))
+			s->next[i] = s->now + s->d->gap * noise(s);
+	if (a)
+		adapt_done(a, s->now, 1, ends->degree, (s->now - ends->start) / (s->in_flight + 1),
+			   s->in_flight);
+}
+
+/* Requests a second, of the adaptive policy or of one arm. */
+static double run(const struct device *d, uint32_t tenants, struct adapt *a,
+		  const struct adapt_arm *arm, double warm_ns, double ns)
+{
+	struct sim s = { .d = d, .tenants = tenants, .now = 1000, .seed = 5 };
+	uint64_t before = 0;
+	double from;
+
+	for (uint32_t i = 0; i < tenants; i++)
+		s.next[i] = s.now + i;
+	while (s.now < warm_ns) {
+		launch(&s, a, a ? adapt_arm(a) : arm);
+		step(&s, a);
+	}
+	before = s.done;
+	from = s.now;
+	while (s.now < from + ns) {
+		launch(&s, a, a ? adapt_arm(a) : arm);
+		step(&s, a);
+	}
+	return (s.done - before) * 1e9 / (s.now - from);
+}
+
+static const struct adapt_arm arms[] = {
+	{ BRAID_FUSION_NONE, ADAPT_ALONE, 16 }, { BRAID_FUSION_MERGE, ADAPT_ALL, 16 },
+	{ BRAID_FUSION_MERGE, ADAPT_SPREAD, 16 }, { BRAID_FUSION_MERGE, ADAPT_SPREAD, 8 },
+	{ BRAID_FUSION_MERGE, ADAPT_SPREAD, 4 }, { BRAID_FUSION_MERGE, ADAPT_SPREAD, 2 },
+	{ BRAID_FUSION_MERGE, ADAPT_SPREAD, 1 }, { BRAID_FUSION_BRANCHES, ADAPT_ALL, 2 },
+	{ BRAID_FUSION_MERGE_FUSE, ADAPT_ALL, 1 },
+};
+
+static const struct {
+	const char *what;
+	struct device d;
+} devices[] = {
+	{ "a large device, merging saves little", { 20000, 80000, 8, 7, 1.3, 60000 } },
+	{ "a small device, merging saves much", { 300000, 60000, 1, 0.2, 1.2, 60000 } },
+	{ "one that likes windows held together", { 100000, 50000, 2, 1, 0.5, 60000 } },
+	{ "one that a launch fills", { 10000, 300000, 1, 0.05, 1.1, 60000 } },
+};
+
+static void against_the_best(void)
+{
+	static const uint32_t tenants[] = { 1, 4, 8, 16, 32 };
+
+	for (size_t k = 0; k < sizeof(devices) / sizeof(devices[0]); k++) {
+		double worst = 10;
+		uint32_t at = 0;
+
+		for (int t = 0; t < 5; t++) {
+			struct adapt *a = adapt_new(POLICIES, LANES);
+			double best = 0, got;
+
+			for (size_t i = 0; i < sizeof(arms) / sizeof(arms[0]); i++) {
+				double v = run(&devices[k].d, tenants[t], NULL, &arms[i], 2e7, 3e8);
+
+				best = v > best ? v : best;
+			}
+			got = run(&devices[k].d, tenants[t], a, NULL, 2e9, 2e9);
+			if (got / best < worst) {
+				worst = got / best;
+				at = tenants[t];
+			}
+			adapt_free(a);
+		}
+		diag("%s: at worst %.3f of the best arm, with %u tenants", devices[k].what, worst,
+		     at);
+		ok(worst > 0.95, "%s", devices[k].what);
+	}
+}
+
+/* A tenant by himself never waits for company. */
+static void alone(void)
+{
+	struct adapt *a = adapt_new(POLICIES, LANES);
+	double by_itself = run(&devices[0].d, 1, NULL, &arms[0], 2e7, 1e9);
+	double adaptive = run(&devices[0].d, 1, a, NULL, 5e8, 1e9);
+
+	ok(adaptive > 0.99 * by_itself, "a lone tenant loses nothing: %.0f of %.0f", adaptive,
+	   by_itself);
+	adapt_free(a);
+}
+
+/* What was best becomes bad: it loses its place. */
+static void demoted(void)
+{
+	struct device d = devices[2].d;
+	struct adapt *a = adapt_new(POLICIES, LANES);
+	char words[320];
+	double best = 0, got;
+
+	run(&d, 16, a, NULL, 1e9, 1e9);
+	ok(adapt_reason(a)->why != ADAPT_FIRST, "something is known");
+	adapt_words(adapt_reason(a), words, sizeof(words));
+	diag("%s", words);
+	ok(strstr(words, "one graph") || strstr(words, "side by side"),
+	   "a form that holds windows together was chosen where it wins");
+	d.held = 3;
+	for (size_t i = 0; i < sizeof(arms) / sizeof(arms[0]); i++) {
+		double v = run(&d, 16, NULL, &arms[i], 2e7, 3e8);
+
+		best = v > best ? v : best;
+	}
+	got = run(&d, 16, a, NULL, 2e9, 1e9);
+	ok(got > 0.93 * best, "and given up where it does not any more: %.3f of the best",
+	   got / best);
+	adapt_words(adapt_reason(a), words, sizeof(words));
+	ok(strstr(words, "lanes, ") && strstr(words, "outstanding"), "in words: %s", words);
+	adapt_free(a);
+}
+
+/* A form that is not ready when it is tried says nothing about itself. */
+static void not_ready(void)
+{
+	struct adapt *a = adapt_new(1u << BRAID_FUSION_MERGE | 1u << BRAID_FUSION_BRANCHES, 2);
+	uint64_t now = 1000;
+	unsigned int held = 0, all = 0;
+
+	for (int i = 0; i < 40000; i++) {
+		bool several = adapt_arm(a)->policy == BRAID_FUSION_BRANCHES;
+
+		adapt_window(a, now, 8);
+		adapt_launched(a, several, false);
+		now += 100000;
+		adapt_done(a, now, 1, 4, 100000, 1);
+		held += several;
+		all++;
+	}
+	ok(held && held < all / 5, "a form that never gets ready is tried now and then: %u of %u",
+	   held, all);
+	adapt_free(a);
+}
+
+int main(void)
+{
+	against_the_best();
+	alone();
+	demoted();
+	not_ready();
+	return tap_done();
+}
