@@ -10,7 +10,7 @@ agent-src := agent/affinity.c agent/config.c agent/ini_lines.c agent/log.c agent
 	agent/supervisor/mem.c agent/supervisor/memfd.c agent/supervisor/monitor.c \
 	agent/supervisor/node.c agent/supervisor/notify.c \
 	agent/supervisor/owner.c agent/supervisor/rings.c agent/supervisor/runner_proc.c agent/supervisor/server.c \
-	agent/supervisor/tenant_cmd.c
+	agent/supervisor/tenant_cmd.c agent/supervisor/trace.c
 
 progs += braidd
 install-sbin += braidd

@@ -18,9 +18,10 @@ ifneq ($(probes-missing),)
 $(if $(filter clean,$(MAKECMDGOALS)),,$(info probes are left out, missing: $(probes-missing)))
 else
 
-bpf-objs := host_stall
+bpf-objs := host_stall queue_latency
 libs += probes
-probes-src := bpf/attach.c bpf/host_stall.c bpf/library.c bpf/probe.c
+probes-src := bpf/attach.c bpf/host_stall.c bpf/library.c bpf/probe.c \
+	bpf/queue_latency.c bpf/tracefs.c
 probes-ldlibs := -lbpf -lelf -ljansson
 
 bpf-arch := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))

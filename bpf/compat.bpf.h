@@ -23,9 +23,14 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#define EAGAIN	11
 #define ENOENT	2
-#define ENOSPC	28
+
+/* libbpf before 1.2 stops at the fifth. */
+#if defined(__TARGET_ARCH_x86)
+#define PARM6(ctx)	((ctx)->r9)
+#elif defined(__TARGET_ARCH_arm64)
+#define PARM6(ctx)	(((const volatile struct user_pt_regs *)(ctx))->regs[5])
+#endif
 
 #define add(p, n)	((void)__sync_fetch_and_add((p), (n)))
 

@@ -190,3 +190,100 @@ out:
 	free(sorted);
 	return found;
 }
+
+static bool in_data(const Elf_Data *d, const char *s)
+{
+	const char *begin = d->d_buf;
+
+	return s >= begin && s < begin + d->d_size &&
+	       memchr(s, 0, begin + d->d_size - s);
+}
+
+/* A note: three addresses, then provider, name and arguments. */
+static bool point(Elf *elf, const Elf_Data *d, size_t at, size_t bytes, uint64_t base,
+		  const char *provider, const char *const *names, const char *args,
+		  struct library_point *out)
+{
+	const char *text = (const char *)d->d_buf + at, *name;
+	uint64_t where[3];
+
+	if (bytes < sizeof(where) + 3)
+		return false;
+	memcpy(where, text, sizeof(where));
+	text += sizeof(where);
+	if (!in_data(d, text) || strcmp(text, provider))
+		return false;
+	name = text + strlen(text) + 1;
+	if (!in_data(d, name))
+		return false;
+	text = name + strlen(name) + 1;
+	if (!in_data(d, text) || strcmp(text, args))
+		return false;
+	/* The file may have been moved as a whole since the note was written. */
+	if (base && where[1]) {
+		where[0] += base - where[1];
+		if (where[2])
+			where[2] += base - where[1];
+	}
+	for (unsigned int i = 0; names[i]; i++) {
+		if (strcmp(names[i], name))
+			continue;
+		*out = (struct library_point){ i, offset_of(elf, where[0]),
+					       where[2] ? offset_of(elf, where[2]) : 0 };
+		return out->offset;
+	}
+	return false;
+}
+
+static int points(Elf *elf, const char *provider, const char *const *names, const char *args,
+		  struct library_point *out, unsigned int max)
+{
+	Elf_Scn *scn = NULL, *notes = NULL;
+	size_t strings, at = 0, next, name_at, desc_at;
+	uint64_t base = 0;
+	unsigned int n = 0;
+	GElf_Nhdr nh;
+	Elf_Data *d;
+
+	if (elf_getshdrstrndx(elf, &strings))
+		return 0;
+	while ((scn = elf_nextscn(elf, scn))) {
+		const char *name;
+		GElf_Shdr sh;
+
+		if (!gelf_getshdr(scn, &sh))
+			continue;
+		name = elf_strptr(elf, strings, sh.sh_name);
+		if (name && !strcmp(name, ".stapsdt.base"))
+			base = sh.sh_addr;
+		else if (name && sh.sh_type == SHT_NOTE && !strcmp(name, ".note.stapsdt"))
+			notes = scn;
+	}
+	d = notes ? elf_getdata(notes, NULL) : NULL;
+	while (d && n < max && (next = gelf_getnote(d, at, &nh, &name_at, &desc_at))) {
+		if (nh.n_type == 3 && nh.n_namesz == 8 &&
+		    !memcmp((char *)d->d_buf + name_at, "stapsdt", 8) &&
+		    point(elf, d, desc_at, nh.n_descsz, base, provider, names, args, &out[n]))
+			n++;
+		at = next;
+	}
+	return n;
+}
+
+int library_points(const char *path, const char *provider, const char *const *names,
+		   const char *args, struct library_point *out, unsigned int max)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = -ENOEXEC;
+	Elf *elf;
+
+	if (fd < 0)
+		return -errno;
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (elf && gelf_getclass(elf) == ELFCLASS64)
+		ret = points(elf, provider, names, args, out, max);
+	if (elf)
+		elf_end(elf);
+	close(fd);
+	return ret;
+}

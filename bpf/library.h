@@ -51,4 +51,31 @@ int library_stat(const char *path, struct library_file *out);
  */
 int library_symbols(const char *path, const char *const *names, uint64_t *offsets);
 
+/**
+ * struct library_point - a static probe point
+ * @name: index of its name
+ * @offset: in the file
+ * @semaphore: offset of its semaphore in the file, 0: none
+ */
+struct library_point {
+	unsigned int name;
+	uint64_t offset;
+	uint64_t semaphore;
+};
+
+/**
+ * library_points() - static probe points (USDT) of a file
+ * @path: ELF file
+ * @provider: whose
+ * @names: wanted, NULL-terminated
+ * @args: what all their arguments must look like: points that pass them
+ *        differently can't be read and are left out
+ * @out: filled
+ * @max: of @out
+ *
+ * Return: how many, at most @max, or a negative errno: no ELF file.
+ */
+int library_points(const char *path, const char *provider, const char *const *names,
+		   const char *args, struct library_point *out, unsigned int max);
+
 #endif

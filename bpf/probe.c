@@ -25,7 +25,9 @@
 
 const struct probe_kind *const *probe_kinds(void)
 {
-	static const struct probe_kind *const kinds[] = { &host_stall, NULL };
+	static const struct probe_kind *const kinds[] = {
+		&host_stall, &queue_latency, NULL
+	};
 
 	return kinds;
 }

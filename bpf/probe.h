@@ -107,6 +107,7 @@ struct probe {
 };
 
 extern const struct probe_kind host_stall;
+extern const struct probe_kind queue_latency;
 
 /** probe_kinds() - all of them, ended by NULL */
 const struct probe_kind *const *probe_kinds(void);

@@ -185,44 +185,52 @@ struct bq_tenant *bq_tenant_find(const struct bq *q, u64 id)
 	return t && t->id == id ? t : NULL;
 }
 
-/* All that is not done: dropped where it waits, an orphan where it runs. */
-static void abandon(struct bq *q, struct bq_tenant *t)
+/* Not done: dropped where it waits, an orphan where it runs. */
+static void abandon_request(struct bq *q, struct bq_tenant *t, struct bq_request *r)
 {
-	struct bq_rb_node *n;
-	struct bq_request *r;
-
-	while ((n = bq_rb_first(&t->requests))) {
-		r = bq_entry(n, struct bq_request, by_id);
-		bq_rb_erase(&t->requests, &r->by_id);
-		if (r->state == BQ_FETCHED) {
-			r->tenant = NULL;
-			r->flow = NULL;
-			continue;
-		}
-		bq_request_detach(q, r);
+	bq_rb_erase(&t->requests, &r->by_id);
+	if (r->state == BQ_FETCHED) {
 		r->tenant = NULL;
-		bq_request_end(q, r, 0, NULL, 0);
+		r->flow = NULL;
+		return;
 	}
+	bq_request_detach(q, r);
+	r->tenant = NULL;
+	bq_request_end(q, r, 0, NULL, 0);
+}
+
+bool bq_tenant_abandon(struct bq *q, struct bq_tenant *t, u32 most)
+{
+	struct bq_request *r;
+	struct bq_buffer *b;
+
+	for (; most; most--) {
+		if (!bq_rb_empty(&t->requests)) {
+			abandon_request(q, t, bq_entry(bq_rb_first(&t->requests),
+						       struct bq_request, by_id));
+		} else if (!bq_list_empty(&t->done)) {
+			r = bq_entry(t->done.next, struct bq_request, link);
+			bq_list_del(&r->link);
+			bq_bury(q, &r->reap, BQ_REQUEST);
+			t->unsent = &t->done;
+		} else if (!bq_list_empty(&t->buffers)) {
+			b = bq_entry(t->buffers.next, struct bq_buffer, of_tenant);
+			bq_list_del(&b->of_tenant);
+			b->tenant = NULL;
+			bq_buffer_retire(q, b);
+		} else {
+			return true;
+		}
+	}
+	return false;
 }
 
 void bq_tenant_gone(struct bq *q, struct bq_tenant *t)
 {
 	struct bq_owner *o = t->owner;
-	struct bq_request *r;
-	struct bq_buffer *b;
 
-	abandon(q, t);
-	while (!bq_list_empty(&t->done)) {
-		r = bq_entry(t->done.next, struct bq_request, link);
-		bq_list_del(&r->link);
-		bq_bury(q, &r->reap, BQ_REQUEST);
-	}
-	while (!bq_list_empty(&t->buffers)) {
-		b = bq_entry(t->buffers.next, struct bq_buffer, of_tenant);
-		bq_list_del(&b->of_tenant);
-		b->tenant = NULL;
-		bq_buffer_retire(q, b);
-	}
+	while (!bq_tenant_abandon(q, t, ~0U))
+		;
 	while (!bq_rb_empty(&t->flows))
 		bq_flow_free(q, bq_entry(bq_rb_first(&t->flows), struct bq_flow, by_model));
 	bq_list_del(&t->woken);

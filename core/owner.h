@@ -201,6 +201,17 @@ struct bq_owner *bq_owner_next(const struct bq *q, const struct bq_owner *o);
 void bq_tenant_add(struct bq *q, struct bq_tenant *t, struct bq_owner *o);
 
 /**
+ * bq_tenant_abandon - a tenant dies, step by step
+ * @q: queue
+ * @t: tenant; nothing else may be called for it any more but bq_tenant_gone()
+ * @most: how many requests and buffers this step gives up
+ *
+ * For a caller whose lock must not be held for long. Returns true when there is
+ * nothing left to give up.
+ */
+bool bq_tenant_abandon(struct bq *q, struct bq_tenant *t, u32 most);
+
+/**
  * bq_tenant_gone - a tenant died
  * @q: queue
  * @t: tenant

@@ -106,22 +106,31 @@ static struct bq_request *first_expiring(const struct bq_rb_root *root)
 	return n ? bq_entry(n, struct bq_request, expiry) : NULL;
 }
 
-void bq_expire(struct bq *q, u64 now)
+bool bq_expire_some(struct bq *q, u64 now, u32 most)
 {
 	struct bq_request *r;
 
 	if (q->held && now >= q->hold_until)
 		bq_hold_lift(q, now);
-	while ((r = first_expiring(&q->expiry)) && r->deadline_ns <= now) {
-		bq_order_del(q, r);
+	for (; most; most--) {
+		r = first_expiring(&q->expiry);
+		if (r && r->deadline_ns <= now) {
+			bq_order_del(q, r);
+		} else {
+			r = q->held ? NULL : first_expiring(&q->suspect_expiry);
+			if (!r || r->deadline_ns > now)
+				return true;
+			bq_suspect_del(q, r);
+		}
 		bq_request_end(q, r, -ETIME, &q->count.expired, now);
 	}
-	if (q->held)
-		return;
-	while ((r = first_expiring(&q->suspect_expiry)) && r->deadline_ns <= now) {
-		bq_suspect_del(q, r);
-		bq_request_end(q, r, -ETIME, &q->count.expired, now);
-	}
+	return false;
+}
+
+void bq_expire(struct bq *q, u64 now)
+{
+	while (!bq_expire_some(q, now, ~0U))
+		;
 }
 
 u64 bq_next_event(const struct bq *q)

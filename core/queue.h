@@ -222,6 +222,17 @@ int bq_knob_set(struct bq *q, enum bq_knob knob, u32 value);
 void bq_expire(struct bq *q, u64 now);
 
 /**
+ * bq_expire_some - end some of what has expired
+ * @q: queue
+ * @now: CLOCK_MONOTONIC ns
+ * @most: how many requests
+ *
+ * For a caller whose lock must not be held for long: when this has returned
+ * true, nothing is left that bq_expire() would do at @now.
+ */
+bool bq_expire_some(struct bq *q, u64 now, u32 most);
+
+/**
  * bq_next_event - when bq_expire() has something to do
  * @q: queue
  *

@@ -251,6 +251,14 @@ static bool has_room(const struct bq_model *wants, const struct bq_fetch *f)
 	return true;
 }
 
+int bq_fetch_check(struct bq *q, const struct bq_fetch *f)
+{
+	struct bq_model *wants;
+	int ret = resolve(q, f->wants, f->n_wants, &wants);
+
+	return ret || has_room(wants, f) ? ret : -EINVAL;
+}
+
 int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now)
 {
 	struct bq_look look = { .reason = BRAID_CLOSE_NONE };
@@ -270,8 +278,10 @@ int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now)
 
 	if (tell(q, f))
 		look_at(q, wants, now, &look);
-	if (look.reason == BRAID_CLOSE_NONE && !f->n_events)
+	if (look.reason == BRAID_CLOSE_NONE && !f->n_events) {
+		f->when = look.when;
 		return -EAGAIN;
+	}
 	if (look.reason != BRAID_CLOSE_NONE) {
 		f->window = ++q->last_window;
 		q->count.windows++;

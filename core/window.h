@@ -59,6 +59,7 @@ int bq_window(struct bq *q, const struct braid_want *wants, u32 n_wants,
  * @generation: out
  * @reason: out, enum braid_close_reason
  * @fusion_policy: out
+ * @when: out with -EAGAIN, as in struct bq_look
  */
 struct bq_fetch {
 	const struct braid_want *wants;
@@ -77,6 +78,7 @@ struct bq_fetch {
 	u64 generation;
 	u32 reason;
 	u32 fusion_policy;
+	u64 when;
 };
 
 /**
@@ -88,10 +90,19 @@ struct bq_fetch {
  * No job is handed out before the agent has been told of all buffers, so a
  * FETCH whose events do not fit may come back with events alone.
  *
- * Returns 0. -EAGAIN: nothing; bq_window() tells when to look again. -EINVAL:
+ * Returns 0. -EAGAIN: nothing; @f->when tells when to look again. -EINVAL:
  * no room for an event, for a job, or for a job of a model named; or a model
  * named twice. -ENODEV, -E2BIG: as bq_window().
  */
 int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now);
+
+/**
+ * bq_fetch_check - is a FETCH right, whatever the queue holds now
+ * @q: queue
+ * @f: its wants and room
+ *
+ * Returns 0, or what bq_fetch() would say but for -EAGAIN.
+ */
+int bq_fetch_check(struct bq *q, const struct bq_fetch *f);
 
 #endif

@@ -43,17 +43,6 @@ typedef k_i64 i64;
 		body;									\
 	}
 
-/* The same for a cluster of @n blocks (sm_90). */
-#define CLUSTER_ENTRY(name, type, min_ctas, n, body)					\
-	extern "C" __global__ void __cluster_dims__(n) __launch_bounds__(K_THREADS, min_ctas) \
-	name(const __grid_constant__ struct type a)					\
-	{										\
-		extern __shared__ __align__(1024) char entry_smem[];			\
-		char *smem = entry_smem;						\
-		u32 tile = blockIdx.x;							\
-		body;									\
-	}
-
 DEV u32 tid()
 {
 	return threadIdx.x;
@@ -315,6 +304,16 @@ DEV u32 cluster_rank()
 	asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(r));
 #endif
 	return r;
+}
+
+DEV u32 cluster_size()
+{
+	u32 n = 1;
+
+#if __CUDA_ARCH__ >= 900
+	asm volatile("mov.u32 %0, %%cluster_nctaid.x;" : "=r"(n));
+#endif
+	return n;
 }
 
 DEV void cluster_sync()

@@ -167,6 +167,21 @@ struct k_quant {
 	k_u32 degree, to, has_zero;
 };
 
+/**
+ * struct k_pack - rows of any strides to fp16 rows padded with zeros
+ * @n: chunks of eight channels of a request
+ * @chunks: of a row
+ * @dim: extents of the axes that rows are numbered by, innermost first
+ * @stride: in x, in elements; @c_stride: from channel to channel
+ * @c: channels, @ldy: elements from row to row of y
+ */
+struct k_pack {
+	struct k_ref x, y;
+	struct k_div n, chunks, dim[4];
+	k_i32 stride[4], c_stride;
+	k_u32 c, ldy, rank, degree;
+};
+
 /* ---- reductions: reduce.cuh ---- */
 
 /**

@@ -23,6 +23,7 @@ extern "C" {
  * @commit: end of a group of copies
  * @wait: deliver all but the youngest @n groups
  * @cluster_rank: number of the block in its cluster
+ * @cluster_size: blocks of the cluster
  * @cluster_sync: barrier of all threads of the cluster
  * @die: a rule was broken; does not return
  */
@@ -38,6 +39,7 @@ struct emu_ops {
 	void (*commit)(void);
 	void (*wait)(unsigned int n);
 	unsigned int (*cluster_rank)(void);
+	unsigned int (*cluster_size)(void);
 	void (*cluster_sync)(void);
 	void (*die)(const char *why);
 };

@@ -32,7 +32,6 @@
 		u32 tile = emu->block();						\
 		body;									\
 	}
-#define CLUSTER_ENTRY(name, type, min_ctas, n, body) ENTRY(name, type, min_ctas, body)
 
 struct uint2 {
 	u32 x, y;
@@ -408,6 +407,11 @@ DEV void pdl_go()
 DEV u32 cluster_rank()
 {
 	return emu->cluster_rank();
+}
+
+DEV u32 cluster_size()
+{
+	return emu->cluster_size();
 }
 
 DEV void cluster_sync()

@@ -16,6 +16,7 @@
 	PLAIN(braid_map_uint, map, k_map, 4, map_tile<u64>)			\
 	PLAIN(braid_move, map, k_map, 4, move_tile)				\
 	PLAIN(braid_pad, move, k_pad, 4, pad_tile)				\
+	PLAIN(braid_pack, move, k_pack, 4, pack_tile)				\
 	PLAIN(braid_gather, move, k_gather, 4, gather_tile)			\
 	PLAIN(braid_scatter, move, k_scatter, 2, scatter_tile)			\
 	PLAIN(braid_index, move, k_index, 2, index_tile)			\

@@ -68,6 +68,36 @@ DEV void pad_tile(const struct k_pad &a, u32 tile, char *)
 	       in ? ld_raw(ref_at(a.x, r), a.size, at) : a.value);
 }
 
+/* A thread makes a chunk of eight channels; neighbours in x are neighbouring rows. */
+DEV void pack_tile(const struct k_pack &a, u32 tile, char *)
+{
+	u32 point, r = tile_point(a.n.d, tile, &point), rows = a.n.d / a.chunks.d;
+	u32 chunk = point / rows, row = point - chunk * rows, rest = row, h[4];
+	const char *x;
+	i32 at = 0;
+	u16 v[8];
+
+	pdl_wait();
+	if (point >= a.n.d)
+		return;
+	x = ref_at(a.x, r);
+	for (u32 i = 0; i < a.rank; i++) {
+		u32 q = div_mod(a.dim[i], &rest);
+
+		at += (i32)rest * a.stride[i];
+		rest = q;
+	}
+#pragma unroll
+	for (u32 i = 0; i < 8; i++) {
+		u32 c = chunk * 8 + i;
+
+		v[i] = c < a.c ? float_half_cut(ld_float(x, a.x.type, at + (i32)c * a.c_stride)) : 0;
+	}
+	for (u32 i = 0; i < 4; i++)
+		h[i] = v[2 * i] | (u32)v[2 * i + 1] << 16;
+	st16(ref_at(a.y, r) + ((u64)row * a.ldy + chunk * 8) * 2, make_uint4(h[0], h[1], h[2], h[3]));
+}
+
 /* ---- gathering ---- */
 
 DEV i32 gather_axis(const struct k_gather &a, const char *idx, u32 point)

@@ -92,16 +92,16 @@ void braid_agent_dies(struct braid_agent *a)
 		requeued = q->bq.count.requeued - requeued;
 		q->wants = NULL;
 		q->n_wants = 0;
-		q->fetch_seq++;
+		WRITE_ONCE(q->fetch_seq, q->fetch_seq + 1);
 		braid_queue_looked(q);
 	}
 	braid_queue_unlock(q);
 	/* Another thread of it may be waiting in FETCH. */
 	wake_up_interruptible_poll(&q->agent_wait, EPOLLERR | EPOLLHUP);
 	if (requeued)
-		braid_note(q, BRAID_NOTE_REQUEUE, requeued, generation);
+		braid_tell_requeue(q, generation, requeued);
 	if (was_ready)
-		braid_note(q, BRAID_NOTE_AGENT_DOWN, generation, requeued);
+		braid_tell_agent(q, false, generation);
 }
 
 static int agent_release(struct inode *inode, struct file *file)
@@ -209,7 +209,7 @@ int braid_agent_ready(struct braid_call *call)
 	r->generation = q->bq.generation;
 	braid_queue_unlock(q);
 	if (!ret)
-		braid_note(q, BRAID_NOTE_AGENT_UP, r->generation, 0);
+		braid_tell_agent(q, true, r->generation);
 	return ret;
 }
 
@@ -225,9 +225,14 @@ static int commit(struct braid_agent *a, struct braid_commit *c)
 		return ret;
 	braid_queue_lock(q);
 	ret = a->gone ? -ENODEV : bq_commit_check(&q->bq, c->generation);
-	for (i = 0; i < c->results.count && !ret; i++)
+	for (i = 0; i < c->results.count && !ret; i++) {
 		if (!bq_commit(&q->bq, &a->results[i], q->now))
 			c->committed++;
+		if (i % BRAID_AT_ONCE == BRAID_AT_ONCE - 1) {
+			braid_queue_breathe(q);
+			ret = a->gone ? -ENODEV : 0;
+		}
+	}
 	braid_queue_unlock(q);
 	if (ret)
 		return ret;
@@ -235,13 +240,10 @@ static int commit(struct braid_agent *a, struct braid_commit *c)
 			       sizeof(a->results[0]));
 }
 
-int braid_agent_commit(struct braid_call *call)
+static int lock_and_commit(struct braid_agent *a, struct braid_commit *c)
 {
-	struct braid_commit *c = &call->arg.commit;
-	struct braid_agent *a = call->agent;
 	int ret;
 
-	c->committed = 0;
 	if (c->flags & ~BRAID_QUIET)
 		return -EOPNOTSUPP;
 	if (c->reserved)
@@ -251,6 +253,18 @@ int braid_agent_commit(struct braid_call *call)
 		return ret;
 	ret = commit(a, c);
 	mutex_unlock(&a->commit_lock);
+	return ret;
+}
+
+int braid_agent_commit(struct braid_call *call)
+{
+	struct braid_commit *c = &call->arg.commit;
+	int ret;
+
+	c->committed = 0;
+	ret = lock_and_commit(call->agent, c);
+	if (ret)
+		c->results.count = 0;
 	return ret;
 }
 

@@ -9,17 +9,22 @@
  *  braid_tenant.read_lock                 one reader copies records at a time
  *  braid_queue.lock                       all of core/: struct bq and every
  *                                         node that hangs in it
- *  wait queues                            the kernel's own
+ *  braid_queue.charge_lock                struct braid_charge
+ *  wait queues, timers                    the kernel's own
  *
- * braid_queue.lock is a mutex. It is held for a few microseconds as a rule, but
- * core/ ends whole sets at once (a tenant with 65,536 requests dies, a model
- * is withdrawn), and a spinlock would keep its CPU from everything else for
- * that long. It is never held while user memory is touched, since whoever owns
- * that memory decides how long a fault takes, nor while memory is allocated
- * or freed. The outer mutexes belong to one open file each, so with a fault
- * that never ends a process stops itself.
+ * braid_queue.lock is a spinlock, never taken in an interrupt. With a mutex a
+ * tenant could be preempted, or its cgroup throttled, while it holds the queue,
+ * and everybody would wait until the scheduler likes that tenant again. The
+ * price is that nobody may hold it for long, so what can be much at once is
+ * done BRAID_AT_ONCE at a time, and others come in between: a SUBMIT, a COMMIT,
+ * a tenant's death, a heap of deadlines. What remains in one piece is the
+ * agent's: a FETCH, the end of an agent (what it had), models withdrawn.
  *
- * Because of the mutex, timers do not look into the queue. There are two:
+ * User memory is never touched and nothing is allocated or freed under it. The
+ * outer locks are mutexes and belong to one open file each: a process whose
+ * memory answers a fault slowly, or never, stops itself.
+ *
+ * Timers do not look into the queue. There are two:
  *
  *  look_timer   when a pending FETCH should look again (a window gets old, a
  *               deadline comes near). Wakes the agent, which looks itself.
@@ -49,10 +54,11 @@
  *  braid_agent    its file's.
  *  braid_buffer   one reference of core/ (until the agent has put it), one of
  *                 each file that stands for it; a mapping holds its file.
+ *  braid_charge   there while its owner has memory of buffers, in core/ or
+ *                 only mapped.
  *  braid_model    one reference of core/, one of each MODEL_GET that copies its
  *                 tensors. They never change.
- *  braid_owner    core/'s alone: tenants and buffers keep it.
- *  requests, flows, shares   core/'s alone.
+ *  bq_owner, requests, flows, shares   core/'s alone.
  */
 #ifndef BRAID_KMOD_PRIV_H
 #define BRAID_KMOD_PRIV_H
@@ -63,6 +69,7 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -72,7 +79,7 @@
 #define BRAID_MAX_WANTS		4096
 #define BRAID_MAX_EVENTS	256
 #define BRAID_MAX_SLICES	(BRAID_MAX_BATCH * BRAID_MAX_TENSORS)
-#define BRAID_WAKE_BATCH	16
+#define BRAID_AT_ONCE		64
 
 /**
  * struct braid_queue - a queue and its two devices
@@ -93,12 +100,16 @@
  * @now: when @lock was taken, the time that core/ is told until it is dropped;
  *       never the same twice; under @lock
  * @stopping: timers are not set any more; under @lock
+ * @charge_lock: @charges and all of them
+ * @charges: struct braid_charge by owner
+ * @stall_work: looks for a stall once a second while an agent is ready
+ * @stall: what it saw; its own, with @lock held
  * @dev: braidN
  * @agent_dev: braidN-agent
  */
 struct braid_queue {
 	unsigned int index;
-	struct mutex lock;
+	spinlock_t lock;	/* see above */
 	struct bq bq;
 
 	const struct braid_want *wants;
@@ -115,20 +126,31 @@ struct braid_queue {
 	u64 now;
 	bool stopping;
 
+	spinlock_t charge_lock;	/* see above */
+	struct bq_rb_root charges;
+
+	struct delayed_work stall_work;
+	struct bq_stall stall;
+
 	struct device *dev;
 	struct device *agent_dev;
 };
 
 /**
- * struct braid_owner - memory of an owner
- * @o: core/'s
- * @reserved: bytes that BUF_ALLOCs are about to add; under the queue's lock
- * @reserving: how many BUF_ALLOCs; under the queue's lock
+ * struct braid_charge - memory of an owner's buffers, whoever still uses it
+ * @by_key: in the queue's charges
+ * @key: the owner's
+ * @bytes: of buffers, from before they are allocated until they are freed
+ * @buffers: how many
+ *
+ * core/ forgets a buffer when the agent has put it, but its tenant may keep it
+ * mapped for ever: that must not be free of charge. Under charge_lock.
  */
-struct braid_owner {
-	struct bq_owner o;
-	u64 reserved;
-	u32 reserving;
+struct braid_charge {
+	struct bq_rb_node by_key;
+	u64 key;
+	u64 bytes;
+	u32 buffers;
 };
 
 /**
@@ -150,8 +172,8 @@ struct braid_tenant {
 	struct kref ref;
 	wait_queue_head_t wait;
 	bool ready;
-	struct mutex read_lock;
-	struct mutex submit_lock;
+	struct mutex read_lock;		/* see above */
+	struct mutex submit_lock;	/* see above */
 	pid_t pid;
 	char comm[TASK_COMM_LEN];
 };
@@ -175,8 +197,8 @@ struct braid_tenant {
 struct braid_agent {
 	struct braid_queue *queue;
 	bool gone;
-	struct mutex fetch_lock;
-	struct mutex commit_lock;
+	struct mutex fetch_lock;	/* see above */
+	struct mutex commit_lock;	/* see above */
 	struct braid_want *wants[2];
 	unsigned int turn;
 	struct braid_job *jobs;
@@ -189,6 +211,9 @@ struct braid_agent {
  * struct braid_buffer - pages that a tenant and the agent share
  * @b: core/'s; under the queue's lock
  * @ref: see above
+ * @queue: where it is charged
+ * @charge: to whom
+ * @bytes: how much
  * @n_pages: how many
  * @pages: all of them, from the start; never change
  * @free_work: freeing many of them is nobody else's time
@@ -196,6 +221,9 @@ struct braid_agent {
 struct braid_buffer {
 	struct bq_buffer b;
 	struct kref ref;
+	struct braid_queue *queue;
+	struct braid_charge *charge;
+	u64 bytes;
 	unsigned long n_pages;
 	struct page **pages;
 	struct work_struct free_work;
@@ -264,17 +292,33 @@ struct braid_queue *braid_queue_by_minor(unsigned int minor);
 int braid_queue_init(struct braid_queue *q, unsigned int index);
 void braid_queue_exit(struct braid_queue *q);
 
-/* To look only, or to change: the latter ends with braid_queue_unlock(). */
+/* When it returns, all that has expired by q->now has ended. */
 void braid_queue_lock(struct braid_queue *q);
-
-/* After a look: nothing follows from it. */
-static inline void braid_queue_unlock_clean(struct braid_queue *q)
-{
-	mutex_unlock(&q->lock);
-}
 
 /* After a change: see above. */
 void braid_queue_unlock(struct braid_queue *q);
+
+/* After one from which nothing follows but dead nodes. */
+void braid_queue_unlock_reap(struct braid_queue *q);
+
+/* To look only: nothing may be changed. */
+static inline void braid_queue_lock_clean(struct braid_queue *q)
+{
+	spin_lock(&q->lock);
+}
+
+static inline void braid_queue_unlock_clean(struct braid_queue *q)
+{
+	spin_unlock(&q->lock);
+}
+
+/* Let others in: what was found before may be gone. */
+static inline void braid_queue_breathe(struct braid_queue *q)
+{
+	braid_queue_unlock(q);
+	cond_resched();
+	braid_queue_lock(q);
+}
 
 /*
  * The agent has looked and found nothing (under the lock, before
@@ -316,10 +360,14 @@ struct bq_owner *braid_owner_alloc(void);
  */
 struct bq_owner *braid_owner_find(struct braid_queue *q, u64 key, struct bq_owner **spare);
 
-static inline struct braid_owner *braid_owner(struct bq_owner *o)
-{
-	return container_of(o, struct braid_owner, o);
-}
+/*
+ * Charge @bytes of a new buffer to @key, at most @quota in all. *@spare as
+ * above; fails with -EDQUOT.
+ */
+struct braid_charge *braid_charge(struct braid_queue *q, u64 key, u64 bytes, u64 quota,
+				  struct braid_charge **spare);
+void braid_uncharge(struct braid_queue *q, struct braid_charge *c, u64 bytes);
+u64 braid_charged(struct braid_queue *q, u64 key);
 
 /* What one owner may have of @all: the rest is for others. */
 static inline u32 braid_owner_part(u32 all)
@@ -373,29 +421,25 @@ void braid_buffer_put_later(struct braid_buffer *b);
 /* sysfs.c */
 
 extern const struct attribute_group *braid_groups[];
-int braid_knob_set(struct braid_queue *q, enum bq_knob knob, u32 value);
 
-/**
- * enum braid_note - what is told to whoever listens to the queue
- * @BRAID_NOTE_AGENT_UP: ready; its generation
- * @BRAID_NOTE_AGENT_DOWN: gone; its generation
- * @BRAID_NOTE_TENANT_NEW: tenant, owner
- * @BRAID_NOTE_TENANT_GONE: tenant, owner
- * @BRAID_NOTE_REQUEUE: how many, generation of the agent that died
- * @BRAID_NOTE_KNOB: enum bq_knob, its new value
+/* A knob as its file in sysfs has it: its name, and @value in words. */
+const char *braid_knob_name(enum bq_knob knob);
+const char *braid_knob_text(enum bq_knob knob, u32 value, char *buf, size_t len);
+
+/* netlink.c */
+
+int braid_netlink_init(void);
+void braid_netlink_exit(void);
+
+/*
+ * netlink_event.c: what is told to whoever listens to the queue. Called without
+ * a lock, may sleep. Of a tenant that is gone @t is only memory.
  */
-enum braid_note {
-	BRAID_NOTE_AGENT_UP,
-	BRAID_NOTE_AGENT_DOWN,
-	BRAID_NOTE_TENANT_NEW,
-	BRAID_NOTE_TENANT_GONE,
-	BRAID_NOTE_REQUEUE,
-	BRAID_NOTE_KNOB,
-};
-
-/* Called without a lock, may sleep. Nobody listens yet. */
-static inline void braid_note(struct braid_queue *q, enum braid_note what, u64 a, u64 b)
-{
-}
+void braid_tell_agent(struct braid_queue *q, bool up, u64 generation);
+void braid_tell_requeue(struct braid_queue *q, u64 generation, u32 requeued);
+void braid_tell_tenant(const struct braid_tenant *t, bool came, u64 owner, u64 submitted);
+void braid_tell_knob(struct braid_queue *q, enum bq_knob knob, u32 value);
+void braid_stall_init(struct braid_queue *q);
+void braid_stall_exit(struct braid_queue *q);
 
 #endif

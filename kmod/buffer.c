@@ -43,6 +43,7 @@ static void pages_free(struct page **pages, unsigned long n)
 static void buffer_free(struct braid_buffer *b)
 {
 	pages_free(b->pages, b->n_pages);
+	braid_uncharge(b->queue, b->charge, b->bytes);
 	kfree(b);
 }
 
@@ -115,22 +116,28 @@ static struct page **pages_alloc(unsigned long n)
 	return ERR_PTR(-ENOMEM);
 }
 
-static struct braid_buffer *buffer_alloc(u64 length)
+/* Whatever comes of it, the charge is the buffer's from now on, or given back. */
+static struct braid_buffer *buffer_alloc(struct braid_queue *q, struct braid_charge *charge,
+					 u64 length)
 {
 	struct braid_buffer *b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
+	int ret = -ENOMEM;
 
 	if (!b)
-		return ERR_PTR(-ENOMEM);
+		goto err;
 	kref_init(&b->ref);
+	b->queue = q;
+	b->charge = charge;
+	b->bytes = length;
 	b->n_pages = DIV_ROUND_UP_ULL(length, PAGE_SIZE);
 	b->pages = pages_alloc(b->n_pages);
-	if (IS_ERR(b->pages)) {
-		int ret = PTR_ERR(b->pages);
-
-		kfree(b);
-		return ERR_PTR(ret);
-	}
-	return b;
+	if (!IS_ERR(b->pages))
+		return b;
+	ret = PTR_ERR(b->pages);
+	kfree(b);
+err:
+	braid_uncharge(q, charge, length);
+	return ERR_PTR(ret);
 }
 
 /* Only after somebody asked for it: MADV_DONTNEED takes pages out. */
@@ -201,48 +208,38 @@ static int buffer_file(struct braid_buffer *b, struct braid_call *call)
 }
 
 /*
- * Set quota aside before memory is got, so that many who ask at once get no
+ * Charge the owner before memory is got, so that many who ask at once get no
  * more of it than one. Rounds @length.
  */
-static int reserve(struct braid_tenant *t, u64 *length)
+static struct braid_charge *charge(struct braid_tenant *t, u64 *length)
 {
-	struct braid_owner *o = braid_owner(t->t.owner);
+	struct braid_charge *spare = kmalloc(sizeof(*spare), GFP_KERNEL_ACCOUNT), *c;
 	struct braid_queue *q = t->queue;
-	u64 all;
+	const struct bq_owner *o;
+	int ret;
+
+	if (!spare)
+		return ERR_PTR(-ENOMEM);
+	braid_queue_lock_clean(q);
+	o = t->t.owner;
+	ret = bq_buffer_check(&q->bq, &t->t, length);
+	c = ret ? ERR_PTR(ret) :
+	    braid_charge(q, o->key, *length, o->limits.byte_quota, &spare);
+	braid_queue_unlock_clean(q);
+	kfree(spare);
+	return c;
+}
+
+/* Into the queue: from now on core/ has it too, until it is on the reap list. */
+static int buffer_add(struct braid_tenant *t, struct braid_buffer *b, u64 length)
+{
+	struct braid_queue *q = t->queue;
 	int ret;
 
 	braid_queue_lock(q);
-	ret = bq_buffer_check(&q->bq, &t->t, length);
-	if (!ret && check_add_overflow(*length, o->reserved, &all))
-		ret = -EDQUOT;
+	ret = bq_buffer_add(&q->bq, &t->t, &b->b, length);
 	if (!ret)
-		ret = bq_buffer_check(&q->bq, &t->t, &all);
-	if (!ret && o->o.n_buffers + o->reserving >= READ_ONCE(braid_buffer_quota))
-		ret = -EDQUOT;
-	if (!ret) {
-		o->reserved += *length;
-		o->reserving++;
-	}
-	braid_queue_unlock_clean(q);
-	return ret;
-}
-
-/* Give it back, and put the buffer in its place if there is one. */
-static int settle(struct braid_tenant *t, u64 length, struct braid_buffer *b)
-{
-	struct braid_owner *o = braid_owner(t->t.owner);
-	struct braid_queue *q = t->queue;
-	int ret = 0;
-
-	braid_queue_lock(q);
-	o->reserved -= length;
-	o->reserving--;
-	if (b) {
-		ret = bq_buffer_add(&q->bq, &t->t, &b->b, length);
-		/* core/'s, until it is on the reap list. */
-		if (!ret)
-			kref_get(&b->ref);
-	}
+		kref_get(&b->ref);
 	braid_queue_unlock(q);
 	return ret;
 }
@@ -251,6 +248,7 @@ int braid_buf_alloc(struct braid_call *call)
 {
 	struct braid_buf_alloc *a = &call->arg.buf_alloc;
 	struct braid_tenant *t = call->tenant;
+	struct braid_charge *c;
 	u64 length = a->length;
 	struct braid_buffer *b;
 	int ret;
@@ -259,32 +257,28 @@ int braid_buf_alloc(struct braid_call *call)
 		return -EOPNOTSUPP;
 	if (a->reserved)
 		return -E2BIG;
-	ret = reserve(t, &length);
-	if (ret)
-		return ret;
+	c = charge(t, &length);
+	if (IS_ERR(c))
+		return PTR_ERR(c);
 	if (atomic_long_read(&waiting_pages) > MANY_PAGES)
 		flush_workqueue(braid_free_wq);
-	b = buffer_alloc(length);
-	ret = PTR_ERR_OR_ZERO(b);
-	if (!ret) {
-		ret = buffer_file(b, call);
-		if (ret)
-			braid_buffer_put(b);
-	}
-	if (ret) {
-		settle(t, length, NULL);
-		return ret;
-	}
-	ret = settle(t, length, b);
+	b = buffer_alloc(t->queue, c, length);
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	ret = buffer_file(b, call);
+	if (ret)
+		goto out;
+	ret = buffer_add(t, b, length);
 	if (ret) {
 		put_unused_fd(call->new_fd);
 		fput(call->new_file);
 		call->new_file = NULL;
-	} else {
-		a->length = length;
-		a->id = b->b.id;
-		a->fd = call->new_fd;
+		goto out;
 	}
+	a->length = length;
+	a->id = b->b.id;
+	a->fd = call->new_fd;
+out:
 	/* Ours; its file has one, and core/ perhaps. */
 	braid_buffer_put(b);
 	return ret;
@@ -326,7 +320,7 @@ int braid_agent_buf_get_fd(struct braid_call *call)
 		return -EOPNOTSUPP;
 	if (g->reserved)
 		return -E2BIG;
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	found = call->agent->gone ? NULL : bq_buffer_get(&q->bq, g->id);
 	if (found) {
 		b = container_of(found, struct braid_buffer, b);

@@ -13,11 +13,12 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/version.h>
+#include <net/genetlink.h>
 
 /* 6.4: a class has no owner any more. */
 static inline struct class *braid_class_create(const char *name)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#if KERNEL_VERSION(6, 4, 0) > LINUX_VERSION_CODE
 	return class_create(THIS_MODULE, name);
 #else
 	return class_create(name);
@@ -28,7 +29,7 @@ static inline struct class *braid_class_create(const char *name)
 static inline void braid_vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set,
 				      vm_flags_t clear)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#if KERNEL_VERSION(6, 3, 0) > LINUX_VERSION_CODE
 	vma->vm_flags = (vma->vm_flags | set) & ~clear;
 #else
 	vm_flags_mod(vma, set, clear);
@@ -39,7 +40,7 @@ static inline void braid_vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set
 static inline void braid_hrtimer_setup(struct hrtimer *timer,
 				       enum hrtimer_restart (*function)(struct hrtimer *))
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#if KERNEL_VERSION(6, 13, 0) > LINUX_VERSION_CODE
 	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
 	timer->function = function;
 #else
@@ -51,20 +52,43 @@ static inline void braid_hrtimer_setup(struct hrtimer *timer,
  * 5.11: pages that are charged to a cgroup can be mapped. Before, the charge
  * is kept where the page's mapcount is, and vm_insert_pages() refuses them.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+#if KERNEL_VERSION(5, 11, 0) > LINUX_VERSION_CODE
 #define BRAID_GFP_MAPPED	GFP_HIGHUSER
 #else
 #define BRAID_GFP_MAPPED	(GFP_HIGHUSER | __GFP_ACCOUNT)
 #endif
 
-/* 5.16: another name, and what is returned are the bytes not reached. */
+/*
+ * 5.16: pages are faulted in for writing and what is in them stays, which
+ * fault_in_writeable() does not promise. Before, each is taken and given back.
+ */
 static inline int braid_fault_in_writeable(char __user *p, size_t bytes)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
-	return fault_in_pages_writeable(p, bytes);
+#if KERNEL_VERSION(5, 16, 0) > LINUX_VERSION_CODE
+	unsigned long at = (unsigned long)p & PAGE_MASK;
+	struct page *page;
+
+	for (; at < (unsigned long)p + bytes; at += PAGE_SIZE) {
+		if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
+			return -EFAULT;
+		put_page(page);
+	}
+	return 0;
 #else
-	return fault_in_writeable(p, bytes) ? -EFAULT : 0;
+	return fault_in_safe_writeable(p, bytes) ? -EFAULT : 0;
 #endif
 }
+
+/*
+ * 5.12: who joins a multicast group can be asked for CAP_NET_ADMIN. By 6.8 under
+ * a name of its own, which distributions also have in older kernels.
+ */
+#if defined(GENL_MCAST_CAP_NET_ADMIN)
+#define BRAID_ADMIN_MCGRP(called)	.name = called, .flags = GENL_MCAST_CAP_NET_ADMIN
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
+#define BRAID_ADMIN_MCGRP(called)	.name = called, .flags = GENL_UNS_ADMIN_PERM
+#else
+#define BRAID_ADMIN_MCGRP(called)	.name = called
+#endif
 
 #endif

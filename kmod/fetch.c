@@ -5,7 +5,7 @@
  *
  * The task that waits takes what there is itself, with arrays that belong to
  * its file, so others only wake it. The wants of a FETCH stay with the queue
- * while it waits, and after NONBLOCK found nothing, for poll().
+ * while it waits, and after one with NONBLOCK, for poll().
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -53,7 +53,7 @@ static void set_wants(struct braid_queue *q, const struct braid_want *wants, u32
 	lockdep_assert_held(&q->lock);
 	q->wants = wants;
 	q->n_wants = n;
-	q->fetch_seq++;
+	WRITE_ONCE(q->fetch_seq, q->fetch_seq + 1);
 	braid_queue_looked(q);
 	if (wq_has_sleeper(&q->agent_wait))
 		wake_up_interruptible(&q->agent_wait);
@@ -130,9 +130,9 @@ static int begin(struct braid_agent *a, struct braid_fetch *arg, unsigned long *
 		return -EFAULT;
 	braid_queue_lock(q);
 	ret = take(a, &f);
-	if (!ret) {
+	if (!ret && !(arg->flags & BRAID_FETCH_NONBLOCK)) {
 		set_wants(q, NULL, 0);
-	} else if (ret == -EAGAIN) {
+	} else if (!ret || ret == -EAGAIN) {
 		set_wants(q, wants, f.n_wants);
 		*seq = q->fetch_seq;
 		a->turn = !a->turn;
@@ -151,7 +151,7 @@ static int again(struct braid_agent *a, struct braid_fetch *arg, unsigned long s
 	braid_queue_lock(q);
 	if (q->fetch_seq != seq) {
 		ret = a->gone ? -ENODEV : -ECANCELED;
-		braid_queue_unlock_clean(q);
+		braid_queue_unlock(q);
 		return ret;
 	}
 	prepare(a, arg, q->wants, &f);

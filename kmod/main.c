@@ -33,6 +33,7 @@ struct workqueue_struct *braid_free_wq;
 static struct braid_queue *all[BRAID_MAX_QUEUES];
 static struct class *braid_class;
 static struct cdev *tenants, *agents;
+static bool netlink;
 static dev_t first;
 
 struct braid_queue *braid_queue_get(unsigned int index)
@@ -144,6 +145,12 @@ static void clean_up(void)
 		cdev_del(agents);
 	if (tenants)
 		cdev_del(tenants);
+	/* Who could tell something is gone, but for a look for stalls. */
+	for (i = 0; i < queues; i++)
+		if (all[i])
+			braid_stall_exit(all[i]);
+	if (netlink)
+		braid_netlink_exit();
 	if (first)
 		unregister_chrdev_region(first, 2 * queues);
 	if (!IS_ERR_OR_NULL(braid_class))
@@ -177,6 +184,9 @@ static int __init braid_init(void)
 	ret = alloc_chrdev_region(&first, 0, 2 * queues, "braid");
 	for (i = 0; i < queues && !ret; i++)
 		ret = add_devices(all[i]);
+	if (!ret)
+		ret = braid_netlink_init();
+	netlink = !ret;
 	/* Last: what is open can't be undone any more. */
 	if (!ret)
 		ret = add_cdev(&agents, &braid_agent_fops, first + queues);

@@ -21,8 +21,9 @@ static struct kmem_cache *requests;
 
 int braid_node_init(void)
 {
-	requests = kmem_cache_create("braid_request", struct_size((struct node *)NULL, slots, SLOTS),
-				     0, SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT, NULL);
+	requests = kmem_cache_create("braid_request",
+				     sizeof(struct node) + SLOTS * sizeof(struct bq_slot), 0,
+				     SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT, NULL);
 	return requests ? 0 : -ENOMEM;
 }
 
@@ -99,7 +100,7 @@ void braid_reap(struct bq_reap *dead)
 			braid_tenant_put(container_of(dead, struct braid_tenant, t.reap));
 			break;
 		case BQ_OWNER:
-			kfree(container_of(dead, struct braid_owner, o.reap));
+			kfree(container_of(dead, struct bq_owner, reap));
 			break;
 		case BQ_MODEL:
 			braid_model_put(container_of(dead, struct braid_model, m.reap));

@@ -2,7 +2,7 @@
 /*
  * Who a file's share and quota belong to: the uid or the cgroup of the process
  * that opens it. Both are those of the first namespaces, so that containers
- * can't choose to be somebody.
+ * can't choose to be somebody. And what memory each of them is charged.
  */
 #include <linux/cgroup.h>
 #include <linux/cred.h>
@@ -27,16 +27,19 @@ static u64 cgroup_of_current(void)
 /* A change of the knob right now concerns the next one to open. */
 u64 braid_owner_key(struct braid_queue *q)
 {
-	if (READ_ONCE(q->bq.knobs[BQ_SHARE_BY]) == BQ_SHARE_CGROUP)
+	u32 by;
+
+	braid_queue_lock_clean(q);
+	by = q->bq.knobs[BQ_SHARE_BY];
+	braid_queue_unlock_clean(q);
+	if (by == BQ_SHARE_CGROUP)
 		return cgroup_of_current();
 	return from_kuid(&init_user_ns, current_euid());
 }
 
 struct bq_owner *braid_owner_alloc(void)
 {
-	struct braid_owner *o = kzalloc(sizeof(*o), GFP_KERNEL_ACCOUNT);
-
-	return o ? &o->o : NULL;
+	return kmalloc(sizeof(struct bq_owner), GFP_KERNEL_ACCOUNT);
 }
 
 struct bq_owner *braid_owner_find(struct braid_queue *q, u64 key, struct bq_owner **spare)
@@ -51,4 +54,79 @@ struct bq_owner *braid_owner_find(struct braid_queue *q, u64 key, struct bq_owne
 	*spare = NULL;
 	bq_owner_add(&q->bq, o, key);
 	return o;
+}
+
+static bool charge_less(const struct bq_rb_node *na, const struct bq_rb_node *nb)
+{
+	return container_of(na, struct braid_charge, by_key)->key <
+	       container_of(nb, struct braid_charge, by_key)->key;
+}
+
+static struct braid_charge *charge_find(const struct braid_queue *q, u64 key)
+{
+	struct bq_rb_node *n = q->charges.node;
+	struct braid_charge *c;
+
+	lockdep_assert_held(&q->charge_lock);
+	while (n) {
+		c = container_of(n, struct braid_charge, by_key);
+		if (c->key == key)
+			return c;
+		n = n->child[c->key < key];
+	}
+	return NULL;
+}
+
+struct braid_charge *braid_charge(struct braid_queue *q, u64 key, u64 bytes, u64 quota,
+				  struct braid_charge **spare)
+{
+	struct braid_charge *c;
+
+	spin_lock(&q->charge_lock);
+	c = charge_find(q, key);
+	if (!c) {
+		c = *spare;
+		*spare = NULL;
+		*c = (struct braid_charge){ .key = key };
+		bq_rb_insert(&q->charges, &c->by_key, charge_less);
+	}
+	if (c->bytes > quota || bytes > quota - c->bytes ||
+	    c->buffers >= READ_ONCE(braid_buffer_quota)) {
+		if (!c->buffers) {
+			bq_rb_erase(&q->charges, &c->by_key);
+			*spare = c;
+		}
+		c = ERR_PTR(-EDQUOT);
+	} else {
+		c->bytes += bytes;
+		c->buffers++;
+	}
+	spin_unlock(&q->charge_lock);
+	return c;
+}
+
+void braid_uncharge(struct braid_queue *q, struct braid_charge *c, u64 bytes)
+{
+	bool last;
+
+	spin_lock(&q->charge_lock);
+	c->bytes -= bytes;
+	last = !--c->buffers;
+	if (last)
+		bq_rb_erase(&q->charges, &c->by_key);
+	spin_unlock(&q->charge_lock);
+	if (last)
+		kfree(c);
+}
+
+u64 braid_charged(struct braid_queue *q, u64 key)
+{
+	struct braid_charge *c;
+	u64 bytes;
+
+	spin_lock(&q->charge_lock);
+	c = charge_find(q, key);
+	bytes = c ? c->bytes : 0;
+	spin_unlock(&q->charge_lock);
+	return bytes;
 }

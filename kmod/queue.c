@@ -10,10 +10,13 @@
 #include "kmod/compat.h"
 #include "kmod/trace.h"
 
+/* Tenants that are woken without the lock; what is more is woken with it. */
+#define WOKEN	16
+
 /* What is done without the lock. */
 struct after {
 	struct bq_reap *dead;
-	struct braid_tenant *woken[BRAID_WAKE_BATCH];
+	struct braid_tenant *woken[WOKEN];
 	unsigned int n_woken;
 	bool agent;
 };
@@ -23,17 +26,30 @@ static struct braid_tenant *tenant_of(struct bq_tenant *t)
 	return container_of(t, struct braid_tenant, t);
 }
 
-/* At @when, BQ_NEVER for not at all; @was is what it was set to before. */
-static void set_timer(struct hrtimer *timer, u64 when, u64 *was)
+/* Exactly at @when, or not at all: each time costs the agent a wake-up. */
+static void set_look_timer(struct braid_queue *q, u64 when)
 {
-	if (when == *was && (when == BQ_NEVER || hrtimer_is_queued(timer)))
+	if (when == q->look_at && (when == BQ_NEVER || hrtimer_is_queued(&q->look_timer)))
 		return;
-	*was = when;
-	if (when == BQ_NEVER) {
-		hrtimer_try_to_cancel(timer);
+	q->look_at = when;
+	if (when == BQ_NEVER)
+		hrtimer_try_to_cancel(&q->look_timer);
+	else
+		hrtimer_start(&q->look_timer, ns_to_ktime(min_t(u64, when, KTIME_MAX)),
+			      HRTIMER_MODE_ABS);
+}
+
+/*
+ * Not after @when: the first deadline moves with every request that is taken,
+ * and coming too early now and then is cheaper than setting a timer each time.
+ */
+static void set_event_timer(struct braid_queue *q, u64 when)
+{
+	if (when == BQ_NEVER || (when >= q->event_at && hrtimer_is_queued(&q->event_timer)))
 		return;
-	}
-	hrtimer_start(timer, ns_to_ktime(min_t(u64, when, KTIME_MAX)), HRTIMER_MODE_ABS);
+	q->event_at = when;
+	hrtimer_start(&q->event_timer, ns_to_ktime(min_t(u64, when, KTIME_MAX)),
+		      HRTIMER_MODE_ABS);
 }
 
 static enum hrtimer_restart look_due(struct hrtimer *timer)
@@ -61,12 +77,6 @@ static void event_work(struct work_struct *work)
 	braid_queue_unlock(q);
 }
 
-void braid_queue_lock(struct braid_queue *q)
-{
-	mutex_lock(&q->lock);
-	q->now = max_t(u64, ktime_get_ns(), q->now + 1);
-}
-
 /* Could the pending FETCH be served? If not, when to look again. */
 static u64 look(struct braid_queue *q, struct after *after)
 {
@@ -84,6 +94,7 @@ static u64 look(struct braid_queue *q, struct after *after)
 	return BQ_NEVER;
 }
 
+/* Completions may be read from now on; whoever waits for them is woken later. */
 static void wake_tenants(struct braid_queue *q, struct after *after)
 {
 	struct braid_tenant *t;
@@ -96,7 +107,7 @@ static void wake_tenants(struct braid_queue *q, struct after *after)
 		WRITE_ONCE(t->ready, true);
 		if (!wq_has_sleeper(&t->wait))
 			continue;
-		if (after->n_woken == BRAID_WAKE_BATCH) {
+		if (after->n_woken == WOKEN) {
 			wake_up_interruptible_poll(&t->wait, EPOLLIN | EPOLLRDNORM);
 			continue;
 		}
@@ -105,35 +116,71 @@ static void wake_tenants(struct braid_queue *q, struct after *after)
 	}
 }
 
+/* Out of the lock, and then do what had better be done without it. */
+static void leave(struct braid_queue *q, struct after *after)
+{
+	unsigned int i;
+
+	wake_tenants(q, after);
+	after->dead = bq_reap(&q->bq);
+	spin_unlock(&q->lock);
+
+	if (after->agent)
+		wake_up_interruptible_poll(&q->agent_wait, EPOLLIN | EPOLLRDNORM);
+	for (i = 0; i < after->n_woken; i++) {
+		wake_up_interruptible_poll(&after->woken[i]->wait, EPOLLIN | EPOLLRDNORM);
+		braid_tenant_put(after->woken[i]);
+	}
+	braid_reap(after->dead);
+}
+
+static void enter(struct braid_queue *q)
+{
+	spin_lock(&q->lock);
+	q->now = max_t(u64, ktime_get_ns(), q->now + 1);
+}
+
+void braid_queue_lock(struct braid_queue *q)
+{
+	enter(q);
+	/* core/ ends what has expired first of all: let that not be many. */
+	while (bq_next_event(&q->bq) <= q->now &&
+	       !bq_expire_some(&q->bq, q->now, BRAID_AT_ONCE)) {
+		struct after after = { .n_woken = 0 };
+
+		leave(q, &after);
+		cond_resched();
+		enter(q);
+	}
+}
+
 void braid_queue_unlock(struct braid_queue *q)
 {
 	struct after after = { .n_woken = 0 };
-	unsigned int i;
 	u64 when;
 
 	lockdep_assert_held(&q->lock);
 	when = look(q, &after);
-	wake_tenants(q, &after);
-	after.dead = bq_reap(&q->bq);
 	if (!q->stopping) {
-		set_timer(&q->look_timer, when, &q->look_at);
-		set_timer(&q->event_timer, bq_next_event(&q->bq), &q->event_at);
+		set_look_timer(q, when);
+		set_event_timer(q, bq_next_event(&q->bq));
 	}
-	mutex_unlock(&q->lock);
+	leave(q, &after);
+}
 
-	if (after.agent)
-		wake_up_interruptible_poll(&q->agent_wait, EPOLLIN | EPOLLRDNORM);
-	for (i = 0; i < after.n_woken; i++) {
-		wake_up_interruptible_poll(&after.woken[i]->wait, EPOLLIN | EPOLLRDNORM);
-		braid_tenant_put(after.woken[i]);
-	}
-	braid_reap(after.dead);
+void braid_queue_unlock_reap(struct braid_queue *q)
+{
+	struct bq_reap *dead = bq_reap(&q->bq);
+
+	spin_unlock(&q->lock);
+	braid_reap(dead);
 }
 
 int braid_queue_init(struct braid_queue *q, unsigned int index)
 {
 	q->index = index;
-	mutex_init(&q->lock);
+	spin_lock_init(&q->lock);
+	spin_lock_init(&q->charge_lock);
 	bq_init(&q->bq);
 	init_waitqueue_head(&q->agent_wait);
 	braid_hrtimer_setup(&q->look_timer, look_due);
@@ -141,24 +188,22 @@ int braid_queue_init(struct braid_queue *q, unsigned int index)
 	q->look_at = BQ_NEVER;
 	q->event_at = BQ_NEVER;
 	INIT_WORK(&q->event_work, event_work);
+	braid_stall_init(q);
 	return 0;
 }
 
 /* No file is open. */
 void braid_queue_exit(struct braid_queue *q)
 {
-	struct bq_reap *dead;
-
-	mutex_lock(&q->lock);
+	spin_lock(&q->lock);
 	q->stopping = true;
-	mutex_unlock(&q->lock);
+	spin_unlock(&q->lock);
 	hrtimer_cancel(&q->look_timer);
 	hrtimer_cancel(&q->event_timer);
 	cancel_work_sync(&q->event_work);
-	mutex_lock(&q->lock);
+	spin_lock(&q->lock);
 	bq_exit(&q->bq);
-	dead = bq_reap(&q->bq);
-	mutex_unlock(&q->lock);
-	braid_reap(dead);
-	mutex_destroy(&q->lock);
+	braid_queue_unlock_reap(q);
+	/* Buffers that are still being freed know their queue. */
+	flush_workqueue(braid_free_wq);
 }

@@ -96,7 +96,7 @@ static int add_flow(struct braid_tenant *t, u64 model)
 	if (flow && share) {
 		braid_queue_lock(q);
 		bq_flow_add(&q->bq, &t->t, model, &flow, &share);
-		braid_queue_unlock_clean(q);
+		braid_queue_unlock_reap(q);
 		ret = 0;
 	}
 	kfree(flow);
@@ -127,7 +127,9 @@ static int submit_one(struct braid_tenant *t, struct bq_request *r)
 static int submit_all(struct braid_tenant *t, struct braid_submit *s, struct bq_reap **list)
 {
 	struct braid_queue *q = t->queue;
+	struct bq_request *r;
 	struct bq_reap *next;
+	u32 work = 0;
 	int ret = 0;
 
 	/* Ids of one SUBMIT are consecutive, also if the lock is dropped. */
@@ -136,7 +138,14 @@ static int submit_all(struct braid_tenant *t, struct braid_submit *s, struct bq_
 	s->first_id = t->t.last_id + 1;
 	for (; *list; *list = next) {
 		next = (*list)->next;
-		ret = submit_one(t, container_of(*list, struct bq_request, reap));
+		r = container_of(*list, struct bq_request, reap);
+		/* What a request costs goes with its slots. */
+		work += 1 + r->n_slots / 4;
+		if (work > BRAID_AT_ONCE) {
+			braid_queue_breathe(q);
+			work = 0;
+		}
+		ret = submit_one(t, r);
 		if (ret)
 			break;
 		s->accepted++;

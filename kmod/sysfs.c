@@ -13,27 +13,29 @@
 struct knob {
 	struct device_attribute attr;
 	enum bq_knob knob;
-	const char * const *words;	/* values by name, else numbers */
-	u32 n_words;
+	const char * const *words;	/* values by name, up to NULL; else numbers */
 };
 
-static const char * const window_words[BRAID_WINDOWS] = {
+static const char * const window_words[] = {
 	[BRAID_WINDOW_FIXED] = "fixed",
 	[BRAID_WINDOW_ADAPTIVE] = "adaptive",
+	NULL
 };
 
-static const char * const fusion_words[BRAID_FUSIONS] = {
+static const char * const fusion_words[] = {
 	[BRAID_FUSION_NONE] = "none",
 	[BRAID_FUSION_MERGE] = "merge",
 	[BRAID_FUSION_FUSE] = "fuse",
 	[BRAID_FUSION_MERGE_FUSE] = "merge+fuse",
 	[BRAID_FUSION_BRANCHES] = "branches",
 	[BRAID_FUSION_ADAPTIVE] = "adaptive",
+	NULL
 };
 
-static const char * const share_words[BQ_SHARES] = {
+static const char * const share_words[] = {
 	[BQ_SHARE_UID] = "uid",
 	[BQ_SHARE_CGROUP] = "cgroup",
+	NULL
 };
 
 static ssize_t knob_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -42,7 +44,7 @@ static ssize_t knob_show(struct device *dev, struct device_attribute *attr, char
 	struct braid_queue *q = dev_get_drvdata(dev);
 	u32 value;
 
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	value = q->bq.knobs[k->knob];
 	braid_queue_unlock_clean(q);
 	if (k->words)
@@ -56,11 +58,24 @@ static int knob_parse(const struct knob *k, const char *buf, u32 *value)
 
 	if (!k->words)
 		return kstrtou32(buf, 10, value);
-	i = __sysfs_match_string(k->words, k->n_words, buf);
+	i = __sysfs_match_string(k->words, -1, buf);
 	if (i < 0)
 		return -EINVAL;
 	*value = i;
 	return 0;
+}
+
+/* What follows from a change is the queue's. */
+static int knob_set(struct braid_queue *q, enum bq_knob knob, u32 value)
+{
+	int ret;
+
+	braid_queue_lock(q);
+	ret = bq_knob_set(&q->bq, knob, value);
+	braid_queue_unlock(q);
+	if (!ret)
+		braid_tell_knob(q, knob, value);
+	return ret;
 }
 
 static ssize_t knob_store(struct device *dev, struct device_attribute *attr, const char *buf,
@@ -73,21 +88,8 @@ static ssize_t knob_store(struct device *dev, struct device_attribute *attr, con
 
 	ret = knob_parse(k, buf, &value);
 	if (!ret)
-		ret = braid_knob_set(q, k->knob, value);
+		ret = knob_set(q, k->knob, value);
 	return ret ? ret : count;
-}
-
-/* Of use to netlink as well: what follows from a change is the queue's. */
-int braid_knob_set(struct braid_queue *q, enum bq_knob knob, u32 value)
-{
-	int ret;
-
-	braid_queue_lock(q);
-	ret = bq_knob_set(&q->bq, knob, value);
-	braid_queue_unlock(q);
-	if (!ret)
-		braid_note(q, BRAID_NOTE_KNOB, knob, value);
-	return ret;
 }
 
 #define KNOB(name, nr) \
@@ -98,7 +100,7 @@ int braid_knob_set(struct braid_queue *q, enum bq_knob knob, u32 value)
 #define WORD_KNOB(name, nr, list) \
 	static struct knob knob_##name = { \
 		.attr = __ATTR(name, 0644, knob_show, knob_store), \
-		.knob = nr, .words = list, .n_words = ARRAY_SIZE(list), \
+		.knob = nr, .words = list, \
 	}
 
 KNOB(window_max, BQ_WINDOW_MAX);
@@ -110,6 +112,31 @@ KNOB(max_attempts, BQ_MAX_ATTEMPTS);
 WORD_KNOB(share_by, BQ_SHARE_BY, share_words);
 KNOB(max_requests, BQ_MAX_REQUESTS);
 KNOB(grace_ms, BQ_GRACE_MS);
+
+static const struct knob *const knobs[BQ_KNOBS] = {
+	[BQ_WINDOW_MAX] = &knob_window_max,
+	[BQ_WINDOW_TIMEOUT_US] = &knob_window_timeout_us,
+	[BQ_WINDOW_POLICY] = &knob_window_policy,
+	[BQ_FUSION_POLICY] = &knob_fusion_policy,
+	[BQ_TENANT_DEPTH] = &knob_tenant_depth,
+	[BQ_MAX_ATTEMPTS] = &knob_max_attempts,
+	[BQ_SHARE_BY] = &knob_share_by,
+	[BQ_MAX_REQUESTS] = &knob_max_requests,
+	[BQ_GRACE_MS] = &knob_grace_ms,
+};
+
+const char *braid_knob_name(enum bq_knob knob)
+{
+	return knobs[knob]->attr.attr.name;
+}
+
+const char *braid_knob_text(enum bq_knob knob, u32 value, char *buf, size_t len)
+{
+	if (knobs[knob]->words)
+		return knobs[knob]->words[value];
+	scnprintf(buf, len, "%u", value);
+	return buf;
+}
 
 /* A number of struct bq, shown as it is. */
 struct number {
@@ -125,7 +152,7 @@ static ssize_t number_show(struct device *dev, struct device_attribute *attr, ch
 	const void *at = (const void *)&q->bq + n->offset;
 	u64 value;
 
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	if (n->bytes == sizeof(u64))
 		value = *(const u64 *)at;
 	else if (n->bytes == sizeof(u32))
@@ -155,7 +182,7 @@ static ssize_t depth_show(struct device *dev, struct device_attribute *attr, cha
 	struct braid_queue *q = dev_get_drvdata(dev);
 	u32 depth;
 
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	depth = q->bq.queued + q->bq.suspects;
 	braid_queue_unlock_clean(q);
 	return sysfs_emit(buf, "%u\n", depth);

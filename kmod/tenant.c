@@ -93,12 +93,12 @@ static int tenant_open(struct inode *inode, struct file *file)
 	ret = tenant_add(t, key, &spare);
 	if (ret)
 		goto err;
-	kfree(spare ? braid_owner(spare) : NULL);
+	kfree(spare);
 	file->private_data = t;
-	braid_note(q, BRAID_NOTE_TENANT_NEW, t->t.id, key);
+	braid_tell_tenant(t, true, key, 0);
 	return stream_open(inode, file);
 err:
-	kfree(spare ? braid_owner(spare) : NULL);
+	kfree(spare);
 	if (t)
 		braid_tenant_put(t);
 	return ret;
@@ -108,14 +108,17 @@ static int tenant_release(struct inode *inode, struct file *file)
 {
 	struct braid_tenant *t = file->private_data;
 	struct braid_queue *q = t->queue;
-	u64 id = t->t.id, key;
+	u64 key, submitted;
 
 	braid_queue_lock(q);
 	key = t->t.owner->key;
+	submitted = t->t.submitted;
 	trace_braid_tenant_release(q->index, &t->t);
+	while (!bq_tenant_abandon(&q->bq, &t->t, BRAID_AT_ONCE))
+		braid_queue_breathe(q);
 	bq_tenant_gone(&q->bq, &t->t);
 	braid_queue_unlock(q);
-	braid_note(q, BRAID_NOTE_TENANT_GONE, id, key);
+	braid_tell_tenant(t, false, key, submitted);
 	braid_tenant_put(t);
 	return 0;
 }
@@ -139,14 +142,14 @@ static u32 next_records(struct braid_tenant *t, struct braid_completion *rec, u3
 	struct braid_queue *q = t->queue;
 	u32 n = 0;
 
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	bq_completion_unsent(&t->t, taken - done);
 	bq_completion_seen(&q->bq, &t->t, t->t.seen + done);
 	if (taken == done)
 		for (; n < most && bq_completion_peek(&t->t, &rec[n]); n++)
 			bq_completion_sent(&t->t);
 	WRITE_ONCE(t->ready, bq_completion_peek(&t->t, &peek));
-	braid_queue_unlock(q);
+	braid_queue_unlock_reap(q);
 	return n;
 }
 
@@ -242,7 +245,7 @@ int braid_get_info(struct braid_call *call)
 		return -EOPNOTSUPP;
 	memset(i, 0, sizeof(*i));
 	i->abi = BRAID_ABI;
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	i->generation = q->bq.generation;
 	i->agent_up = q->bq.ready;
 	i->tenant_depth = q->bq.knobs[BQ_TENANT_DEPTH];
@@ -254,9 +257,10 @@ int braid_get_info(struct braid_call *call)
 		i->outstanding = t->outstanding;
 		i->priority_ceiling = t->owner->limits.priority_ceiling;
 		i->byte_quota = t->owner->limits.byte_quota;
-		i->bytes_used = t->owner->bytes;
 	}
 	braid_queue_unlock_clean(q);
+	if (call->tenant)
+		i->bytes_used = braid_charged(q, i->owner);
 	return 0;
 }
 
@@ -282,7 +286,7 @@ int braid_model_get(struct braid_call *call)
 		return -EOPNOTSUPP;
 	if (!g->flags && !g->id && !memchr(g->name, 0, sizeof(g->name)))
 		return -EINVAL;
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	m = find_model(&q->bq, g);
 	if (m) {
 		kref_get(&braid_model(m)->ref);

@@ -2,7 +2,7 @@
 libs += wire braid
 wire-src := lib/ring.c lib/wire.c lib/wire_fd.c
 braid-src := lib/buffer.c lib/conn.c lib/device.c lib/error.c lib/infer.c lib/model.c lib/open.c lib/ring.c \
-	lib/request.c lib/resubmit.c lib/socket.c lib/sync.c lib/wire.c lib/wire_fd.c
+	lib/request.c lib/resubmit.c lib/sock_ring.c lib/socket.c lib/sync.c lib/wire.c lib/wire_fd.c
 
 # The shared library shows what the map names and nothing else.
 extra += $(O)/libbraid.so

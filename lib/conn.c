@@ -89,10 +89,11 @@ void conn_shut(struct braid *b)
 /* Until the earlier of the two, for poll(). */
 int conn_remaining_ms(uint64_t deadline, uint64_t limit)
 {
-	uint64_t now = conn_now(), until = deadline < limit ? deadline : limit;
+	uint64_t until = deadline < limit ? deadline : limit, now;
 
 	if (until == UINT64_MAX)
 		return -1;
+	now = conn_now();
 	if (until <= now)
 		return 0;
 	until = (until - now + 999999) / 1000000;
@@ -135,7 +136,7 @@ int conn_pump(struct braid *b, conn_until until, const void *arg, uint64_t deadl
 			b->transport->read(b, until, arg, deadline);
 			conn_stop_reading(b);
 		}
-		last = conn_now() >= deadline;
+		last = deadline != UINT64_MAX && conn_now() >= deadline;
 	}
 	return 0;
 }

@@ -80,6 +80,7 @@ struct call {
 	int ret;
 	bool done;
 	bool lost;			/* the connection went first */
+	bool by_socket;			/* socket transport: not by a ring */
 };
 
 /* What a waiting thread waits for. */
@@ -101,6 +102,7 @@ struct transport {
 	void (*shut)(struct braid *b);
 	int (*send)(struct braid *b, struct call *call);
 	void (*read)(struct braid *b, conn_until until, const void *arg, uint64_t deadline);
+	void (*watched)(struct braid *b);
 };
 
 extern const struct transport transport_socket;
@@ -116,6 +118,7 @@ struct braid {
 	int epoll;			/* what braid_fd() returns */
 	int event;			/* readable while completions are untaken */
 	bool event_set;
+	bool watched;			/* braid_fd() was asked for */
 	bool up;			/* commands can be sent */
 	bool reading;			/* somebody is the reader */
 	bool dead;			/* patience is over */

@@ -105,7 +105,7 @@ API int braid_infer(struct braid *b, const struct braid_model *m, const void *co
 {
 	uint64_t deadline = timeout_ms < 0 ? 0 : conn_now() + timeout_ms * 1000000ull;
 	struct braid_slice slices[BRAID_MAX_TENSORS];
-	struct batch t = { .slices = slices, .max_slices = BRAID_MAX_TENSORS };
+	struct batch t;		/* large: only what is used is set */
 	struct braid_at at[BRAID_MAX_TENSORS];
 	uint32_t n = m->n_inputs + m->n_outputs;
 	struct braid_job_desc job = { .model = m, .io = at, .deadline_ns = deadline,
@@ -119,6 +119,8 @@ API int braid_infer(struct braid *b, const struct braid_model *m, const void *co
 	ret = staging_get(b, bytes, &buf);
 	if (ret)
 		return ret;
+	t.slices = slices;
+	t.max_slices = BRAID_MAX_TENSORS;
 	bytes = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		at[i] = (struct braid_at){ buf, bytes };

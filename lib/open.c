@@ -105,8 +105,18 @@ API void braid_close(struct braid *b)
 	free(b);
 }
 
-API int braid_fd(const struct braid *b)
+/* Const to the caller: that somebody polls it is the connection's own business. */
+API int braid_fd(const struct braid *handle)
 {
+	struct braid *b = (struct braid *)handle;
+
+	conn_lock(b);
+	if (!b->watched) {
+		b->watched = true;
+		if (b->transport->watched)
+			b->transport->watched(b);
+	}
+	conn_unlock(b);
 	return b->epoll;
 }
 

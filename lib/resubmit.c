@@ -33,7 +33,7 @@ static int batch_send_again(struct braid *b, struct batch *t)
 
 	if (!t->n)
 		return 0;
-	ret = sync_call(b, BRAID_NR_SUBMIT, &arg, -1);
+	ret = sync_call(b, BRAID_NR_SUBMIT, &arg, -1, NULL);
 	if (ret && !arg.error)
 		return ret;
 	if (arg.error == -EAGAIN || arg.error == -EDQUOT)

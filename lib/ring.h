@@ -58,6 +58,9 @@ int ring_map(void *mem, struct ring *up, uint32_t up_bytes, struct ring *down,
  */
 int ring_put(struct ring *r, const void *msg, uint32_t n);
 
+/** ring_bell() - ring the other side; @fd: an eventfd */
+void ring_bell(int fd);
+
 /** ring_wake() - after writing: does the reader sleep? Then its bell is due */
 bool ring_wake(struct ring *r);
 

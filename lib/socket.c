@@ -35,6 +35,7 @@ static int socket_open(struct braid *b)
 	b->sock = calloc(1, sizeof(*b->sock));
 	if (!b->sock)
 		return braid_fail(-ENOMEM, "no memory");
+	b->sock->bell = b->sock->wait = -1;
 	b->sock->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (b->sock->timer < 0)
 		return braid_fail(-errno, "descriptors: %s", strerror(errno));
@@ -47,6 +48,8 @@ static int socket_open(struct braid *b)
 
 static void socket_shut(struct braid *b)
 {
+	if (b->sock)
+		sock_rings_drop(b);
 	if (b->fd >= 0)
 		close(b->fd);
 	if (b->sock && b->sock->timer >= 0)
@@ -59,6 +62,10 @@ static void lost(struct braid *b)
 {
 	struct sock *s = b->sock;
 
+	/* What the queue said before it went is in the ring as it is in the socket. */
+	if (s->rings)
+		sock_ring_take(b, conn_never, NULL);
+	sock_rings_drop(b);
 	/* A child of the tenant's may have it too: closing is not leaving then. */
 	epoll_ctl(b->epoll, EPOLL_CTL_DEL, b->fd, NULL);
 	close(b->fd);
@@ -89,6 +96,7 @@ static void try_again(struct braid *b)
 		arm_timer(b, 0);
 		return;
 	}
+	sock_rings_drop(b);
 	if (b->fd >= 0)
 		close(b->fd);
 	b->fd = -1;
@@ -125,10 +133,27 @@ static void take_reply(struct braid *b, const struct braid_msg *head, size_t byt
 		close(c->fd);
 }
 
+/* What a message says. 1, or negative: it is none. */
+int socket_message(struct braid *b, size_t bytes, int fd)
+{
+	struct braid_msg head;
+
+	if (bytes >= sizeof(head)) {
+		memcpy(&head, b->sock->in, sizeof(head));
+		if (head.type != BRAID_MSG_COMPLETIONS) {
+			take_reply(b, &head, bytes, fd);
+			return 1;
+		}
+		request_records(b, b->sock->in + sizeof(head), bytes - sizeof(head));
+	}
+	if (fd >= 0)
+		close(fd);
+	return bytes < sizeof(head) ? -ECONNRESET : 1;
+}
+
 /* One message; 1: took one, 0: nothing there, negative: the queue is gone. */
 static int take_message(struct braid *b, bool wait)
 {
-	struct braid_msg head;
 	ssize_t n;
 	int fd;
 
@@ -139,17 +164,7 @@ static int take_message(struct braid *b, bool wait)
 		conn_lock(b);
 	if (n < 0)
 		return n == -EAGAIN || n == -EINTR ? 0 : n;
-	if (n >= (ssize_t)sizeof(head)) {
-		memcpy(&head, b->sock->in, sizeof(head));
-		if (head.type != BRAID_MSG_COMPLETIONS) {
-			take_reply(b, &head, n, fd);
-			return 1;
-		}
-		request_records(b, b->sock->in + sizeof(head), n - sizeof(head));
-	}
-	if (fd >= 0)
-		close(fd);
-	return n < (ssize_t)sizeof(head) ? -ECONNRESET : 1;
+	return socket_message(b, n, fd);
 }
 
 /* What the reader does once: take what is there, else sleep without the lock. */
@@ -190,9 +205,42 @@ static void sleep_for_message(struct braid *b, uint64_t deadline)
 	conn_lock(b);
 }
 
+/* Is an answer to come by the socket? */
+static bool by_socket(const struct braid *b)
+{
+	for (const struct call *c = b->calls; c; c = c->next)
+		if (c->by_socket)
+			return true;
+	return false;
+}
+
+/* With rings: what is in memory first, no system call while there is something. */
+static void ring_read(struct braid *b, conn_until until, const void *arg, uint64_t deadline)
+{
+	int n = sock_ring_take(b, until, arg);
+	bool socket = n && by_socket(b);
+
+	if (!n) {
+		socket = sock_ring_sleep(b, deadline);
+		n = sock_ring_take(b, until, arg);
+	}
+	if (b->watched && n >= 0)
+		sock_ring_rung(b);
+	while (socket && n >= 0 && !until(arg)) {
+		n = take_message(b, false);
+		socket = n > 0;
+	}
+	if (n < 0)
+		lost(b);
+}
+
 /* With no limit, receiving can do the waiting. */
 static void socket_read(struct braid *b, conn_until until, const void *arg, uint64_t deadline)
 {
+	if (b->fd >= 0 && b->sock->rings) {
+		ring_read(b, until, arg, deadline);
+		return;
+	}
 	if (deadline != UINT64_MAX)
 		sleep_for_message(b, deadline);
 	read_once(b, until, arg, deadline, deadline == UINT64_MAX);
@@ -204,18 +252,23 @@ static void socket_read(struct braid *b, conn_until until, const void *arg, uint
  */
 static void wait_room(struct braid *b)
 {
-	struct pollfd pfd = { .fd = b->fd, .events = POLLOUT };
-	bool mine = !b->reading;
+	struct pollfd pfd[2] = { { .fd = b->fd, .events = POLLOUT },
+				 { .fd = -1, .events = POLLIN } };
+	bool mine = !b->reading, look = false;
 
 	if (mine) {
 		b->reading = true;
-		pfd.events |= POLLIN;
+		pfd[0].events |= POLLIN;
+		pfd[1].fd = b->sock->wait;
+		look = b->sock->rings && !ring_arm(&b->sock->down);
 	}
 	conn_unlock(b);
 	/* Not ours, it may be closed meanwhile: then we are not to wait for long. */
-	poll(&pfd, 1, mine ? 1000 : 20);
+	poll(pfd, 2, look ? 0 : mine ? 1000 : 20);
 	conn_lock(b);
 	if (mine) {
+		if (b->fd >= 0 && b->sock->rings)
+			sock_ring_take(b, conn_never, NULL);
 		if (b->fd >= 0)
 			read_once(b, conn_never, NULL, 0, false);
 		conn_stop_reading(b);
@@ -232,6 +285,7 @@ static int socket_send(struct braid *b, struct call *call)
 	ssize_t n;
 
 	call->seq = ++s->seq;
+	call->by_socket = false;
 	for (;;) {
 		/* Over another connection it was sent already, or is not valid. */
 		if (!b->up || s->link != link) {
@@ -244,6 +298,10 @@ static int socket_send(struct braid *b, struct call *call)
 					s->out, b->max_message);
 		if (n < 0)
 			return braid_fail(n, "command %u does not fit a message", call->cmd->nr);
+		if (s->rings && !call->cmd->fd_offset && !by_socket(b) &&
+		    sock_ring_send(b, s->out, n))
+			break;
+		call->by_socket = true;
 		iov.iov_len = n;
 		n = sendmsg(b->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0)
@@ -262,10 +320,18 @@ static int socket_send(struct braid *b, struct call *call)
 	return 0;
 }
 
+/* braid_fd() was asked for. */
+static void socket_watched(struct braid *b)
+{
+	if (b->sock->rings)
+		sock_ring_watched(b);
+}
+
 const struct transport transport_socket = {
 	.may_return = true,
 	.open = socket_open,
 	.shut = socket_shut,
 	.send = socket_send,
 	.read = socket_read,
+	.watched = socket_watched,
 };

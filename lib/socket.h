@@ -11,10 +11,16 @@
 #define BRAID_LIB_SOCKET_H
 
 #include "lib/conn.h"
+#include "lib/ring.h"
 #include "lib/wire.h"
 
 struct sock {
 	int timer;			/* next try while down */
+	void *rings;			/* BRAID_RING's memory, NULL: the socket alone */
+	size_t ring_bytes;
+	struct ring up, down;		/* down: the reader's */
+	int bell;			/* wakes the queue */
+	int wait;			/* epoll: woken by the queue, and by the socket */
 	uint64_t link;			/* counts connections made */
 	uint64_t down_since, next_try;
 	unsigned int backoff_ms;
@@ -26,8 +32,20 @@ struct sock {
 
 /* sync.c: a fresh socket, before anybody else uses it */
 int sync_connect(struct braid *b, struct braid_get_info *info);
-int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in);
+int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out);
 int sync_restore(struct braid *b, const struct braid_get_info *info);
+
+/* sock_ring.c: messages through memory */
+void sock_rings_get(struct braid *b);
+void sock_rings_drop(struct braid *b);
+bool sock_ring_send(struct braid *b, const void *msg, size_t bytes);
+bool sock_ring_sleep(struct braid *b, uint64_t deadline);
+void sock_ring_rung(struct braid *b);
+int sock_ring_take(struct braid *b, conn_until until, const void *arg);
+void sock_ring_watched(struct braid *b);
+
+/* socket.c: one message in sock.in; a descriptor that came along, or -1 */
+int socket_message(struct braid *b, size_t bytes, int fd);
 
 /* resubmit.c */
 int resubmit(struct braid *b);

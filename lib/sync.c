@@ -19,8 +19,7 @@
 /* Any command without arrays, and a SUBMIT of a request of ordinary size. */
 #define MIN_MESSAGE	4096u
 
-/* Descriptors go to the queue here, none comes back. */
-int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in)
+int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in, int *fd_out)
 {
 	const struct wire_cmd *cmd = wire_cmd(nr);
 	struct braid_msg head;
@@ -36,7 +35,7 @@ int sync_call(struct braid *b, uint32_t nr, void *arg, int fd_in)
 		return ret;
 
 	for (;;) {
-		n = wire_recv(b->fd, b->sock->in, sizeof(b->sock->in), 0, NULL);
+		n = wire_recv(b->fd, b->sock->in, sizeof(b->sock->in), 0, fd_out);
 		if (n == -EINTR)
 			continue;
 		if (n < 0)
@@ -77,7 +76,7 @@ int sync_connect(struct braid *b, struct braid_get_info *info)
 		goto err;
 	}
 	*info = (struct braid_get_info){ .size = sizeof(*info) };
-	ret = sync_call(b, BRAID_NR_GET_INFO, info, -1);
+	ret = sync_call(b, BRAID_NR_GET_INFO, info, -1, NULL);
 	if (ret == -EPROTONOSUPPORT) {
 		braid_fail(ret, "%s: the queue speaks another version than %u", b->path, BRAID_ABI);
 		goto err;
@@ -94,6 +93,7 @@ int sync_connect(struct braid *b, struct braid_get_info *info)
 	b->max_message = info->max_message < WIRE_MAX_BYTES ? info->max_message : WIRE_MAX_BYTES;
 	b->sock->seen_base = b->seen;
 	b->sock->link++;
+	sock_rings_get(b);
 	return 0;
 
 err:
@@ -117,7 +117,7 @@ static int restore_model(struct braid *b, struct braid_model *m)
 		return -ENOMEM;
 	arg = model_query(now);
 	memcpy(arg.name, m->name, sizeof(arg.name));
-	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1);
+	ret = sync_call(b, BRAID_NR_MODEL_GET, &arg, -1, NULL);
 	tensors = (m->n_inputs + m->n_outputs) * sizeof(m->tensors[0]);
 	if (ret == -ENOENT) {
 		m->gone = true;
@@ -153,7 +153,7 @@ int sync_restore(struct braid *b, const struct braid_get_info *info)
 		struct braid_buf_alloc arg = { .size = sizeof(arg), .flags = BRAID_BUF_ADOPT,
 					       .length = buf->bytes };
 
-		ret = sync_call(b, BRAID_NR_BUF_ALLOC, &arg, buf->fd);
+		ret = sync_call(b, BRAID_NR_BUF_ALLOC, &arg, buf->fd, NULL);
 		if (ret)
 			return ret;
 		buf->id = arg.id;

@@ -129,18 +129,13 @@ static int add_level(struct compose *c, struct entry *e, struct graph *g, const 
 {
 	uint32_t which[CUDA_MAX_PARTS], n = 0, deps[CUDA_MAX_PARTS], n_deps = *n_nodes;
 	const struct device *d = &c->be->dev;
-	int ret = 0;
 
 	memcpy(deps, nodes, n_deps * sizeof(*deps));
 	*n_nodes = 0;
-	for (uint32_t i = 0; i < l->n && !ret; i++) {
-		if (l->kernels[i]->cluster > 1)
-			ret = add_alone(d, g, l, i, deps, n_deps, &nodes[(*n_nodes)++]);
-		else
-			which[n++] = i;
-	}
-	if (ret || !n)
-		return ret;
+	for (uint32_t i = 0; i < l->n; i++)
+		which[n++] = i;
+	if (!n)
+		return 0;
 	if (n == 1)
 		return add_alone(d, g, l, which[0], deps, n_deps, &nodes[(*n_nodes)++]);
 	return add_fused(c, e, g, l, which, n, deps, n_deps, &nodes[(*n_nodes)++]);

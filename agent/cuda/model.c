@@ -307,6 +307,7 @@ int model_load(struct backend *be, const struct program *p, bool fp32,
 {
 	const struct gpu_options opt = {
 		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = be->dev.sm, .n_sms = be->dev.n_sms,
+		.no_clusters = true,	/* launches ask for none, and any may be composed */
 	};
 	struct backend_model *m = calloc(1, sizeof(*m));
 	char reason[384] = "";

@@ -57,6 +57,8 @@ enum gpu_mode {
  * @n_degrees: how many, at most GPU_MAX_DEGREES
  * @tiles: measured table that chooses tiles, NULL: the one built in
  * @no_fusion: one step an operation wherever that can be: for comparison
+ * @no_clusters: no launch has a cluster, so that all kernels can be composed
+ *               side by side (gpu_fused_make())
  */
 struct gpu_options {
 	enum gpu_mode mode;
@@ -64,7 +66,7 @@ struct gpu_options {
 	const uint32_t *degrees;
 	uint32_t n_degrees;
 	const struct gpu_tiles *tiles;
-	bool no_fusion;
+	bool no_fusion, no_clusters;
 };
 
 /**
@@ -79,18 +81,15 @@ struct gpu_options {
  * @smem: dynamic shared memory of a block, bytes; over 48 KiB must be allowed
  *        with CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
  * @min_ctas: blocks a multiprocessor that it is compiled for
- * @cluster: blocks of a cluster; 1: none. Over 1 it is in the source
- *           (__cluster_dims__), the launch needs no attribute, and the kernel
- *           cannot run side by side with others
  * @args_bytes: size of its argument struct
  * @decl: for gpu_fused_make(): declarations that @call needs
- * @call: for gpu_fused_make(): tile function, called (args, tile, shared memory)
+ * @call: for gpu_fused_make(): a call of the tile function up to its arguments
  * @args: name of the argument struct
  */
 struct gpu_kernel {
 	const char *name, *source, *generic;
 	bool specialised;
-	uint32_t threads, smem, min_ctas, cluster, args_bytes;
+	uint32_t threads, smem, min_ctas, args_bytes;
 	const char *decl, *call, *args;
 };
 
@@ -172,12 +171,14 @@ struct gpu_addresses {
 /**
  * struct gpu_launch - what to launch
  * @kernel: number in plan->kernels
- * @grid: blocks, one-dimensional, at least 1; a multiple of the cluster
+ * @grid: blocks, one-dimensional, at least 1; a multiple of @cluster
+ * @cluster: blocks of a cluster, at most 8; over 1 (sm_90 only) the launch must
+ *           ask for it (CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
  * @args_bytes: used of @args
  * @args: the one argument, passed by value
  */
 struct gpu_launch {
-	uint32_t kernel, grid, args_bytes;
+	uint32_t kernel, grid, cluster, args_bytes;
 	_Alignas(16) uint8_t args[GPU_ARGS_MAX];
 };
 
@@ -209,7 +210,7 @@ struct gpu_fused {
 
 /**
  * gpu_fused_make() - compose a kernel
- * @parts: kernels of any plans, each with cluster 1; the same one may be twice
+ * @parts: kernels of any plans made with no_clusters; the same one may be twice
  * @n: 2 to GPU_FUSE_MAX
  * @out: set here; gpu_fused_free() it
  *

@@ -180,6 +180,34 @@ out:
 	free(placed);
 }
 
+/*
+ * Slots of scratch: a step takes one whose last user comes before it. Where all
+ * are taken by others that may run beside it, there is one more.
+ */
+static void give_slots(struct finish *f)
+{
+	struct lower *l = f->l;
+	uint32_t last[LOWER_MAX_SLOTS];
+
+	for (uint32_t v = 0; v < l->n_steps; v++) {
+		struct lower_step *s = &l->steps[v];
+		uint32_t i = 0;
+
+		if (!s->scratch)
+			continue;
+		while (i < l->n_slots && f->before && !comes_before(f, last[i], v))
+			i++;
+		if (i == LOWER_MAX_SLOTS) {
+			lower_refuse(l, "too many steps beside each other that need scratch");
+			return;
+		}
+		if (i == l->n_slots)
+			l->n_slots++;
+		s->slot = i;
+		last[i] = v;
+	}
+}
+
 /* Steps by buffer. */
 static bool index_users(struct finish *f)
 {
@@ -234,6 +262,7 @@ void lower_finish(struct lower *l)
 		for (uint32_t v = 0; v < l->n_steps; v++)
 			order_step(&f, v, want);
 	}
+	give_slots(&f);
 	colour(&f);
 out:
 	free(f.before);

@@ -30,6 +30,7 @@
 #define LOWER_RANK	PROG_MAX_RANK
 #define LOWER_NONE	UINT32_MAX
 #define LOWER_MAX_REFS	16	/* tensors of a step */
+#define LOWER_MAX_SLOTS	32	/* of scratch: steps that need some at one time */
 
 enum buf_place { BUF_ARENA, BUF_INPUT, BUF_OUTPUT, BUF_CONST };
 
@@ -54,10 +55,13 @@ struct lower_buf {
  * @dims: extents
  * @stride: in elements
  * @off: of the first element, in elements
+ * @padded: behind each row of the last axis there are finite numbers up to a
+ *          multiple of eight
  */
 struct lower_val {
 	uint32_t buf, type, rank;
 	int64_t dims[LOWER_RANK], stride[LOWER_RANK], off;
+	bool padded;
 };
 
 /* How a reference stands in the arguments. */
@@ -78,16 +82,23 @@ struct lower_ref {
 struct lower_step;
 
 /**
- * typedef lower_bind - finish the arguments of a step for a degree
+ * typedef lower_bind - finish a step's launch for a degree
  * @s: the step
  * @degree: requests
- * @args: the template, references filled in
- * @kernel: the step's, may be changed
- *
- * Return: number of blocks.
+ * @args: the arguments, references filled in
+ * @out: the launch: kernel, grid and cluster are set here
  */
-typedef uint32_t (*lower_bind)(const struct lower_step *s, uint32_t degree, void *args,
-			       uint32_t *kernel);
+typedef void (*lower_bind)(const struct lower_step *s, uint32_t degree, void *args,
+			   struct gpu_launch *out);
+
+/**
+ * struct lower_scratch - memory of a step for the time that it runs
+ * @zero: bytes of counters, zero before and after
+ * @bytes: of everything else
+ */
+struct lower_scratch {
+	uint64_t zero, bytes;
+};
 
 /**
  * struct lower_step - a launch
@@ -98,6 +109,9 @@ typedef uint32_t (*lower_bind)(const struct lower_step *s, uint32_t degree, void
  * @degree_at: where the degree stands in it
  * @grid: blocks a request, where @bind is NULL
  * @bind: else
+ * @scratch: what it needs at a degree, or NULL
+ * @scratch_at: where two k_u64 stand in it: that memory, and the counters
+ * @slot: of scratch; steps that may run at one time have different ones
  * @refs: tensors read and written
  * @priv: the bind function's own
  */
@@ -106,6 +120,8 @@ struct lower_step {
 	uint32_t kernel, args_bytes, degree_at, grid;
 	void *args;
 	lower_bind bind;
+	struct lower_scratch (*scratch)(const struct lower_step *s, uint32_t degree);
+	uint32_t scratch_at, slot;
 	struct lower_ref refs[LOWER_MAX_REFS];
 	uint32_t n_refs;
 	const void *priv;
@@ -120,6 +136,7 @@ struct lower_chunk;
  * @vals: by storage of the program; buf LOWER_NONE where not written yet
  * @op: operation that is being lowered, for messages and names
  * @image: constants; @image_cap bytes of memory
+ * @n_slots: of scratch
  * @const_bufs: by storage: a plain constant that is in the image already
  * @done: by operation: part of one that was lowered before
  * @spare: what lower_step() gives after a failure
@@ -136,6 +153,7 @@ struct lower {
 	uint32_t n_bufs, n_steps, n_kernels, cap_bufs, cap_steps, cap_kernels;
 	uint8_t *image;
 	uint64_t image_bytes, image_cap, arena_bytes;
+	uint32_t n_slots;
 	uint32_t *const_bufs;
 	bool *done;
 	struct lower_step spare;
@@ -195,6 +213,16 @@ struct lower_val lower_copy(struct lower *l, const struct lower_val *v, uint32_t
 
 /** lower_write() - where output tensor @t goes: dense; noted as its storage's value */
 struct lower_val lower_write(struct lower *l, uint32_t t);
+
+/**
+ * lower_write_rows() - the same, but rows may be padded to a multiple of eight
+ *
+ * For producers that write all of the padding, finite numbers.
+ */
+struct lower_val lower_write_rows(struct lower *l, uint32_t t);
+
+/** lower_new_rows() - new fp16 rows in the arena, padded to a multiple of eight */
+struct lower_val lower_new_rows(struct lower *l, uint32_t rank, const int64_t *dims);
 
 /** lower_view() - output tensor @t is nothing but another view of a value */
 void lower_view(struct lower *l, uint32_t t, const struct lower_val *v);
@@ -302,6 +330,13 @@ void lower_mean_pool(struct lower *l);
 /* lower_window.c */
 void lower_pool(struct lower *l);
 void lower_resize(struct lower *l);
+
+/* lower_conv.c */
+void lower_conv(struct lower *l);
+void lower_gemm(struct lower *l);
+
+/** lower_pack() - any rows of floats as fp16 rows padded with zeros */
+struct lower_val lower_pack(struct lower *l, const struct lower_val *x);
 
 /* lower_fma.c */
 void lower_fma_conv(struct lower *l);

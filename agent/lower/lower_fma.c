@@ -14,7 +14,8 @@ static bool has(const struct prog_op *op, uint32_t i)
 }
 
 /* Merged requests are rows of one product. */
-static uint32_t conv_bind(const struct lower_step *s, uint32_t degree, void *args, uint32_t *kernel)
+static void conv_bind(const struct lower_step *s, uint32_t degree, void *args,
+		      struct gpu_launch *out)
 {
 	struct k_fma_conv *a = args;
 
@@ -23,7 +24,7 @@ static uint32_t conv_bind(const struct lower_step *s, uint32_t degree, void *arg
 		a->tiles_m = degree * a->apart;
 	else
 		a->tiles_m = (k_u32)(((uint64_t)degree * a->m.d + TILE - 1) / TILE);
-	return a->tiles_m * a->tiles_n * a->groups;
+	out->grid = a->tiles_m * a->tiles_n * a->groups;
 }
 
 void lower_fma_conv(struct lower *l)

@@ -59,6 +59,7 @@ static bool gather_view(struct lower *l)
 	at = at < v.dims[axis] ? at : v.dims[axis] - 1;
 	v.off += at * v.stride[axis];
 	v.dims[axis] = 1;
+	v.padded = false;
 	if (l->err || !lower_reshape(&v, y->rank, y->dims, &x))
 		return false;
 	lower_view(l, op->out[0], &x);

@@ -26,6 +26,7 @@ void lower_transpose(struct lower *l)
 {
 	struct lower_val x = lower_read(l, l->op->in[0]), v = x;
 
+	v.padded = false;
 	for (uint32_t i = 0; i < x.rank; i++) {
 		v.dims[i] = x.dims[l->op->params.perm[i]];
 		v.stride[i] = x.stride[l->op->params.perm[i]];
@@ -51,6 +52,7 @@ void lower_slice(struct lower *l)
 	const struct prog_tensor *y = lower_t(l, l->op->out[0]);
 	struct lower_val v = lower_read(l, l->op->in[0]);
 
+	v.padded = false;
 	for (uint32_t i = 0; i < v.rank; i++) {
 		v.off += p->start[i] * v.stride[i];
 		v.stride[i] *= p->step[i];
@@ -64,6 +66,7 @@ void lower_expand(struct lower *l)
 	const struct prog_tensor *y = lower_t(l, l->op->out[0]);
 	struct lower_val x = lower_read(l, l->op->in[0]), v = x;
 
+	v.padded = false;
 	lower_bcast(&x, y->rank, y->dims, v.stride);
 	v.rank = y->rank;
 	memcpy(v.dims, y->dims, sizeof(v.dims));
@@ -79,6 +82,7 @@ void lower_concat(struct lower *l)
 	for (uint32_t i = 0; i < op->n_in; i++) {
 		struct lower_val x = lower_read(l, op->in[i]), part = y;
 
+		part.padded = false;
 		part.dims[axis] = x.dims[axis];
 		lower_move(l, &x, &part, "concat");
 		y.off += x.dims[axis] * y.stride[axis];

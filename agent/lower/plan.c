@@ -19,20 +19,24 @@
  * @steps: arguments and references
  * @bufs: where tensors are
  * @chunks: memory of all strings and arguments
+ * @need: [degree - 1][slot]: scratch
  */
 struct gpu_plan_priv {
 	struct lower_step *steps;
 	struct lower_buf *bufs;
 	struct lower_chunk *chunks;
-	uint32_t n_bufs;
+	uint32_t n_bufs, n_slots;
+	struct lower_scratch *need;
 };
+
+#define MAX_SLOTS	LOWER_MAX_SLOTS
 
 static const uint32_t default_degrees[] = { 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32 };
 
 static void (*const lowerings[PROG_KINDS])(struct lower *l) = {
-	[PROG_CONV] = lower_fma_conv,
+	[PROG_CONV] = lower_conv,
 	[PROG_CONV_TRANSPOSE] = lower_fma_conv,
-	[PROG_GEMM] = lower_fma_gemm,
+	[PROG_GEMM] = lower_gemm,
 	[PROG_POOL] = lower_pool,
 	[PROG_REDUCE] = lower_reduce,
 	[PROG_ARGREDUCE] = lower_argreduce,
@@ -110,6 +114,8 @@ static void lower_all(struct lower *l)
 	lower_finish(l);
 }
 
+static bool count_scratch(struct gpu_plan *plan, uint32_t n_slots);
+
 static struct gpu_plan *make(struct lower *l)
 {
 	struct gpu_plan *plan = calloc(1, sizeof(*plan));
@@ -137,6 +143,13 @@ static struct gpu_plan *make(struct lower *l)
 	plan->priv->bufs = l->bufs;
 	plan->priv->n_bufs = l->n_bufs;
 	plan->priv->chunks = l->chunks;
+	if (!count_scratch(plan, l->n_slots)) {
+		/* The lowering still owns the rest. */
+		free(plan->priv);
+		free(plan->steps);
+		free(plan);
+		return NULL;
+	}
 	return plan;
 }
 
@@ -187,6 +200,7 @@ void gpu_plan_free(struct gpu_plan *plan)
 		lower_chunks_free(plan->priv->chunks);
 		free(plan->priv->steps);
 		free(plan->priv->bufs);
+		free(plan->priv->need);
 	}
 	free(plan->priv);
 	free(plan->kernels);
@@ -195,11 +209,77 @@ void gpu_plan_free(struct gpu_plan *plan)
 	free(plan);
 }
 
+/* ---- scratch: counters of all slots, then their sums ---- */
+
+/* The most that steps of each slot need; counters at any degree, sums up to this one. */
+static void slots_at(const struct gpu_plan *plan, uint32_t degree, uint64_t *sums, uint64_t *zero)
+{
+	const struct gpu_plan_priv *priv = plan->priv;
+	uint64_t at = 0, total = 0;
+
+	for (uint32_t i = 0; i < priv->n_slots; i++) {
+		sums[i] = total;
+		total += (priv->need[(degree - 1) * priv->n_slots + i].bytes + 255) / 256 * 256;
+		zero[i] = at;
+		at += (priv->need[(plan->max_degree - 1) * priv->n_slots + i].zero + 255) / 256 * 256;
+	}
+	sums[priv->n_slots] = total;
+	zero[priv->n_slots] = at;
+}
+
 uint64_t gpu_plan_scratch(const struct gpu_plan *plan, uint32_t degree, uint64_t *zero)
 {
+	uint64_t sums[MAX_SLOTS + 1], counters[MAX_SLOTS + 1];
+	uint32_t n = plan->priv->n_slots;
+
+	slots_at(plan, degree, sums, counters);
 	if (zero)
-		*zero = 0;
-	return 0;
+		*zero = counters[n];
+	return counters[n] + sums[n];
+}
+
+static void bind_scratch(const struct gpu_plan *plan, const struct lower_step *s, uint32_t degree,
+			 const struct gpu_addresses *at, uint8_t *args)
+{
+	uint64_t sums[MAX_SLOTS + 1], counters[MAX_SLOTS + 1];
+	k_u64 to[2];
+
+	if (!s->scratch)
+		return;
+	slots_at(plan, degree, sums, counters);
+	to[0] = at->scratch + counters[plan->priv->n_slots] + sums[s->slot];
+	to[1] = at->scratch + counters[s->slot];
+	memcpy(args + s->scratch_at, to, sizeof(to));
+}
+
+/* What every slot needs at every degree; no less than at a lower one. */
+static bool count_scratch(struct gpu_plan *plan, uint32_t n_slots)
+{
+	struct gpu_plan_priv *priv = plan->priv;
+
+	priv->n_slots = n_slots;
+	priv->need = calloc((size_t)plan->max_degree * n_slots + 1, sizeof(*priv->need));
+	if (!priv->need)
+		return false;
+	for (uint32_t d = 1; d <= plan->max_degree; d++) {
+		struct lower_scratch *need = priv->need + (size_t)(d - 1) * n_slots;
+
+		for (uint32_t i = 0; d > 1 && i < n_slots; i++)
+			need[i] = need[(int)i - (int)n_slots];
+		for (uint32_t i = 0; i < plan->n_steps; i++) {
+			const struct lower_step *s = &priv->steps[i];
+			struct lower_scratch n;
+
+			if (!s->scratch)
+				continue;
+			n = s->scratch(s, d);
+			if (need[s->slot].zero < n.zero)
+				need[s->slot].zero = n.zero;
+			if (need[s->slot].bytes < n.bytes)
+				need[s->slot].bytes = n.bytes;
+		}
+	}
+	return true;
 }
 
 /* ---- binding ---- */
@@ -247,10 +327,12 @@ int gpu_step_bind(const struct gpu_plan *plan, uint32_t step, uint32_t degree,
 	memcpy(out->args, s->args, s->args_bytes);
 	out->args_bytes = s->args_bytes;
 	out->kernel = s->kernel;
+	out->cluster = 1;
 	for (uint32_t i = 0; i < s->n_refs; i++)
 		bind_ref(plan, &s->refs[i], degree, at, out->args);
 	if (s->bind) {
-		out->grid = s->bind(s, degree, out->args, &out->kernel);
+		s->bind(s, degree, out->args, out);
+		bind_scratch(plan, s, degree, at, out->args);
 		return 0;
 	}
 	memcpy(out->args + s->degree_at, &degree, sizeof(degree));

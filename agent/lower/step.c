@@ -127,7 +127,7 @@ uint32_t lower_kernel(struct lower *l, const struct gpu_kernel *k)
 uint32_t lower_entry(struct lower *l, const char *entry, uint32_t smem)
 {
 	const struct plain_entry *e = plain_entries;
-	struct gpu_kernel k = { .threads = K_THREADS, .cluster = 1, .smem = smem };
+	struct gpu_kernel k = { .threads = K_THREADS, .smem = smem };
 
 	while (strcmp(e->name, entry))
 		e++;
@@ -135,7 +135,7 @@ uint32_t lower_entry(struct lower *l, const char *entry, uint32_t smem)
 	k.min_ctas = e->min_ctas;
 	k.args_bytes = e->args_bytes;
 	k.args = e->args;
-	k.call = e->fn;
+	k.call = lower_format(l, "%s(", e->fn);
 	k.decl = lower_format(l, "#include \"%s.cuh\"\n", e->header);
 	k.source = lower_format(l, "#include \"%s.cuh\"\nENTRY(%s, %s, %u, %s(a, tile, smem))\n",
 				e->header, e->name, e->args, e->min_ctas, e->fn);

@@ -160,6 +160,7 @@ bool lower_reshape(const struct lower_val *v, uint32_t rank, const int64_t *dims
 
 	*out = *v;
 	out->rank = rank;
+	out->padded = v->padded && rank && v->rank && dims[rank - 1] == v->dims[v->rank - 1];
 	/* Axes of extent 1 lie anyhow. */
 	for (uint32_t k = 0; k < v->rank; k++) {
 		if (v->dims[k] == 1)
@@ -290,6 +291,31 @@ struct lower_val lower_write(struct lower *l, uint32_t t)
 		v = tenant_val(l, t, BUF_OUTPUT);
 	else
 		v = lower_new(l, lower_type(l, t), pt->rank, pt->dims);
+	l->vals[pt->storage] = v;
+	return v;
+}
+
+struct lower_val lower_new_rows(struct lower *l, uint32_t rank, const int64_t *dims)
+{
+	struct lower_val v;
+	int64_t padded[LOWER_RANK];
+
+	memcpy(padded, dims, rank * sizeof(*dims));
+	padded[rank - 1] = (dims[rank - 1] + 7) / 8 * 8;
+	v = lower_new(l, K_F16, rank, padded);
+	v.dims[rank - 1] = dims[rank - 1];
+	v.padded = true;
+	return v;
+}
+
+struct lower_val lower_write_rows(struct lower *l, uint32_t t)
+{
+	const struct prog_tensor *pt = lower_t(l, t);
+	struct lower_val v;
+
+	if (lower_storage(l, t)->place == PROG_OUTPUT || lower_type(l, t) != K_F16)
+		return lower_write(l, t);
+	v = lower_new_rows(l, pt->rank, pt->dims);
 	l->vals[pt->storage] = v;
 	return v;
 }

@@ -69,7 +69,6 @@ static void socket_free(struct link *link)
 static int flush(struct socket_link *l)
 {
 	const struct timespec moment = { .tv_nsec = ROOM_NS };
-	const uint64_t one = 1;
 	size_t n = l->posted;
 	int ret;
 
@@ -78,8 +77,8 @@ static int flush(struct socket_link *l)
 	l->posted = 0;
 	while ((ret = ring_put(&l->up, l->out, n)) == -EAGAIN)
 		nanosleep(&moment, NULL);
-	if (!ret && ring_wake(&l->up) && write(l->bell, &one, sizeof(one)) < 0)
-		ret = -errno;
+	if (!ret && ring_wake(&l->up))
+		ring_bell(l->bell);
 	return ret ? -EPIPE : 0;
 }
 

@@ -15,6 +15,13 @@
 #include "agent/log.h"
 #include "agent/program/program.h"
 #include "agent/runner/runner.h"
+#include "agent/usdt.h"
+
+/*
+ * A group is done: window, model, its number in the window, launch, degree and
+ * groups of its launch (16 bits each), start, end, device time.
+ */
+USDT_DEFINE(group);
 
 int windows_new(struct runner *r)
 {
@@ -187,6 +194,11 @@ static void group_done(struct runner *r, struct run_group *rg)
 			runner_limit(r);
 	}
 	explain_group(r->explain, w, rg->number);
+	if (usdt_on(group))
+		USDT6(group, w->id, rg->model->id,
+		      (uint64_t)rg->number << 48 | (uint64_t)(pg->launch & 0xffff) << 32 |
+		      pg->degree << 16 | w->plan.launches[pg->launch].n_groups,
+		      g->start_ns, g->end_ns, g->device_ns);
 	rg->model->inflight--;
 	if (!--w->groups_left)
 		finish(r, w);

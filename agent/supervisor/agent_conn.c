@@ -16,6 +16,7 @@
 
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/trace.h"
 #include "lib/wire_fd.h"
 
 #define UP_BYTES	(128u * 1024)	/* FETCH and COMMIT */
@@ -62,6 +63,7 @@ void agent_disconnect(struct server *s)
 	log_line(s->runner.stopping ? LOG_INFO : LOG_WARNING, "agent gone",
 		 "generation=%llu fetched=%u", (unsigned long long)s->q.generation,
 		 s->q.fetched);
+	trace_requeues(&s->q);
 	bq_agent_gone(&s->q, server_now());
 	if (was_ready)
 		event_agent_down(s, s->q.count.requeued - requeued);
@@ -128,32 +130,27 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 	struct agent *a = &s->agent;
 	struct wire_reply r = { .buf = s->out };
 	struct braid_fetch *arg = &a->fetch.arg.fetch;
-	uint64_t now = server_now();
+	uint64_t now = server_round(s);
 	struct bq_fetch f = {
 		.wants = a->wants, .n_wants = a->n_wants,
 		.jobs = a->jobs, .slices = a->slices, .events = a->events,
 	};
-	struct bq_look look;
 	int ret;
 
 	if (!a->connected || !a->fetching)
 		return;
-	ret = bq_window(&s->q, a->wants, a->n_wants, now, &look);
-	if (!ret && !look.reason && !look.events) {
-		if (look.when < *when)
-			*when = look.when;
+	make_room(&a->fetch, &f);
+	ret = bq_fetch(&s->q, &f, now);
+	if (ret == -EAGAIN) {
+		if (f.when < *when)
+			*when = f.when;
 		return;
-	}
-	if (!ret) {
-		make_room(&a->fetch, &f);
-		ret = bq_fetch(&s->q, &f, now);
-		if (ret == -EAGAIN)
-			return;
 	}
 	if (ret) {
 		fetch_failed(s, ret);
 		return;
 	}
+	trace_window(&s->q, &f, now);
 	a->fetching = false;
 	arg->window = f.window;
 	arg->generation = f.generation;
@@ -169,8 +166,8 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 static int fetch(struct server *s, struct wire_call *call)
 {
 	struct agent *a = &s->agent;
+	struct bq_fetch f = { .wants = a->next_wants, .n_wants = call->count[0] };
 	uint64_t when = BQ_NEVER;
-	struct bq_look look;
 	int ret = 0;
 
 	if (call->arg.fetch.flags & ~BRAID_FETCH_NONBLOCK)
@@ -178,8 +175,9 @@ static int fetch(struct server *s, struct wire_call *call)
 	/* One that is wrong replaces nothing. */
 	for (uint32_t i = 0; i < call->count[0] && !ret; i++)
 		ret = wire_get(call, 0, i, &a->next_wants[i]);
+	make_room(call, &f);
 	if (!ret)
-		ret = bq_window(&s->q, a->next_wants, call->count[0], server_now(), &look);
+		ret = bq_fetch_check(&s->q, &f);
 	if (ret)
 		return ret;
 	if (a->fetching)
@@ -231,7 +229,7 @@ static size_t commit(struct server *s, struct wire_call *call, struct wire_reply
 {
 	struct braid_result results[BRAID_MAX_BATCH];
 	struct braid_commit *c = &call->arg.commit;
-	uint64_t now = server_now();
+	uint64_t now = server_round(s);
 	int ret;
 
 	c->committed = 0;
@@ -360,6 +358,7 @@ static int take(struct server *s, size_t bytes)
 	struct braid_msg head;
 	size_t at = 0, size;
 
+	s->round_ns = 0;
 	do {
 		size = bytes - at;
 		if (size >= sizeof(head)) {

@@ -16,6 +16,7 @@
 
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/trace.h"
 #include "lib/wire_fd.h"
 
 #define COMPLETIONS_A_MESSAGE	64
@@ -207,6 +208,7 @@ void client_completions(struct client *c)
 	unsigned int n;
 	int ret;
 
+	trace_completions(c);
 	while (!c->closed && !c->out_bytes) {
 		uint64_t before = c->tenant.sent;
 
@@ -263,6 +265,7 @@ static void handle(struct client *c, size_t bytes, int fd_in)
 	size_t n;
 	int ret;
 
+	s->round_ns = 0;
 	ret = wire_parse_command(s->in, bytes, false, &call);
 	if (!ret && c->by_ring && call.cmd->fd_offset)
 		ret = -EINVAL;

@@ -145,21 +145,13 @@ void rings_given(const struct wire_call *call)
 		close(call->fd);
 }
 
-static void ring(int fd)
-{
-	const uint64_t one = 1;
-	ssize_t n = write(fd, &one, sizeof(one));
-
-	(void)n;	/* only this side writes it: it never fills up */
-}
-
 int rings_send(struct rings *r, const void *msg, size_t bytes)
 {
 	int ret = ring_put(&r->out, msg, bytes);
 
 	r->blocked = ret == -EAGAIN;
 	if (!ret && ring_wake(&r->out))
-		ring(r->their_bell);
+		ring_bell(r->their_bell);
 	return ret;
 }
 
@@ -168,7 +160,7 @@ ssize_t rings_receive(struct rings *r, void *buf, size_t cap)
 	ssize_t n = ring_take(&r->in, buf, cap);
 
 	if (n > 0 && ring_wanted(&r->in))
-		ring(r->their_bell);
+		ring_bell(r->their_bell);
 	return n;
 }
 

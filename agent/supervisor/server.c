@@ -38,6 +38,14 @@ uint64_t server_now(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
+/* The time of a message and of what follows from it: one look at the clock. */
+uint64_t server_round(struct server *s)
+{
+	if (!s->round_ns)
+		s->round_ns = server_now();
+	return s->round_ns;
+}
+
 static void set_timer(struct server *s, uint64_t at)
 {
 	struct itimerspec its = { 0 };
@@ -123,7 +131,7 @@ void server_settle(void *arg)
 	rings_serve(s);
 	do {
 		s->again = false;
-		bq_expire(&s->q, server_now());
+		bq_expire(&s->q, server_round(s));
 		agent_answer_fetch(s, &when);
 		while ((t = bq_next_woken(&s->q)))
 			client_completions(bq_entry(t, struct client, tenant));
@@ -164,7 +172,10 @@ void server_settle(void *arg)
 
 static bool rest(void *arg)
 {
-	return rings_rest(arg);
+	struct server *s = arg;
+
+	s->round_ns = 0;
+	return rings_rest(s);
 }
 
 static void timer_ready(struct loop_watch *w, uint32_t events)

@@ -47,6 +47,7 @@ struct client {
 	bool hang_up;			/* close as soon as @out is sent */
 	size_t out_bytes;		/* a reply for which there was no room */
 	bool out_ring;			/* it goes there */
+	uint64_t told_ns;		/* trace.c: what ended by then was traced, or nobody looked */
 	int out_fd;
 	uint8_t *out;
 };
@@ -122,12 +123,14 @@ struct server {
 	uint64_t drain_until;
 	cpu_set_t cpus;			/* where the runner may run */
 	uint64_t started_ns;
+	uint64_t round_ns;		/* server_round()'s, 0: not asked yet */
 	uint8_t in[WIRE_MAX_BYTES];
 	uint8_t out[WIRE_MAX_BYTES];
 };
 
 /* server.c */
 uint64_t server_now(void);
+uint64_t server_round(struct server *s);
 void server_settle(void *arg);
 int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len);
 int server_watch(struct server *s, struct loop_watch *w, int fd,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/trace.h"
 
 #define INLINE_BYTES	(128u * 1024)	/* no more work than a handful of messages */
 #define UP_BYTES	4096u		/* a tenant's rings: SUBMITs of a few requests */
@@ -191,13 +192,15 @@ static int submit_one(struct client *c, struct wire_call *call, uint32_t i, uint
 	}
 	if (ret)
 		node_free_request(r);
+	else
+		trace_submit(r);
 	return ret;
 }
 
 static int submit(struct client *c, struct wire_call *call)
 {
 	struct braid_submit *a = &call->arg.submit;
-	uint64_t now = server_now();
+	uint64_t now = server_round(c->srv);
 	uint32_t i;
 	int ret = 0;
 
@@ -224,7 +227,7 @@ static int cancel(struct client *c, struct wire_call *call)
 		return -EOPNOTSUPP;
 	if (a->reserved)
 		return -E2BIG;
-	ret = bq_cancel(&c->srv->q, &c->tenant, a->id, server_now());
+	ret = bq_cancel(&c->srv->q, &c->tenant, a->id, server_round(c->srv));
 	if (ret < 0)
 		return ret;
 	a->state = ret;

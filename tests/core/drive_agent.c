@@ -142,6 +142,7 @@ static void fetch(struct drive *d, const struct braid_want *w, u32 n, u32 jobs,
 		.max_events = events, .jobs = ja, .slices = sa, .events = ea,
 	};
 	struct bq_fetch b = a;
+	struct bq_look look;
 	u32 i;
 	int ret;
 
@@ -150,6 +151,8 @@ static void fetch(struct drive *d, const struct braid_want *w, u32 n, u32 jobs,
 	b.events = eb;
 	ret = bq_fetch(&d->q, &a, d->now);
 	drive_same(d, "fetch", ret, nv_fetch(&d->nv, &b, d->now));
+	if (ret == -EAGAIN && !nv_window(&d->nv, w, n, d->now, &look))
+		drive_same(d, "when to fetch again", a.when, look.when);
 	if (ret)
 		return;
 	drive_same(d, "fetch's reason", a.reason, b.reason);

@@ -71,6 +71,9 @@ static void op_tenant_gone(struct drive *d)
 		return;
 	id = t->id;
 	drive_doing(d, "tenant %llu dies", (unsigned long long)id);
+	/* In steps or at once: it makes no difference. */
+	while (drive_chance(d, 70) && !bq_tenant_abandon(&d->q, t, drive_pick(d, 4)))
+		;
 	bq_tenant_gone(&d->q, t);
 	nv_tenant_gone(&d->nv, id);
 }
@@ -314,6 +317,9 @@ static void op_time(struct drive *d)
 	d->now += drive_pick(d, drive_chance(d, 2) ? 1500000 : 1500);
 	drive_doing(d, "time passes");
 	if (drive_chance(d, 50)) {
+		while (drive_chance(d, 70) &&
+		       !bq_expire_some(&d->q, d->now, drive_pick(d, 4)))
+			;
 		bq_expire(&d->q, d->now);
 		nv_expire(&d->nv, d->now);
 	}

@@ -300,6 +300,39 @@ static void test_records(void)
 	ok(w_exit(&w), "nothing left");
 }
 
+/* As test_death(), but others go on in between. */
+static void test_slow_death(void)
+{
+	struct bq_tenant *u;
+	unsigned int steps;
+	u64 cookie;
+
+	begin();
+	u = w_tenant(&w, 2);
+	for (steps = 0; steps < 5; steps++)
+		w_submit(&w, t, m);
+	bq_cancel(&w.q, t, 5, w.now);
+	w_fetch(&w, m, 0, 0, 1);
+	cookie = w.job[0].cookie;
+	ok(!bq_tenant_abandon(&w.q, t, 2), "one running, three queued, one unread: two go");
+	is_int(w.q.queued, 2, "first the running one, as an orphan, then one that waits");
+	is_int(w_commit_cookie(&w, cookie, 50, 0), 0, "the orphan's commit in between");
+	w_submit(&w, u, m);
+	ok(!w_fetch(&w, m, 0, 0, 3) && w.f.n_jobs == 3, "what is left is still handed out");
+	for (steps = 1; !bq_tenant_abandon(&w.q, t, 1); steps++)
+		;
+	is_int(steps, 5, "two running, one unread, one buffer, then there is nothing");
+	ok(bq_tenant_abandon(&w.q, t, 100), "and nothing again");
+	bq_agent_gone(&w.q, w.now);
+	bq_tenant_gone(&w.q, t);
+	w_reap(&w);
+	is_int(w.reaped[BQ_TENANT], 1, "the tenant goes");
+	is_int(w.reaped[BQ_REQUEST], 5, "with all that it had");
+	is_int(w.reaped[BQ_BUFFER], 1, "and its buffer");
+	ok(w.q.count.requeued == 1 && u->outstanding == 1, "the other's is requeued");
+	ok(w_exit(&w), "nothing left");
+}
+
 static void test_death(void)
 {
 	struct bq_tenant *u;
@@ -484,6 +517,7 @@ int main(void)
 	test_commit();
 	test_records();
 	test_death();
+	test_slow_death();
 	test_model_checks();
 	test_models();
 	test_too_many_models();

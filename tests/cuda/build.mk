@@ -4,7 +4,7 @@
 # compiler has them, and the engine that runs them.
 
 libs += emu
-emu-src := tests/cuda/emu.c tests/cuda/emu_entries.c tests/cuda/emu_plan.c
+emu-src := $(addprefix tests/cuda/,emu.c emu_entries.c emu_plan.c gpu_check.c)
 
 emu-libs-all := emu emukernels lower program cpu onnxpb
 
@@ -17,6 +17,11 @@ tests += test_gpu_nodes
 test_gpu_nodes-src := tests/cuda/test_gpu_nodes.c tests/onnx/case.c tests/onnx/families.c
 test_gpu_nodes-libs := $(emu-libs-all)
 test_gpu_nodes-ldlibs := -lprotobuf-c -lm
+
+tests += test_gpu_conv
+test_gpu_conv-src := tests/cuda/test_gpu_conv.c tests/program/graph.c
+test_gpu_conv-libs := $(emu-libs-all)
+test_gpu_conv-ldlibs := -lprotobuf-c -lm
 
 tests += test_cuda_cache
 test_cuda_cache-src := tests/cuda/test_cuda_cache.c

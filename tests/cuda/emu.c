@@ -317,6 +317,11 @@ static unsigned int op_cluster_rank(void)
 	return engine->now->block->rank;
 }
 
+static unsigned int op_cluster_size(void)
+{
+	return engine->cluster;
+}
+
 static void op_cluster_sync(void)
 {
 	struct engine *e = engine;
@@ -347,6 +352,7 @@ static const struct emu_ops ops = {
 	.commit = op_commit,
 	.wait = op_wait,
 	.cluster_rank = op_cluster_rank,
+	.cluster_size = op_cluster_size,
 	.cluster_sync = op_cluster_sync,
 	.die = die,
 };

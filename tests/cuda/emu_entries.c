@@ -5,18 +5,26 @@
 #include <string.h>
 
 #include "kernels/args.h"
+#include "kernels/conv_args.h"
 #include "kernels/entries.h"
 #include "tests/cuda/emu_plan.h"
 
 #define DECLARE(name, header, args, ctas, fn)					\
 	void name(const struct emu_ops *ops, const void *a);
 PLAIN_ENTRIES(DECLARE)
+#define DECLARE_CONV(bm, bn, ...)							\
+	void braid_conv_##bm##x##bn(const struct emu_ops *ops, const void *a);		\
+	void braid_conv1_##bm##x##bn(const struct emu_ops *ops, const void *a);
+K_CONV_TILES(DECLARE_CONV)
 
+#define ROW_CONV(bm, bn, ...)								\
+	{ "braid_conv_" #bm "x" #bn, braid_conv_##bm##x##bn },			\
+	{ "braid_conv1_" #bm "x" #bn, braid_conv1_##bm##x##bn },
 #define ROW(name, header, args, ctas, fn) { #name, name },
 static const struct {
 	const char *name;
 	emu_entry entry;
-} entries[] = { PLAIN_ENTRIES(ROW) };
+} entries[] = { PLAIN_ENTRIES(ROW) K_CONV_TILES(ROW_CONV) };
 
 emu_entry emu_find(const char *name)
 {

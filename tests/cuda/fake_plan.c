@@ -102,7 +102,7 @@ int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 			 body, priv->name[i]);
 		plan->kernels[i] = (struct gpu_kernel){
 			.name = priv->name[i], .source = priv->source[i], .specialised = true,
-			.generic = "fake_generic", .threads = 256, .min_ctas = 1, .cluster = 1,
+			.generic = "fake_generic", .threads = 256, .min_ctas = 1,
 			.args_bytes = sizeof(struct args), .decl = body, .call = "tile",
 			.args = "args",
 		};
@@ -180,7 +180,7 @@ int gpu_fused_make(const struct gpu_kernel *const *parts, uint32_t n, struct gpu
 		 body, head, name);
 	out->kernel = (struct gpu_kernel){
 		.name = name, .source = source, .specialised = true, .threads = 256,
-		.min_ctas = 1, .cluster = 1, .args_bytes = 64 + n * sizeof(struct args),
+		.min_ctas = 1, .args_bytes = 64 + n * sizeof(struct args),
 	};
 	return 0;
 }

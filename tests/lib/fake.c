@@ -158,6 +158,9 @@ int fake_serve(struct fake *f, int but)
 			f->call.arg.get_info.max_message = f->max_message;
 			fake_answer(f, 0);
 			break;
+		case BRAID_NR_RING:
+			fake_answer(f, -ENOTTY);	/* the socket does all of it */
+			break;
 		case BRAID_NR_MODEL_GET:
 			get_model(f);
 			break;

@@ -31,7 +31,7 @@ function complaint(line)
 	       line ~ /general protection fault|detected stall|self-detected stall|soft lockup/ ||
 	       line ~ /possible (recursive|circular)|inconsistent lock state|suspicious RCU usage/ ||
 	       line ~ /sleeping function called|scheduling while atomic|refcount_t:|blocked for more than/ ||
-	       line ~ /list_(add|del) corruption|kmem_cache_destroy|memory leak|bad unlock balance/ ||
+	       line ~ /list_(add|del) corruption|kmem_cache_destroy|new suspected memory leaks|bad unlock balance/ ||
 	       line ~ /held lock freed|still held|Bad page|nobody cared|Unknown symbol|disagrees about version/ ||
 	       line ~ /workqueue lockup|Out of memory|tainting kernel with TAINT_BAD/
 }
@@ -86,7 +86,7 @@ END {
 			first = i
 	}
 	if (want != "") {
-		report(found || (leaks && want == "memory leak"), "the kernel finds it: " want)
+		report(found || (leaks && want ~ /memory leak/), "the kernel finds it: " want)
 	} else {
 		report(!first && !leaks, "the kernel has nothing to complain of")
 		for (i = first; first && i <= n_log && i < first + 60; i++)

@@ -28,5 +28,6 @@ suite() {
 		echo "1..1"
 		return 1
 	}
-	"$vm/run" -k "$kernel" -m "$module" "$@" boot.sh
+	"$vm/run" -k "$kernel" -m "$module" "$@" boot.sh load.sh \
+		"$O/vm/isolation" "$O/vm/faults" "$O/vm/storm"
 }

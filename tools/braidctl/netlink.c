@@ -93,7 +93,20 @@ int nl_say(const char *what, const char *why, const char *more)
 	return -1;
 }
 
-static int on_over(struct nl_msg *msg, void *arg)
+/* The kernel's words, which lie behind @skip bytes of a message. */
+static void keep_why(struct nl *nl, const struct nlmsghdr *h, size_t skip)
+{
+	struct nlattr *said;
+
+	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS) || h->nlmsg_len <= NLMSG_HDRLEN + skip)
+		return;
+	said = nla_find((struct nlattr *)((char *)h + NLMSG_HDRLEN + skip),
+			h->nlmsg_len - NLMSG_HDRLEN - skip, NLMSGERR_ATTR_MSG);
+	if (said)
+		nla_strlcpy(nl->why, said, sizeof(nl->why));
+}
+
+static int on_ack(struct nl_msg *msg, void *arg)
 {
 	struct nl *nl = arg;
 
@@ -101,21 +114,30 @@ static int on_over(struct nl_msg *msg, void *arg)
 	return NL_STOP;
 }
 
-/* With the kernel's words, which follow what it did not like of our message. */
+/* The end of a dump says what ended it. */
+static int on_done(struct nl_msg *msg, void *arg)
+{
+	const struct nlmsghdr *h = nlmsg_hdr(msg);
+	struct nl *nl = arg;
+
+	if (nlmsg_datalen(h) >= (int)sizeof(int)) {
+		nl->err = *(int *)nlmsg_data(h);
+		keep_why(nl, h, sizeof(int));
+	}
+	nl->over = true;
+	return NL_STOP;
+}
+
 static int on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *arg)
 {
 	const struct nlmsghdr *h = (const void *)((const char *)e - NLMSG_HDRLEN);
-	int skip = sizeof(*e);
-	struct nlattr *said = NULL;
+	size_t skip = sizeof(*e);
 	struct nl *nl = arg;
 
+	/* What it did not like of our message is in between. */
 	if (!(h->nlmsg_flags & NLM_F_CAPPED))
-		skip += e->msg.nlmsg_len - NLMSG_HDRLEN;
-	if (h->nlmsg_flags & NLM_F_ACK_TLVS && h->nlmsg_len > NLMSG_HDRLEN + skip)
-		said = nla_find((struct nlattr *)((char *)e + skip),
-				h->nlmsg_len - NLMSG_HDRLEN - skip, NLMSGERR_ATTR_MSG);
-	if (said)
-		nla_strlcpy(nl->why, said, sizeof(nl->why));
+		skip += NLMSG_ALIGN(e->msg.nlmsg_len - NLMSG_HDRLEN);
+	keep_why(nl, h, skip);
 	nl->err = e->error;
 	nl->over = true;
 	return NL_STOP;
@@ -148,8 +170,8 @@ int nl_begin(const struct ctl *c, struct nl *nl)
 	setsockopt(nl_socket_get_fd(nl->sk), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(nl_socket_get_fd(nl->sk), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	nl_cb_err(nl->cb, NL_CB_CUSTOM, on_error, nl);
-	nl_cb_set(nl->cb, NL_CB_ACK, NL_CB_CUSTOM, on_over, nl);
-	nl_cb_set(nl->cb, NL_CB_FINISH, NL_CB_CUSTOM, on_over, nl);
+	nl_cb_set(nl->cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, nl);
+	nl_cb_set(nl->cb, NL_CB_FINISH, NL_CB_CUSTOM, on_done, nl);
 	return 0;
 }
 

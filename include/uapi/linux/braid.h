@@ -642,9 +642,10 @@ struct braid_event {
  * Blocks until there is a job or an event. Jobs that do not fit @jobs or
  * @slices stay queued. A second FETCH replaces the first, which then fails
  * with ECANCELED (this is how an agent names more lanes as they become free).
- * With NONBLOCK: EAGAIN when there is nothing; poll() then wakes when these
- * wants could be served. EINVAL: no room for a single job of a wanted model.
- * ENODEV: not READY.
+ * With NONBLOCK: EAGAIN when there is nothing. On the device poll() wakes when
+ * the wants of the last FETCH with NONBLOCK could be served, whatever came of
+ * it; so it need not be repeated before, unless more can be taken. EINVAL: no
+ * room for an event, or for a single job of a wanted model. ENODEV: not READY.
  */
 struct braid_fetch {
 	__u32 size;
@@ -691,7 +692,8 @@ struct braid_result {
  * @reserved: must be zero
  *
  * Outputs must be in the buffers before. ESTALE: earlier generation, nothing
- * was taken. An element that is refused does not stop the others; the command
+ * was taken. When the command fails, no element is written and count is 0. An
+ * element that is refused does not stop the others; the command
  * itself then still succeeds.
  */
 struct braid_commit {

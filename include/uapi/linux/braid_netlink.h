@@ -11,7 +11,7 @@
  *
  *  everybody       DEVICE_GET, MODEL_GET
  *  CAP_NET_ADMIN   TENANT_GET, OWNER_GET, TENANT_SET, OWNER_SET, and joining
- *                  the group "events" (on kernels before 5.12 everybody may)
+ *                  the group "events" (old kernels can't ask for that)
  *
  * Policies are strict: an attribute that a command does not know, or one that
  * only answers carry, is refused. What was wrong is told in the extended ack.
@@ -23,7 +23,9 @@
  *  EPERM       no CAP_NET_ADMIN
  *
  * A dump gives what there was during all of it exactly once, in order of ids;
- * what comes or goes meanwhile is in it or not. Attributes that a reader does
+ * what comes or goes meanwhile is in it or not. Events of different files may
+ * come in another order than they happened; what a listener does not read in
+ * time is dropped, and its socket says ENOBUFS. Attributes that a reader does
  * not know are to be passed over: there will be more.
  */
 #ifndef _UAPI_LINUX_BRAID_NETLINK_H

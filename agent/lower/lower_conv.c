@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: MIT
+/*
+ * CONV and GEMM with constant weights on the tensor cores (kernels/conv.cuh):
+ * what shapes they take, how weights are packed, which tile at which degree.
+ * What they do not take, lower_fma.c does.
+ */
+#include "agent/lower/lower.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cpu/convert.h"
+#include "agent/lower/tiles.h"
+#include "kernels/conv_args.h"
+
+#define K_STEP	64
+
+/**
+ * struct variant - what is launched from a degree on
+ * @kernel: number
+ */
+struct variant {
+	uint32_t degree, kernel;
+	struct tile_choice c;
+};
+
+struct conv_priv {
+	struct tile_shape shape;
+	uint32_t rows;		/* of a request */
+	bool cluster;
+	uint32_t n;
+	struct variant v[GPU_MAX_DEGREES];
+};
+
+/* ---- kernels ---- */
+
+static uint64_t hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	while (*s)
+		h = (h ^ (uint8_t)*s++) * 0x100000001b3u;
+	return h;
+}
+
+static const char *shape_text(struct lower *l, const struct k_conv_shape *s)
+{
+	return lower_format(l,
+#define FORMAT(name) " " #name " = %u,"
+			    "static constexpr u32" K_CONV_SHAPE(FORMAT) " last = %u;",
+#undef FORMAT
+#define VALUE(name) s->name,
+			    K_CONV_SHAPE(VALUE) 0u);
+#undef VALUE
+}
+
+static uint32_t conv_kernel(struct lower *l, const struct k_conv_shape *s, bool one, uint32_t tile)
+{
+	const struct tile_info *t = &tile_infos[tile];
+	struct gpu_kernel k = {
+		.threads = K_THREADS, .smem = t->smem, .min_ctas = t->ctas, .specialised = true,
+		.args_bytes = sizeof(struct k_conv), .args = "k_conv",
+	};
+	char *cfg = lower_format(l, "conv_tile<conv_cfg<%u, %u, %u, %u, %u, %u>, %s>", t->bm, t->bn,
+				 t->wm, t->wn, t->slices, t->stages, one ? "true" : "false");
+	const char *shape = shape_text(l, s);
+	char *key = l->err ? NULL : lower_format(l, "%s %s", cfg, shape);
+	uint64_t id;
+
+	if (!key)
+		return 0;
+	id = hash(key);
+	k.name = lower_format(l, "braid_conv_%016llx", (unsigned long long)id);
+	k.generic = lower_format(l, "braid_conv%s_%s", one ? "1" : "", t->name);
+	k.decl = lower_format(l, "#include \"conv.cuh\"\nstruct shape_%016llx {\n%s\n};\n",
+			      (unsigned long long)id, shape);
+	k.call = lower_format(l, "%s(shape_%016llx(), ", cfg, (unsigned long long)id);
+	k.source = lower_format(l, "%sENTRY(%s, k_conv, %u, (%sa, tile, smem)))\n", k.decl, k.name,
+				t->ctas, k.call);
+	return l->err ? 0 : lower_kernel(l, &k);
+}
+
+/* ---- binding ---- */
+
+static const struct variant *variant_of(const struct conv_priv *c, uint32_t degree)
+{
+	uint32_t i = c->n - 1;
+
+	while (i && c->v[i].degree > degree)
+		i--;
+	return &c->v[i];
+}
+
+static uint32_t tiles_of(const struct conv_priv *c, const struct tile_info *t, uint32_t m)
+{
+	return (m + t->bm - 1) / t->bm * ((c->shape.n + t->bn - 1) / t->bn) * c->shape.groups;
+}
+
+static void conv_bind(const struct lower_step *s, uint32_t degree, void *args, struct gpu_launch *out)
+{
+	const struct conv_priv *c = s->priv;
+	const struct variant *v = variant_of(c, degree);
+	const struct tile_info *t = &tile_infos[v->c.tile];
+	struct k_conv *a = args;
+	uint32_t kt = (c->shape.k + K_STEP - 1) / K_STEP;
+
+	a->degree = degree;
+	a->m = degree * c->rows;
+	a->split = v->c.split;
+	a->kt_per = (kt + a->split - 1) / a->split;
+	a->tiles_n = (c->shape.n + t->bn - 1) / t->bn * c->shape.groups;
+	out->kernel = v->kernel;
+	out->grid = tiles_of(c, t, a->m) * a->split;
+	out->cluster = c->cluster ? a->split : 1;
+}
+
+static struct lower_scratch conv_scratch(const struct lower_step *s, uint32_t degree)
+{
+	const struct conv_priv *c = s->priv;
+	const struct variant *v = variant_of(c, degree);
+	const struct tile_info *t = &tile_infos[v->c.tile];
+	uint64_t tiles = tiles_of(c, t, degree * c->rows);
+
+	if (c->cluster || v->c.split == 1)
+		return (struct lower_scratch) { 0 };
+	return (struct lower_scratch) {
+		.zero = tiles * sizeof(k_u32),
+		.bytes = tiles * v->c.split * t->bm * t->bn * sizeof(float),
+	};
+}
+
+/* Tiles for all degrees that the plan is made for; equal neighbours are one. */
+static void choose(struct lower *l, struct conv_priv *c, const struct k_conv_shape *s, bool one)
+{
+	for (uint32_t i = 0; i < l->opt.n_degrees; i++) {
+		struct tile_shape at = c->shape;
+		struct variant *v = &c->v[c->n];
+
+		at.m = l->opt.degrees[i] * c->rows;
+		v->degree = l->opt.degrees[i];
+		v->c = tile_choose(&l->opt, &at);
+		if (c->n && !memcmp(&v[-1].c, &v->c, sizeof(v->c)))
+			continue;
+		v->kernel = conv_kernel(l, s, one, v->c.tile);
+		c->n++;
+	}
+}
+
+/* ---- weights ---- */
+
+static uint16_t cut_half(float v)
+{
+	if (v > 65504.0f && v <= 3.4028235e38f)
+		v = 65504.0f;
+	if (v < -65504.0f && v >= -3.4028235e38f)
+		v = -65504.0f;
+	return cpu_double_to_half(v);
+}
+
+/* Bias as fp32, padded to four for loads of 16 bytes. */
+static uint32_t pack_bias(struct lower *l, const float *b, int64_t n)
+{
+	float *to = calloc((size_t)n + 4, sizeof(*to));
+	uint32_t buf;
+
+	if (!to) {
+		lower_nomem(l);
+		return 0;
+	}
+	memcpy(to, b, (size_t)n * sizeof(*to));
+	buf = lower_const(l, to, (uint64_t)(n + 4) * sizeof(*to));
+	free(to);
+	return buf;
+}
+
+/* [n][taps][c] with channels padded to @cp, rows to @ldw. */
+static uint32_t pack_conv(struct lower *l, const float *w, int64_t n, int64_t taps, int64_t c,
+			  int64_t cp, int64_t ldw)
+{
+	uint16_t *to = calloc((size_t)(n * ldw), sizeof(*to));
+	uint32_t buf;
+
+	if (!to) {
+		lower_nomem(l);
+		return 0;
+	}
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t t = 0; t < taps; t++)
+			for (int64_t k = 0; k < c; k++)
+				to[i * ldw + t * cp + k] = cut_half(w[(i * taps + t) * c + k]);
+	buf = lower_const(l, to, (uint64_t)(n * ldw) * sizeof(*to));
+	free(to);
+	return buf;
+}
+
+/* op(b) of a GEMM turned to [n][k], times alpha. */
+static uint32_t pack_gemm(struct lower *l, const float *b, int64_t n, int64_t k, bool trans,
+			  float alpha, int64_t ldw)
+{
+	uint16_t *to = calloc((size_t)(n * ldw), sizeof(*to));
+	uint32_t buf;
+
+	if (!to) {
+		lower_nomem(l);
+		return 0;
+	}
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t j = 0; j < k; j++)
+			to[i * ldw + j] = cut_half(alpha * b[trans ? i * k + j : j * n + i]);
+	buf = lower_const(l, to, (uint64_t)(n * ldw) * sizeof(*to));
+	free(to);
+	return buf;
+}
+
+/* ---- operands ---- */
+
+static int64_t up8(int64_t v)
+{
+	return (v + 7) / 8 * 8;
+}
+
+/* Can cp.async take it: fp16 rows in the arena, 16-byte aligned, whole chunks of channels? */
+static bool is_input(const struct lower *l, const struct lower_val *v)
+{
+	int64_t c = v->dims[v->rank - 1], pitch = lower_pitch(v);
+
+	return v->type == K_F16 && l->bufs[v->buf].place == BUF_ARENA && pitch % 8 == 0 &&
+	       v->off % 8 == 0 && pitch > 0 && (c % 8 == 0 || (v->padded && pitch >= up8(c)));
+}
+
+struct lower_val lower_pack(struct lower *l, const struct lower_val *x)
+{
+	uint32_t last = x->rank - 1;
+	struct lower_val y = *x;
+	struct k_pack a = { .c = (k_u32)x->dims[last], .c_stride = (k_i32)x->stride[last] };
+	int64_t rows = 1, dims[LOWER_RANK], stride[LOWER_RANK];
+	struct lower_step *s;
+	uint32_t n = 0;
+
+	/* Axes that rows are numbered by, innermost first, joined. */
+	for (uint32_t i = last; i-- > 0;) {
+		rows *= x->dims[i];
+		if (x->dims[i] == 1)
+			continue;
+		if (n && x->stride[i] == stride[n - 1] * dims[n - 1]) {
+			dims[n - 1] *= x->dims[i];
+			continue;
+		}
+		dims[n] = x->dims[i];
+		stride[n++] = x->stride[i];
+	}
+	if (n > 4) {
+		y = lower_copy(l, x, K_F16);
+		return l->err ? y : lower_pack(l, &y);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		a.dim[i] = lower_div(dims[i]);
+		a.stride[i] = (k_i32)stride[i];
+	}
+	a.rank = n;
+	y = lower_new_rows(l, x->rank, x->dims);
+	a.ldy = (k_u32)lower_pitch(&y);
+	a.chunks = lower_div(up8(x->dims[last]) / 8);
+	a.n = lower_div(rows * a.chunks.d);
+	s = LOWER_STEP(l, "pack", "braid_pack", 0, a, lower_tiles(a.n.d));
+	LOWER_READ(l, s, struct k_pack, x, x);
+	LOWER_WRITE(l, s, struct k_pack, y, &y);
+	return y;
+}
+
+/* The input as rows for the tensor cores; packed where it does not lie so. */
+static struct lower_val input_of(struct lower *l, uint32_t t)
+{
+	struct lower_val v = lower_read(l, t);
+
+	if (l->err || is_input(l, &v))
+		return v;
+	return lower_pack(l, &v);
+}
+
+/* Do rows of merged requests follow each other without a gap? */
+static bool is_flat(const struct lower *l, const struct lower_val *v)
+{
+	const struct lower_buf *b = &l->bufs[v->buf];
+	int64_t rows = lower_elems(v) / v->dims[v->rank - 1];
+
+	return b->place == BUF_ARENA && (int64_t)b->bytes == rows * lower_pitch(v) * 2;
+}
+
+/* 16-byte stores and loads of whole chunks? */
+static bool is_chunked(const struct lower *l, const struct lower_val *v)
+{
+	return v->type == K_F16 && is_flat(l, v) && lower_pitch(v) % 8 == 0 && v->off % 8 == 0 &&
+	       (v->dims[v->rank - 1] % 8 == 0 || v->padded);
+}
+
+static bool has(const struct prog_op *op, uint32_t i)
+{
+	return i < op->n_in && op->in[i] != PROG_NONE;
+}
+
+/* Output, residual, kernels and the step: what convolutions and products share. */
+static void product(struct lower *l, struct k_conv *a, const struct lower_val *x, uint32_t w,
+		    uint32_t bias, bool one, const char *what)
+{
+	const struct prog_op *op = l->op;
+	struct k_conv_shape *s = &a->s;
+	struct conv_priv *c = lower_alloc(l, sizeof(*c));
+	struct lower_val y, res;
+	struct lower_step *st;
+
+	if (!c)
+		return;
+	if (op->epi.residual != PROG_NONE) {
+		res = lower_read_rows(l, op->epi.residual);
+		s->res = 1;
+		s->ldr = (k_u32)lower_pitch(&res);
+		s->r_any = !is_chunked(l, &res);
+	}
+	y = lower_write_rows(l, op->out[0]);
+	if (l->err)
+		return;
+	s->ldx = (k_u32)lower_pitch(x);
+	s->ldy = (k_u32)lower_pitch(&y);
+	s->y_any = !is_chunked(l, &y) || (s->groups > 1 && s->n % 8);
+	s->x_apart = !is_flat(l, x);
+	s->fn = (k_u32)op->epi.fn;
+	a->act = lower_act(&op->epi);
+	c->rows = s->images * s->oh * s->ow;
+	c->shape = (struct tile_shape) { .n = s->n, .k = s->k, .groups = s->groups, .window = !one };
+	c->cluster = l->opt.sm >= 90 && !l->opt.no_clusters;
+	choose(l, c, s, one);
+	st = LOWER_STEP(l, what, "braid_move", 0, *a, 1);
+	st->bind = conv_bind;
+	st->scratch = conv_scratch;
+	st->scratch_at = offsetof(struct k_conv, partial);
+	st->priv = c;
+	LOWER_READ(l, st, struct k_conv, x, x);
+	LOWER_WRITE(l, st, struct k_conv, y, &y);
+	if (s->res)
+		LOWER_READ(l, st, struct k_conv, res, &res);
+	lower_address(l, st, offsetof(struct k_conv, w), w);
+	if (s->bias)
+		lower_address(l, st, offsetof(struct k_conv, b), bias);
+}
+
+static bool small(const struct prog_tensor *t)
+{
+	return t->elems < INT32_MAX / (int64_t)GPU_MAX_DEGREE;
+}
+
+static bool conv_fits(const struct lower *l)
+{
+	const struct prog_op *op = l->op;
+	const struct prog_conv *p = &op->params.conv;
+	const struct prog_tensor *x = lower_t(l, op->in[0]), *y = lower_t(l, op->out[0]);
+	int64_t cg = x->dims[4] / p->group, n = y->dims[4] / p->group;
+
+	if (l->opt.mode != GPU_FP16 || op->kind != PROG_CONV || x->type != BRAID_TYPE_F32)
+		return false;
+	if (!lower_const_data(l, op->in[1]) || (has(op, 2) && !lower_const_data(l, op->in[2])))
+		return false;
+	if (x->dims[1] != 1 || y->dims[1] != 1 || p->win.kernel[0] != 1)
+		return false;
+	return small(x) && small(y) && (p->group == 1 || (cg % 8 == 0 && n % 8 == 0));
+}
+
+void lower_conv(struct lower *l)
+{
+	const struct prog_op *op = l->op;
+	const struct prog_window *win = &op->params.conv.win;
+	const struct prog_tensor *y = lower_t(l, op->out[0]);
+	int64_t groups = op->params.conv.group, c, taps;
+	struct k_conv a = { 0 };
+	struct k_conv_shape *s = &a.s;
+	struct lower_val x;
+	uint32_t w, bias = 0;
+	bool one;
+
+	if (!conv_fits(l)) {
+		lower_fma_conv(l);
+		return;
+	}
+	x = input_of(l, op->in[0]);
+	c = x.dims[4] / groups;
+	taps = (int64_t)win->kernel[1] * win->kernel[2];
+	s->h = (k_u32)x.dims[2];
+	s->w = (k_u32)x.dims[3];
+	s->c = (k_u32)up8(c);
+	s->oh = (k_u32)y->dims[2];
+	s->ow = (k_u32)y->dims[3];
+	s->n = (k_u32)(y->dims[4] / groups);
+	s->kh = (k_u32)win->kernel[1];
+	s->kw = (k_u32)win->kernel[2];
+	s->sh = (k_u32)win->stride[1];
+	s->sw = (k_u32)win->stride[2];
+	s->ph = (k_u32)win->pad_lo[1];
+	s->pw = (k_u32)win->pad_lo[2];
+	s->dh = (k_u32)win->dilation[1];
+	s->dw = (k_u32)win->dilation[2];
+	s->k = (k_u32)(taps * s->c);
+	s->ldw = (s->k + K_STEP - 1) / K_STEP * K_STEP;
+	s->groups = (k_u32)groups;
+	s->images = (k_u32)y->dims[0];
+	one = taps == 1 && !s->ph && !s->pw && !win->pad_hi[1] && !win->pad_hi[2];
+	w = pack_conv(l, lower_const_data(l, op->in[1]), y->dims[4], taps, c, s->c, s->ldw);
+	if (has(op, 2)) {
+		s->bias = 1;
+		bias = pack_bias(l, lower_const_data(l, op->in[2]), y->dims[4]);
+	}
+	if (!l->err)
+		product(l, &a, &x, w, bias, one, "conv");
+}
+
+/* Is t a constant of one number a column? */
+static bool is_row_bias(const struct lower *l, uint32_t t, int64_t n)
+{
+	const struct prog_tensor *b = lower_t(l, t);
+
+	return lower_const_data(l, t) && b->elems == n && b->rank && b->dims[b->rank - 1] == n;
+}
+
+static bool gemm_fits(const struct lower *l)
+{
+	const struct prog_op *op = l->op;
+	const struct prog_gemm *p = &op->params.gemm;
+	const struct prog_tensor *a = lower_t(l, op->in[0]), *b = lower_t(l, op->in[1]);
+	const struct prog_tensor *y = lower_t(l, op->out[0]);
+	int64_t n = y->dims[y->rank - 1], k = a->dims[a->rank - 1];
+
+	if (l->opt.mode != GPU_FP16 || a->type != BRAID_TYPE_F32 || p->trans_a)
+		return false;
+	if (!lower_const_data(l, op->in[1]) || b->elems != n * k)
+		return false;
+	if (has(op, 2) && !is_row_bias(l, op->in[2], n))
+		return false;
+	return small(a) && small(y) && y->elems / n == a->elems / k;
+}
+
+void lower_gemm(struct lower *l)
+{
+	const struct prog_op *op = l->op;
+	const struct prog_gemm *p = &op->params.gemm;
+	const struct prog_tensor *y = lower_t(l, op->out[0]);
+	struct k_conv a = { 0 };
+	struct k_conv_shape *s = &a.s;
+	struct lower_val x;
+	uint32_t w, bias = 0;
+
+	if (!gemm_fits(l)) {
+		lower_fma_gemm(l);
+		return;
+	}
+	x = input_of(l, op->in[0]);
+	s->n = (k_u32)y->dims[y->rank - 1];
+	s->c = s->k = (k_u32)up8(x.dims[x.rank - 1]);
+	s->ldw = (s->k + K_STEP - 1) / K_STEP * K_STEP;
+	s->h = s->oh = s->kh = s->kw = s->sh = s->sw = s->dh = s->dw = s->groups = s->images = 1;
+	s->w = s->ow = (k_u32)(y->elems / s->n);
+	w = pack_gemm(l, lower_const_data(l, op->in[1]), s->n, x.dims[x.rank - 1], p->trans_b,
+		      p->alpha, s->ldw);
+	if (has(op, 2)) {
+		s->bias = 1;
+		bias = pack_bias(l, lower_const_data(l, op->in[2]), s->n);
+	}
+	if (!l->err)
+		product(l, &a, &x, w, bias, true, "gemm");
+}

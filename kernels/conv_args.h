@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arguments of the tensor cores' product (conv.cuh): convolutions and matrix
+ * products with constant weights.
+ */
+#ifndef BRAID_KERNELS_CONV_ARGS_H
+#define BRAID_KERNELS_CONV_ARGS_H
+
+#include "args.h"
+
+/*
+ * The shape, as constants in a specialised kernel:
+ *
+ *   h w c ldx		input: extents, channels of a group as K counts them (a
+ *			multiple of 8), elements from pixel to pixel
+ *   oh ow n ldy	output: n channels of a group
+ *   kh kw .. dw	window: extents, strides, padding, dilation
+ *   k ldw		kh * kw * c; elements of a row of packed weights
+ *   groups images	images of a request
+ *   fn res bias ldr	epilogue: enum prog_fn; is there a residual, a bias
+ *   x_apart		rows of a request do not follow those of the one before
+ *   y_any r_any	output, residual: elements one by one, fp32 or unaligned
+ *   scaled		each request's image has a factor a channel of the input
+ */
+#define K_CONV_SHAPE(X)									\
+	X(h) X(w) X(c) X(ldx) X(oh) X(ow) X(n) X(ldy) X(kh) X(kw) X(sh) X(sw) X(ph) X(pw)	\
+	X(dh) X(dw) X(k) X(ldw) X(groups) X(images) X(fn) X(res) X(bias) X(ldr)		\
+	X(x_apart) X(y_any) X(r_any) X(scaled)
+
+struct k_conv_shape {
+#define K_CONV_FIELD(name) k_u32 name;
+	K_CONV_SHAPE(K_CONV_FIELD)
+#undef K_CONV_FIELD
+};
+
+/**
+ * struct k_conv - y = act(x * w + bias + residual)
+ * @w: weights, fp16 [groups * n][ldw], zeros behind k
+ * @b: bias, fp32 [groups * n]
+ * @partial: sums of parts of K, fp32, where blocks meet in memory
+ * @sem: counters of those, zero, left zero
+ * @m: rows: degree * images * oh * ow
+ * @tiles_n: of all groups
+ * @split: parts of K, in a cluster or through @partial
+ * @kt_per: steps of 64 of each part
+ */
+struct k_conv {
+	struct k_ref x, res, scale, y;
+	k_u64 w, b, partial, sem;
+	struct k_conv_shape s;
+	struct k_act act;
+	k_u32 degree, m, tiles_n, split, kt_per;
+};
+
+/*
+ * Tiles: BM, BN, warps along M and N, slices of K, stages of the pipeline,
+ * blocks a multiprocessor. The order is that of the tile tables on disk.
+ */
+#define K_CONV_TILES(X)									\
+	X(128, 128, 2, 4, 1, 3, 1)							\
+	X(128, 64, 4, 2, 1, 4, 2)							\
+	X(64, 128, 2, 4, 1, 4, 2)							\
+	X(64, 64, 2, 2, 2, 4, 2)							\
+	X(128, 32, 4, 1, 2, 4, 2)							\
+	X(32, 128, 1, 4, 2, 4, 2)							\
+	X(64, 32, 2, 1, 4, 4, 2)							\
+	X(32, 64, 1, 2, 4, 4, 2)							\
+	X(32, 32, 2, 1, 4, 6, 2)							\
+	X(16, 64, 1, 2, 4, 6, 2)
+
+/* Shared memory: the pipeline, over which sums lie later; bias; residual. */
+#define K_CONV_PIPE(bm, bn, st)		((st) * ((bm) + (bn)) * 128)
+#define K_CONV_SUMS(bm, bn, sl)		((sl) > 1 && ((sl) - 1) * (bm) * (bn) * 4 > (bm) * ((bn) + 4) * 4 ? \
+					 ((sl) - 1) * (bm) * (bn) * 4 : (bm) * ((bn) + 4) * 4)
+#define K_CONV_BASE(bm, bn, sl, st)	(K_CONV_PIPE(bm, bn, st) > K_CONV_SUMS(bm, bn, sl) ? \
+					 K_CONV_PIPE(bm, bn, st) : K_CONV_SUMS(bm, bn, sl))
+#define K_CONV_RES_LD(bn)		((bn) * 2 + 16)
+#define K_CONV_SMEM(bm, bn, sl, st)	(K_CONV_BASE(bm, bn, sl, st) + (bn) * 4 + (bm) * K_CONV_RES_LD(bn))
+
+#endif
