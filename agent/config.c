@@ -13,6 +13,7 @@
 
 #include "agent/ini_lines.h"
 #include "agent/supervisor/supervisor.h"
+#include "lib/spin.h"
 
 struct reader {
 	struct config *c;
@@ -38,6 +39,7 @@ void config_defaults(struct config *c)
 		.watchdog_ms = 30000,
 		.drain_ms = 10000,
 		.cpu = AFFINITY_AUTO,
+		.spin_us = SPIN_DEFAULT_US,
 		.max_tenants = 10000,
 		.byte_quota = 1ull << 30,
 		.request_quota = 4096,
@@ -196,6 +198,8 @@ static int set_braidd(struct config *c, const char *name, const char *value)
 		return set_level(&c->log_level, value);
 	if (!strcmp(name, "cpu"))
 		return set_cpu(&c->cpu, value);
+	if (!strcmp(name, "spin_us"))
+		return set_uint(&c->spin_us, value, 0, SPIN_MAX_US);
 	if (!strcmp(name, "drain_ms"))
 		return set_uint(&c->drain_ms, value, 0, 3600000);
 	if (!strcmp(name, "max_tenants"))

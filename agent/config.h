@@ -50,6 +50,7 @@ struct config {
 	unsigned int watchdog_ms;	/* longest launch, 0: no limit */
 	unsigned int drain_ms;		/* SIGTERM: longest wait */
 	int cpu;			/* of the service threads: affinity.h */
+	unsigned int spin_us;		/* longest look before they sleep: lib/spin.h */
 	unsigned int max_tenants;
 	uint64_t byte_quota;		/* by owner, unless set by hand */
 	unsigned int request_quota;

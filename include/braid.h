@@ -86,6 +86,17 @@ int braid_fd(const struct braid *b);
 void braid_set_patience(struct braid *b, unsigned int ms);
 
 /**
+ * braid_set_spin() - how long to look for an answer before sleeping
+ * @b: the connection
+ * @us: microseconds, 50 unless set, 10,000 at most; 0: sleep at once
+ *
+ * Over a socket, where braidd runs on another CPU and answers that soon, it
+ * spares waking an idle CPU. Where answers take longer one wait in 64 is spent
+ * on finding out whether they still do.
+ */
+void braid_set_spin(struct braid *b, unsigned int us);
+
+/**
  * braid_info() - limits, quota, generation
  * @b: the connection
  * @info: filled in

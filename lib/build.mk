@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 libs += wire braid
-wire-src := lib/ring.c lib/wire.c lib/wire_fd.c
+wire-src := lib/ring.c lib/spin.c lib/wire.c lib/wire_fd.c
 braid-src := lib/buffer.c lib/conn.c lib/device.c lib/error.c lib/infer.c lib/model.c lib/open.c lib/ring.c \
-	lib/request.c lib/resubmit.c lib/sock_ring.c lib/socket.c lib/sync.c lib/wire.c lib/wire_fd.c
+	lib/request.c lib/resubmit.c lib/sock_ring.c lib/socket.c lib/spin.c lib/sync.c lib/wire.c lib/wire_fd.c
 
 # The shared library shows what the map names and nothing else.
 extra += $(O)/libbraid.so

@@ -124,6 +124,7 @@ struct braid {
 	bool dead;			/* patience is over */
 	unsigned int waiters;
 	unsigned int patience_ms;
+	unsigned int spin_us;		/* longest look before sleeping */
 	uint64_t seen;			/* completion records given to the caller */
 	uint32_t max_message;		/* longest command */
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/conn.h"
+#include "lib/spin.h"
 
 #define DEFAULT_DEVICE		"/dev/braid0"
 #define DEFAULT_SOCKET		"/run/braid/braid.sock"
@@ -36,6 +37,7 @@ static int open_at(const char *path, const struct transport *transport, struct b
 	strcpy(b->path, path);
 	b->transport = transport;
 	b->patience_ms = DEFAULT_PATIENCE_MS;
+	b->spin_us = SPIN_DEFAULT_US;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -124,6 +126,13 @@ API void braid_set_patience(struct braid *b, unsigned int ms)
 {
 	conn_lock(b);
 	b->patience_ms = ms;
+	conn_unlock(b);
+}
+
+API void braid_set_spin(struct braid *b, unsigned int us)
+{
+	conn_lock(b);
+	b->spin_us = us < SPIN_MAX_US ? us : SPIN_MAX_US;
 	conn_unlock(b);
 }
 

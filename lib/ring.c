@@ -5,6 +5,7 @@
 #include "lib/ring.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -90,6 +91,7 @@ int ring_put(struct ring *r, const void *msg, uint32_t n)
 	memcpy(r->data + at, head, HEAD);
 	memcpy(r->data + at + HEAD, msg, n);
 	r->pos += need;
+	r->h->cpu = sched_getcpu() + 1;
 	set(&r->h->head, r->pos);
 	return 0;
 }
@@ -101,6 +103,11 @@ void ring_bell(int fd)
 
 	/* A counter that is full wakes as well. */
 	syscall(SYS_write, fd, &one, sizeof(one));
+}
+
+bool ring_asleep(const struct ring *r)
+{
+	return get(&r->h->asleep);
 }
 
 bool ring_wake(struct ring *r)

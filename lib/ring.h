@@ -61,6 +61,9 @@ int ring_put(struct ring *r, const void *msg, uint32_t n);
 /** ring_bell() - ring the other side; @fd: an eventfd */
 void ring_bell(int fd);
 
+/** ring_asleep() - does the reader sleep now? */
+bool ring_asleep(const struct ring *r);
+
 /** ring_wake() - after writing: does the reader sleep? Then its bell is due */
 bool ring_wake(struct ring *r);
 

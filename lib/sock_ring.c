@@ -108,24 +108,41 @@ int sock_ring_take(struct braid *b, conn_until until, const void *arg)
 	return ret;
 }
 
+static bool there(const void *arg)
+{
+	return !ring_empty(arg);
+}
+
+/* The reader's rings and waiter stay while it sleeps without the lock. */
+static bool spin(struct braid *b, unsigned int us)
+{
+	struct sock *s = b->sock;
+
+	return us && spin_elsewhere(&s->down) && spin_worth(&s->spin) &&
+	       spin_until(&s->spin, us, there, &s->down);
+}
+
 /* The ring is empty: sleep. True: the socket has something. */
 bool sock_ring_sleep(struct braid *b, uint64_t deadline)
 {
-	int ms = conn_remaining_ms(deadline, UINT64_MAX), n, fd = b->sock->wait;
+	int ms = conn_remaining_ms(deadline, UINT64_MAX), n = 0;
+	unsigned int us = b->spin_us;
+	struct sock *s = b->sock;
 	struct epoll_event ev[4];
 	bool socket = false;
 
-	if (ms && !ring_arm(&b->sock->down))
-		return false;
-	if (ms)
+	if (!ms) {
+		n = epoll_wait(s->wait, ev, 4, 0);
+	} else {
 		conn_unlock(b);		/* what was taken for others is told before sleeping */
-	n = epoll_wait(fd, ev, 4, ms);
-	if (ms)
+		if (!spin(b, us) && ring_arm(&s->down)) {
+			n = epoll_wait(s->wait, ev, 4, ms);
+			ring_disarm(&s->down);
+		}
 		conn_lock(b);
+	}
 	for (int i = 0; i < n; i++)
 		socket |= ev[i].data.u64 == SOCKET;
-	if (ms)
-		ring_disarm(&b->sock->down);
 	return socket;
 }
 

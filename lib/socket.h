@@ -12,6 +12,7 @@
 
 #include "lib/conn.h"
 #include "lib/ring.h"
+#include "lib/spin.h"
 #include "lib/wire.h"
 
 struct sock {
@@ -19,6 +20,7 @@ struct sock {
 	void *rings;			/* BRAID_RING's memory, NULL: the socket alone */
 	size_t ring_bytes;
 	struct ring up, down;		/* down: the reader's */
+	struct spin spin;		/* the reader's */
 	int bell;			/* wakes the queue */
 	int wait;			/* epoll: woken by the queue, and by the socket */
 	uint64_t link;			/* counts connections made */

@@ -8,6 +8,7 @@
 #include "agent/supervisor/rings.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,6 +18,8 @@
 
 #include "agent/supervisor/server.h"
 
+#define SPIN_RINGS	16u	/* more are too many to look at */
+
 void rings_init(struct rings *r, struct server *s, bool (*take)(struct rings *r))
 {
 	*r = (struct rings){ .srv = s, .take = take, .their_bell = -1, .parts = { -1, -1, -1 } };
@@ -25,8 +28,10 @@ void rings_init(struct rings *r, struct server *s, bool (*take)(struct rings *r)
 
 void rings_active(struct rings *r)
 {
-	if (r->mem && bq_list_empty(&r->active))
-		bq_list_add_tail(&r->srv->active, &r->active);
+	if (!r->mem || !bq_list_empty(&r->active))
+		return;
+	ring_disarm(&r->in);
+	bq_list_add_tail(&r->srv->active, &r->active);
 }
 
 static void rung(struct loop_watch *w, uint32_t events)
@@ -177,8 +182,47 @@ void rings_serve(struct server *s)
 	}
 }
 
+static bool anything(const void *arg)
+{
+	const struct server *s = arg;
+
+	for (const struct bq_list *at = s->active.next; at != &s->active; at = at->next)
+		if (!ring_empty(&bq_entry(at, struct rings, active)->in))
+			return true;
+	return false;
+}
+
+/*
+ * Nothing to do, but tenants that may submit at any moment: wait for that
+ * awake? Not while the runner has something to do, which shares this CPU.
+ */
+static bool spin(struct server *s)
+{
+	const struct rings *agent = &s->agent.rings;
+	unsigned int n = 0;
+
+	if (!s->cfg.spin_us || s->q.fetched || s->draining)
+		return false;
+	for (const struct bq_list *at = s->active.next; at != &s->active; at = at->next) {
+		const struct rings *r = bq_entry(at, struct rings, active);
+
+		if (r == agent)
+			continue;
+		if (++n > SPIN_RINGS || !spin_elsewhere(&r->in))
+			return false;
+	}
+	if (!n || !spin_worth(&s->spin))
+		return false;
+	/* It goes to sleep after it has committed: let it. */
+	if (agent->mem && !ring_asleep(&agent->out))
+		sched_yield();
+	return spin_until(&s->spin, s->cfg.spin_us, anything, s);
+}
+
 bool rings_rest(struct server *s)
 {
+	if (anything(s) || spin(s))
+		return false;
 	while (!bq_list_empty(&s->active)) {
 		struct rings *r = bq_entry(s->active.next, struct rings, active);
 

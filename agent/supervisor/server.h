@@ -25,6 +25,7 @@
 #include "agent/loop.h"
 #include "agent/supervisor/rings.h"
 #include "core/queue.h"
+#include "lib/spin.h"
 #include "lib/wire.h"
 
 struct server;
@@ -102,6 +103,7 @@ struct server {
 	struct loop_watch watchdog;	/* the service manager's */
 	uint64_t timer_at;
 	struct bq_list active;		/* struct rings that may have something */
+	struct spin spin;
 	struct client *clients;
 	struct client *dead;
 	unsigned int n_clients;
