@@ -15,7 +15,7 @@
 #define BRAID_KERNELS_CONV_CUH
 
 #include "conv_args.h"
-#include "num.cuh"
+#include "eight.cuh"
 
 template <int bm, int bn, int wm, int wn, int sl, int st> struct conv_cfg {
 	static constexpr int BM = bm, BN = bn, SL = sl, ST = st;
@@ -290,36 +290,6 @@ template <class C> DEV void conv_spread(const struct conv_acc<C> &acc, char *sme
 			*(float2 *)to = make_float2(acc.v[i][j][0], acc.v[i][j][1]);
 			*(float2 *)(to + 8 * C::LD) = make_float2(acc.v[i][j][2], acc.v[i][j][3]);
 		}
-}
-
-struct eight {
-	float v[8];
-};
-
-DEV void eight_add(struct eight &e, uint4 lo, uint4 hi)
-{
-	e.v[0] += bits_float(lo.x);
-	e.v[1] += bits_float(lo.y);
-	e.v[2] += bits_float(lo.z);
-	e.v[3] += bits_float(lo.w);
-	e.v[4] += bits_float(hi.x);
-	e.v[5] += bits_float(hi.y);
-	e.v[6] += bits_float(hi.z);
-	e.v[7] += bits_float(hi.w);
-}
-
-DEV struct eight eight_halves(uint4 h)
-{
-	float2 a = halves_float2(h.x), b = halves_float2(h.y), c = halves_float2(h.z), d = halves_float2(h.w);
-	struct eight e = { { a.x, a.y, b.x, b.y, c.x, c.y, d.x, d.y } };
-
-	return e;
-}
-
-DEV uint4 halves_eight(const struct eight &e)
-{
-	return make_uint4(float2_halves(e.v[0], e.v[1]), float2_halves(e.v[2], e.v[3]),
-			  float2_halves(e.v[4], e.v[5]), float2_halves(e.v[6], e.v[7]));
 }
 
 /* Where row @m lies of a tensor that is taken element by element. */

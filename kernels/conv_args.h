@@ -77,4 +77,61 @@ struct k_conv {
 #define K_CONV_RES_LD(bn)		((bn) * 2 + 16)
 #define K_CONV_SMEM(bm, bn, sl, st)	(K_CONV_BASE(bm, bn, sl, st) + (bn) * 4 + (bm) * K_CONV_RES_LD(bn))
 
+/*
+ * Depthwise convolution: as many groups as channels. Chunks of eight channels;
+ * a thread makes tw neighbouring pixels of a chunk, a block cb chunks of pt times
+ * 256 / cb such groups of pixels of one image.
+ *
+ *   h w ldx oh ow ldy	as of K_CONV_SHAPE; c: chunks
+ *   kh kw .. pw fn	window, epilogue
+ *   images		of a request
+ *   cb tw pt		how the work is cut
+ *   bias		is there one
+ */
+#define K_DW_SHAPE(X)									\
+	X(h) X(w) X(c) X(ldx) X(oh) X(ow) X(ldy) X(kh) X(kw) X(sh) X(sw) X(ph) X(pw)	\
+	X(fn) X(images) X(cb) X(tw) X(pt) X(bias)
+
+struct k_dw_shape {
+#define K_DW_FIELD(name) k_u32 name;
+	K_DW_SHAPE(K_DW_FIELD)
+#undef K_DW_FIELD
+};
+
+/**
+ * struct k_dw - y = act(depthwise(x) + bias)
+ * @w: weights, fp16 [kh * kw][channels]
+ * @b: bias, fp32 [channels]
+ * @segs: blocks along the pixels of an image
+ */
+struct k_dw {
+	struct k_ref x, y;
+	k_u64 w, b;
+	struct k_dw_shape s;
+	struct k_act act;
+	k_u32 degree, segs;
+};
+
+/* Windows that have a generic entry: kh = kw, sh = sw, neighbouring pixels a thread. */
+#define K_DW_WINDOWS(X)	X(3, 1, 2) X(3, 2, 1) X(5, 1, 2) X(5, 2, 1)
+
+/**
+ * struct k_cpool - maximum or average over windows, chunks of eight channels
+ * @n: chunks of a request's output
+ */
+struct k_cpool {
+	struct k_ref x, y;
+	struct k_div n, c, ow, oh;
+	k_u32 h, w, ldx, ldy, kh, kw, sh, sw, ph, pw, avg, count_pad, ph_hi, pw_hi, degree;
+};
+
+/**
+ * struct k_mean - the mean over all pixels of an image, chunks of eight channels
+ * @pixels: of an image; a block does cb chunks of one
+ */
+struct k_mean {
+	struct k_ref x, y;
+	k_u32 pixels, c, ldx, ldy, images, cb, degree;
+};
+
 #endif

@@ -31,6 +31,8 @@
 	PLAIN(braid_lrn, reduce, k_lrn, 4, lrn_tile)				\
 	PLAIN(braid_pool, window, k_pool, 4, pool_tile)				\
 	PLAIN(braid_resize, window, k_resize, 4, resize_tile)			\
+	PLAIN(braid_cpool, cpool, k_cpool, 4, cpool_tile)			\
+	PLAIN(braid_mean, cpool, k_mean, 4, mean_tile)				\
 	PLAIN(braid_fma_conv, fma, k_fma_conv, 2, fma_conv_tile<true>)		\
 	PLAIN(braid_fma_gemm, fma, k_fma_gemm, 2, fma_gemm_tile<true>)		\
 	PLAIN(braid_rnn, rnn, k_rnn, 2, rnn_tile)

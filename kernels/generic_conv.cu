@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * The tensor cores' product with its shape in its arguments: every tile, for
- * windows and for single pixels.
+ * windows and for single pixels. Depthwise convolutions of the usual windows.
  */
 #include "conv.cuh"
+#include "dw.cuh"
 
 #define CONV(bm, bn, wm, wn, sl, st, ctas)						\
 	ENTRY(braid_conv_##bm##x##bn, k_conv, ctas,					\
@@ -11,3 +12,8 @@
 	ENTRY(braid_conv1_##bm##x##bn, k_conv, ctas,					\
 	      (conv_tile<conv_cfg<bm, bn, wm, wn, sl, st>, true>(a.s, a, tile, smem)))
 K_CONV_TILES(CONV)
+
+#define DW(k, stride, tw)								\
+	ENTRY(braid_dw_##k##x##k##_##stride, k_dw, 2,					\
+	      (dw_tile(dw_window<k, stride, tw>(a.s), a, tile, smem)))
+K_DW_WINDOWS(DW)

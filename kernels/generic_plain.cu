@@ -2,6 +2,7 @@
 /*
  * Entries of what is never specialised: all but the hot tiles.
  */
+#include "cpool.cuh"
 #include "entries.h"
 #include "fma.cuh"
 #include "map.cuh"

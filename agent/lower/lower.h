@@ -285,6 +285,44 @@ static inline uint64_t lower_tiles(int64_t n)
 /** lower_act() - an epilogue's function as kernels take it */
 struct k_act lower_act(const struct prog_epilogue *e);
 
+/* ---- specialised kernels (special.c) ---- */
+
+/**
+ * struct lower_special - a kernel that knows its shape
+ * @header: file of kernels/, without .cuh
+ * @args: argument struct, @args_bytes long
+ * @shape: members of the shape struct, static constexpr
+ * @call: tile function, called (shape, args, tile, shared memory)
+ * @generic: the entry that takes the shape from the arguments
+ */
+struct lower_special {
+	const char *header, *args, *shape, *call, *generic;
+	uint32_t args_bytes, smem, min_ctas;
+};
+
+/** lower_special() - number of the kernel */
+uint32_t lower_special(struct lower *l, const struct lower_special *sp);
+
+/** lower_half() - to fp16, finite numbers cut off at the largest */
+uint16_t lower_half(float v);
+
+/** lower_bias() - fp32 numbers for the image, padded by four */
+uint32_t lower_bias(struct lower *l, const float *b, int64_t n);
+
+/** lower_is_flat() - rows of merged requests follow each other without a gap */
+bool lower_is_flat(const struct lower *l, const struct lower_val *v);
+
+/** lower_is_chunked() - and are fp16 in whole, aligned chunks of eight channels */
+bool lower_is_chunked(const struct lower *l, const struct lower_val *v);
+
+/** lower_is_small() - 32 bits number its elements at any degree */
+bool lower_is_small(const struct prog_tensor *t);
+
+static inline int64_t lower_up8(int64_t v)
+{
+	return (v + 7) / 8 * 8;
+}
+
 /* ---- kinds of operations ---- */
 
 /* lower_elem.c */
@@ -334,6 +372,16 @@ void lower_resize(struct lower *l);
 /* lower_conv.c */
 void lower_conv(struct lower *l);
 void lower_gemm(struct lower *l);
+
+/** lower_read_input() - the tensor as fp16 rows for cp.async; packed where it lies otherwise */
+struct lower_val lower_read_input(struct lower *l, uint32_t t);
+
+/* lower_dw.c */
+bool lower_dw_fits(const struct lower *l);
+void lower_dw(struct lower *l);
+
+/** lower_chunk_block() - chunks of channels that a block shares out among its threads */
+uint32_t lower_chunk_block(uint32_t chunks);
 
 /** lower_pack() - any rows of floats as fp16 rows padded with zeros */
 struct lower_val lower_pack(struct lower *l, const struct lower_val *x);

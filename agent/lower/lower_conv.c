@@ -6,11 +6,9 @@
  */
 #include "agent/lower/lower.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/cpu/convert.h"
 #include "agent/lower/tiles.h"
 #include "kernels/conv_args.h"
 
@@ -35,50 +33,29 @@ struct conv_priv {
 
 /* ---- kernels ---- */
 
-static uint64_t hash(const char *s)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	while (*s)
-		h = (h ^ (uint8_t)*s++) * 0x100000001b3u;
-	return h;
-}
-
 static const char *shape_text(struct lower *l, const struct k_conv_shape *s)
 {
-	return lower_format(l,
 #define FORMAT(name) " " #name " = %u,"
-			    "static constexpr u32" K_CONV_SHAPE(FORMAT) " last = %u;",
-#undef FORMAT
 #define VALUE(name) s->name,
+	return lower_format(l, "static constexpr u32" K_CONV_SHAPE(FORMAT) " last = %u;",
 			    K_CONV_SHAPE(VALUE) 0u);
+#undef FORMAT
 #undef VALUE
 }
 
 static uint32_t conv_kernel(struct lower *l, const struct k_conv_shape *s, bool one, uint32_t tile)
 {
 	const struct tile_info *t = &tile_infos[tile];
-	struct gpu_kernel k = {
-		.threads = K_THREADS, .smem = t->smem, .min_ctas = t->ctas, .specialised = true,
-		.args_bytes = sizeof(struct k_conv), .args = "k_conv",
+	const struct lower_special sp = {
+		.header = "conv", .args = "k_conv", .args_bytes = sizeof(struct k_conv),
+		.smem = t->smem, .min_ctas = t->ctas,
+		.shape = shape_text(l, s),
+		.call = lower_format(l, "conv_tile<conv_cfg<%u, %u, %u, %u, %u, %u>, %s>", t->bm, t->bn,
+				     t->wm, t->wn, t->slices, t->stages, one ? "true" : "false"),
+		.generic = lower_format(l, "braid_conv%s_%s", one ? "1" : "", t->name),
 	};
-	char *cfg = lower_format(l, "conv_tile<conv_cfg<%u, %u, %u, %u, %u, %u>, %s>", t->bm, t->bn,
-				 t->wm, t->wn, t->slices, t->stages, one ? "true" : "false");
-	const char *shape = shape_text(l, s);
-	char *key = l->err ? NULL : lower_format(l, "%s %s", cfg, shape);
-	uint64_t id;
 
-	if (!key)
-		return 0;
-	id = hash(key);
-	k.name = lower_format(l, "braid_conv_%016llx", (unsigned long long)id);
-	k.generic = lower_format(l, "braid_conv%s_%s", one ? "1" : "", t->name);
-	k.decl = lower_format(l, "#include \"conv.cuh\"\nstruct shape_%016llx {\n%s\n};\n",
-			      (unsigned long long)id, shape);
-	k.call = lower_format(l, "%s(shape_%016llx(), ", cfg, (unsigned long long)id);
-	k.source = lower_format(l, "%sENTRY(%s, k_conv, %u, (%sa, tile, smem)))\n", k.decl, k.name,
-				t->ctas, k.call);
-	return l->err ? 0 : lower_kernel(l, &k);
+	return lower_special(l, &sp);
 }
 
 /* ---- binding ---- */
@@ -149,31 +126,6 @@ static void choose(struct lower *l, struct conv_priv *c, const struct k_conv_sha
 
 /* ---- weights ---- */
 
-static uint16_t cut_half(float v)
-{
-	if (v > 65504.0f && v <= 3.4028235e38f)
-		v = 65504.0f;
-	if (v < -65504.0f && v >= -3.4028235e38f)
-		v = -65504.0f;
-	return cpu_double_to_half(v);
-}
-
-/* Bias as fp32, padded to four for loads of 16 bytes. */
-static uint32_t pack_bias(struct lower *l, const float *b, int64_t n)
-{
-	float *to = calloc((size_t)n + 4, sizeof(*to));
-	uint32_t buf;
-
-	if (!to) {
-		lower_nomem(l);
-		return 0;
-	}
-	memcpy(to, b, (size_t)n * sizeof(*to));
-	buf = lower_const(l, to, (uint64_t)(n + 4) * sizeof(*to));
-	free(to);
-	return buf;
-}
-
 /* [n][taps][c] with channels padded to @cp, rows to @ldw. */
 static uint32_t pack_conv(struct lower *l, const float *w, int64_t n, int64_t taps, int64_t c,
 			  int64_t cp, int64_t ldw)
@@ -188,7 +140,7 @@ static uint32_t pack_conv(struct lower *l, const float *w, int64_t n, int64_t ta
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t t = 0; t < taps; t++)
 			for (int64_t k = 0; k < c; k++)
-				to[i * ldw + t * cp + k] = cut_half(w[(i * taps + t) * c + k]);
+				to[i * ldw + t * cp + k] = lower_half(w[(i * taps + t) * c + k]);
 	buf = lower_const(l, to, (uint64_t)(n * ldw) * sizeof(*to));
 	free(to);
 	return buf;
@@ -207,7 +159,7 @@ static uint32_t pack_gemm(struct lower *l, const float *b, int64_t n, int64_t k,
 	}
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t j = 0; j < k; j++)
-			to[i * ldw + j] = cut_half(alpha * b[trans ? i * k + j : j * n + i]);
+			to[i * ldw + j] = lower_half(alpha * b[trans ? i * k + j : j * n + i]);
 	buf = lower_const(l, to, (uint64_t)(n * ldw) * sizeof(*to));
 	free(to);
 	return buf;
@@ -215,18 +167,13 @@ static uint32_t pack_gemm(struct lower *l, const float *b, int64_t n, int64_t k,
 
 /* ---- operands ---- */
 
-static int64_t up8(int64_t v)
-{
-	return (v + 7) / 8 * 8;
-}
-
 /* Can cp.async take it: fp16 rows in the arena, 16-byte aligned, whole chunks of channels? */
 static bool is_input(const struct lower *l, const struct lower_val *v)
 {
 	int64_t c = v->dims[v->rank - 1], pitch = lower_pitch(v);
 
 	return v->type == K_F16 && l->bufs[v->buf].place == BUF_ARENA && pitch % 8 == 0 &&
-	       v->off % 8 == 0 && pitch > 0 && (c % 8 == 0 || (v->padded && pitch >= up8(c)));
+	       v->off % 8 == 0 && pitch > 0 && (c % 8 == 0 || (v->padded && pitch >= lower_up8(c)));
 }
 
 struct lower_val lower_pack(struct lower *l, const struct lower_val *x)
@@ -261,7 +208,7 @@ struct lower_val lower_pack(struct lower *l, const struct lower_val *x)
 	a.rank = n;
 	y = lower_new_rows(l, x->rank, x->dims);
 	a.ldy = (k_u32)lower_pitch(&y);
-	a.chunks = lower_div(up8(x->dims[last]) / 8);
+	a.chunks = lower_div(lower_up8(x->dims[last]) / 8);
 	a.n = lower_div(rows * a.chunks.d);
 	s = LOWER_STEP(l, "pack", "braid_pack", 0, a, lower_tiles(a.n.d));
 	LOWER_READ(l, s, struct k_pack, x, x);
@@ -269,30 +216,13 @@ struct lower_val lower_pack(struct lower *l, const struct lower_val *x)
 	return y;
 }
 
-/* The input as rows for the tensor cores; packed where it does not lie so. */
-static struct lower_val input_of(struct lower *l, uint32_t t)
+struct lower_val lower_read_input(struct lower *l, uint32_t t)
 {
 	struct lower_val v = lower_read(l, t);
 
 	if (l->err || is_input(l, &v))
 		return v;
 	return lower_pack(l, &v);
-}
-
-/* Do rows of merged requests follow each other without a gap? */
-static bool is_flat(const struct lower *l, const struct lower_val *v)
-{
-	const struct lower_buf *b = &l->bufs[v->buf];
-	int64_t rows = lower_elems(v) / v->dims[v->rank - 1];
-
-	return b->place == BUF_ARENA && (int64_t)b->bytes == rows * lower_pitch(v) * 2;
-}
-
-/* 16-byte stores and loads of whole chunks? */
-static bool is_chunked(const struct lower *l, const struct lower_val *v)
-{
-	return v->type == K_F16 && is_flat(l, v) && lower_pitch(v) % 8 == 0 && v->off % 8 == 0 &&
-	       (v->dims[v->rank - 1] % 8 == 0 || v->padded);
 }
 
 static bool has(const struct prog_op *op, uint32_t i)
@@ -316,15 +246,15 @@ static void product(struct lower *l, struct k_conv *a, const struct lower_val *x
 		res = lower_read_rows(l, op->epi.residual);
 		s->res = 1;
 		s->ldr = (k_u32)lower_pitch(&res);
-		s->r_any = !is_chunked(l, &res);
+		s->r_any = !lower_is_chunked(l, &res);
 	}
 	y = lower_write_rows(l, op->out[0]);
 	if (l->err)
 		return;
 	s->ldx = (k_u32)lower_pitch(x);
 	s->ldy = (k_u32)lower_pitch(&y);
-	s->y_any = !is_chunked(l, &y) || (s->groups > 1 && s->n % 8);
-	s->x_apart = !is_flat(l, x);
+	s->y_any = !lower_is_chunked(l, &y) || (s->groups > 1 && s->n % 8);
+	s->x_apart = !lower_is_flat(l, x);
 	s->fn = (k_u32)op->epi.fn;
 	a->act = lower_act(&op->epi);
 	c->rows = s->images * s->oh * s->ow;
@@ -345,11 +275,6 @@ static void product(struct lower *l, struct k_conv *a, const struct lower_val *x
 		lower_address(l, st, offsetof(struct k_conv, b), bias);
 }
 
-static bool small(const struct prog_tensor *t)
-{
-	return t->elems < INT32_MAX / (int64_t)GPU_MAX_DEGREE;
-}
-
 static bool conv_fits(const struct lower *l)
 {
 	const struct prog_op *op = l->op;
@@ -363,7 +288,7 @@ static bool conv_fits(const struct lower *l)
 		return false;
 	if (x->dims[1] != 1 || y->dims[1] != 1 || p->win.kernel[0] != 1)
 		return false;
-	return small(x) && small(y) && (p->group == 1 || (cg % 8 == 0 && n % 8 == 0));
+	return lower_is_small(x) && lower_is_small(y) && (p->group == 1 || (cg % 8 == 0 && n % 8 == 0));
 }
 
 void lower_conv(struct lower *l)
@@ -378,16 +303,20 @@ void lower_conv(struct lower *l)
 	uint32_t w, bias = 0;
 	bool one;
 
+	if (lower_dw_fits(l)) {
+		lower_dw(l);
+		return;
+	}
 	if (!conv_fits(l)) {
 		lower_fma_conv(l);
 		return;
 	}
-	x = input_of(l, op->in[0]);
+	x = lower_read_input(l, op->in[0]);
 	c = x.dims[4] / groups;
 	taps = (int64_t)win->kernel[1] * win->kernel[2];
 	s->h = (k_u32)x.dims[2];
 	s->w = (k_u32)x.dims[3];
-	s->c = (k_u32)up8(c);
+	s->c = (k_u32)lower_up8(c);
 	s->oh = (k_u32)y->dims[2];
 	s->ow = (k_u32)y->dims[3];
 	s->n = (k_u32)(y->dims[4] / groups);
@@ -407,7 +336,7 @@ void lower_conv(struct lower *l)
 	w = pack_conv(l, lower_const_data(l, op->in[1]), y->dims[4], taps, c, s->c, s->ldw);
 	if (has(op, 2)) {
 		s->bias = 1;
-		bias = pack_bias(l, lower_const_data(l, op->in[2]), y->dims[4]);
+		bias = lower_bias(l, lower_const_data(l, op->in[2]), y->dims[4]);
 	}
 	if (!l->err)
 		product(l, &a, &x, w, bias, one, "conv");
@@ -435,7 +364,7 @@ static bool gemm_fits(const struct lower *l)
 		return false;
 	if (has(op, 2) && !is_row_bias(l, op->in[2], n))
 		return false;
-	return small(a) && small(y) && y->elems / n == a->elems / k;
+	return lower_is_small(a) && lower_is_small(y) && y->elems / n == a->elems / k;
 }
 
 void lower_gemm(struct lower *l)
@@ -452,9 +381,9 @@ void lower_gemm(struct lower *l)
 		lower_fma_gemm(l);
 		return;
 	}
-	x = input_of(l, op->in[0]);
+	x = lower_read_input(l, op->in[0]);
 	s->n = (k_u32)y->dims[y->rank - 1];
-	s->c = s->k = (k_u32)up8(x.dims[x.rank - 1]);
+	s->c = s->k = (k_u32)lower_up8(x.dims[x.rank - 1]);
 	s->ldw = (s->k + K_STEP - 1) / K_STEP * K_STEP;
 	s->h = s->oh = s->kh = s->kw = s->sh = s->sw = s->dh = s->dw = s->groups = s->images = 1;
 	s->w = s->ow = (k_u32)(y->elems / s->n);
@@ -462,7 +391,7 @@ void lower_gemm(struct lower *l)
 		      p->alpha, s->ldw);
 	if (has(op, 2)) {
 		s->bias = 1;
-		bias = pack_bias(l, lower_const_data(l, op->in[2]), s->n);
+		bias = lower_bias(l, lower_const_data(l, op->in[2]), s->n);
 	}
 	if (!l->err)
 		product(l, &a, &x, w, bias, true, "gemm");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "agent/cpu/taps.h"
+#include "kernels/conv_args.h"
 
 /* An average over all of the image. */
 static bool is_mean(const struct lower *l)
@@ -22,6 +23,64 @@ static bool is_mean(const struct lower *l)
 	return true;
 }
 
+/* fp16 by chunks of eight channels (kernels/cpool.cuh): windows ... */
+static void chunk_pool(struct lower *l, const struct lower_val *x)
+{
+	const struct prog_pool *p = &l->op->params.pool;
+	struct lower_val y = lower_write_rows(l, l->op->out[0]);
+	struct k_cpool a = { .avg = p->kind == PROG_POOL_AVG, .count_pad = p->count_include_pad };
+	struct lower_step *s;
+
+	a.c = lower_div(lower_up8(x->dims[4]) / 8);
+	a.oh = lower_div(y.dims[2]);
+	a.ow = lower_div(y.dims[3]);
+	a.n = lower_div(y.dims[0] * y.dims[2] * y.dims[3] * a.c.d);
+	a.h = (k_u32)x->dims[2];
+	a.w = (k_u32)x->dims[3];
+	a.ldx = (k_u32)lower_pitch(x);
+	a.ldy = (k_u32)lower_pitch(&y);
+	a.kh = (k_u32)p->win.kernel[1];
+	a.kw = (k_u32)p->win.kernel[2];
+	a.sh = (k_u32)p->win.stride[1];
+	a.sw = (k_u32)p->win.stride[2];
+	a.ph = (k_u32)p->win.pad_lo[1];
+	a.pw = (k_u32)p->win.pad_lo[2];
+	a.ph_hi = (k_u32)p->win.pad_hi[1];
+	a.pw_hi = (k_u32)p->win.pad_hi[2];
+	s = LOWER_STEP(l, "pool", "braid_cpool", 0, a, lower_tiles(a.n.d));
+	LOWER_READ(l, s, struct k_cpool, x, x);
+	LOWER_WRITE(l, s, struct k_cpool, y, &y);
+}
+
+/* ... and the mean of an image. */
+static void chunk_mean(struct lower *l, const struct lower_val *x)
+{
+	struct lower_val y = lower_write_rows(l, l->op->out[0]);
+	struct k_mean a = {
+		.pixels = (k_u32)(x->dims[2] * x->dims[3]), .c = (k_u32)lower_up8(x->dims[4]) / 8,
+		.ldx = (k_u32)lower_pitch(x), .ldy = (k_u32)lower_pitch(&y), .images = (k_u32)x->dims[0],
+	};
+	struct lower_step *s;
+
+	a.cb = a.c % 4 ? 1 : a.pixels > 2048 ? 2 : 4;
+	s = LOWER_STEP(l, "mean", "braid_mean", K_THREADS * 32, a,
+		       (uint64_t)a.images * ((a.c + a.cb - 1) / a.cb));
+	LOWER_READ(l, s, struct k_mean, x, x);
+	LOWER_WRITE(l, s, struct k_mean, y, &y);
+}
+
+static bool chunk_fits(const struct lower *l, const struct lower_val *x)
+{
+	const struct prog_op *op = l->op;
+	const struct prog_pool *p = &op->params.pool;
+
+	return lower_is_chunked(l, x) && x->dims[1] == 1 && p->win.kernel[0] == 1 &&
+	       p->kind != PROG_POOL_LP && p->win.dilation[1] == 1 && p->win.dilation[2] == 1 &&
+	       (op->n_out < 2 || op->out[1] == PROG_NONE) &&
+	       lower_storage(l, op->out[0])->place == PROG_ARENA &&
+	       lower_t(l, op->out[0])->dims[1] == 1;
+}
+
 void lower_pool(struct lower *l)
 {
 	const struct prog_op *op = l->op;
@@ -34,11 +93,18 @@ void lower_pool(struct lower *l)
 		lower_refuse(l, "its input is not float");
 		return;
 	}
+	x = lower_read_rows(l, op->in[0]);
+	if (!l->err && chunk_fits(l, &x)) {
+		if (is_mean(l))
+			chunk_mean(l, &x);
+		else
+			chunk_pool(l, &x);
+		return;
+	}
 	if (is_mean(l)) {
 		lower_mean_pool(l);
 		return;
 	}
-	x = lower_read_rows(l, op->in[0]);
 	y = lower_write(l, op->out[0]);
 	a.has_indices = op->n_out > 1 && op->out[1] != PROG_NONE;
 	if (a.has_indices)

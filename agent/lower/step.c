@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/conv_args.h"
 #include "kernels/entries.h"
 
 struct lower_chunk {

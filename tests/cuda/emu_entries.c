@@ -16,15 +16,20 @@ PLAIN_ENTRIES(DECLARE)
 	void braid_conv_##bm##x##bn(const struct emu_ops *ops, const void *a);		\
 	void braid_conv1_##bm##x##bn(const struct emu_ops *ops, const void *a);
 K_CONV_TILES(DECLARE_CONV)
+#define DECLARE_DW(k, stride, tw)							\
+	void braid_dw_##k##x##k##_##stride(const struct emu_ops *ops, const void *a);
+K_DW_WINDOWS(DECLARE_DW)
 
 #define ROW_CONV(bm, bn, ...)								\
 	{ "braid_conv_" #bm "x" #bn, braid_conv_##bm##x##bn },			\
 	{ "braid_conv1_" #bm "x" #bn, braid_conv1_##bm##x##bn },
+#define ROW_DW(k, stride, tw)								\
+	{ "braid_dw_" #k "x" #k "_" #stride, braid_dw_##k##x##k##_##stride },
 #define ROW(name, header, args, ctas, fn) { #name, name },
 static const struct {
 	const char *name;
 	emu_entry entry;
-} entries[] = { PLAIN_ENTRIES(ROW) K_CONV_TILES(ROW_CONV) };
+} entries[] = { PLAIN_ENTRIES(ROW) K_CONV_TILES(ROW_CONV) K_DW_WINDOWS(ROW_DW) };
 
 emu_entry emu_find(const char *name)
 {
