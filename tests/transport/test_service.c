@@ -199,6 +199,37 @@ static void test_log(void)
 	daemon_with = (struct daemon_with){ 0 };
 }
 
+/* Nobody reads the log, and the pipe that it goes into is full. */
+static void test_unread(void)
+{
+	char path[] = "/tmp/braid-pipe-XXXXXX", text[4096];
+	ssize_t n;
+	int fd;
+
+	close(mkstemp(path));
+	unlink(path);
+	if (mkfifo(path, 0600))
+		exit(1);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	memset(text, '\n', sizeof(text));
+	while (write(fd, text, sizeof(text)) > 0)
+		;
+	daemon_with.stderr_to = path;
+	daemon_start(&d, zoo, "log_level=debug\n");
+	is_int(serves(), 0, "a log that nobody reads: it serves");
+	ok(daemon_kill_runner(&d, SIGKILL) && daemon_wait_ready(&d, 2), "and starts runners");
+	while ((n = read(fd, text, sizeof(text))) > 0)
+		;
+	is_int(serves(), 0, "somebody reads again");
+	n = read(fd, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = 0;
+	ok(strstr(text, "lines lost"), "and is told of what was not");
+	is_int(daemon_stop(&d), 0, "braidd ends well");
+	daemon_with = (struct daemon_with){ 0 };
+	close(fd);
+	unlink(path);
+}
+
 static void test_memory(void)
 {
 	struct raw r;
@@ -312,6 +343,7 @@ int main(int argc, char **argv)
 	test_hopeless();
 	test_stubborn();
 	test_log();
+	test_unread();
 	test_memory();
 	test_descriptors();
 	test_hung_drain();
