@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -115,6 +116,54 @@ static void test_second(void)
 	daemon_spawn(&d);
 	is_int(exit_status(d.pid), 1, "a file where the socket should be");
 	ok(daemon_logged(&d, "is no socket") == 1 && !access(d.socket, F_OK), "is not removed");
+	d.pid = 0;
+	daemon_stop(&d);
+}
+
+/* Many at the same moment: exactly one of them has the names. */
+static void test_at_once(void)
+{
+	unsigned int ended = 0, serve = 0;
+	struct daemon many[6];
+	char lock[128];
+	int fd;
+
+	daemon_prepare(&d, NULL, NULL);
+	/* As one that has just begun, and does not listen yet. */
+	snprintf(lock, sizeof(lock), "%s.lock", d.socket);
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ok(!flock(fd, LOCK_EX), "the name is taken");
+	daemon_spawn(&d);
+	is_int(exit_status(d.pid), 1, "who comes second ends");
+	ok(access(d.socket, F_OK) && access(d.control, F_OK), "without a trace");
+	ok(!access(lock, F_OK), "but for what is not its own");
+	close(fd);
+
+	for (int round = 0; round < 2; round++) {
+		unsigned int left = 6;
+		int status;
+		pid_t pid;
+
+		for (int i = 0; i < 6; i++) {
+			many[i] = d;
+			daemon_spawn(&many[i]);
+		}
+		while (left > 1 && (pid = waitpid(-1, &status, 0)) > 0) {
+			left--;
+			ended += WIFEXITED(status) && WEXITSTATUS(status) == 1;
+			for (int i = 0; i < 6; i++)
+				if (many[i].pid == pid)
+					many[i].pid = 0;
+		}
+		for (int i = 0; i < 6; i++)
+			if (many[i].pid && daemon_wait_ready(&d, 1)) {
+				serve++;
+				daemon_kill(&many[i], SIGKILL);
+			}
+	}
+	is_int(ended, 10, "of six that start at once five end");
+	is_int(serve, 2, "and one serves, each time");
+	is_int(daemon_logged(&d, "another braidd serves there"), 11, "the others say why not");
 	d.pid = 0;
 	daemon_stop(&d);
 }
@@ -339,6 +388,7 @@ int main(int argc, char **argv)
 	fake_main(argc, argv);
 	test_notify();
 	test_second();
+	test_at_once();
 	test_no_runner();
 	test_hopeless();
 	test_stubborn();
