@@ -10,21 +10,22 @@
 BPF_CLANG ?= clang
 BPFTOOL ?= $(firstword $(shell PATH="$$PATH:/usr/sbin:/sbin"; command -v bpftool) bpftool)
 have_tool = $(if $(shell command -v $(1) 2>/dev/null),,$(1))
-have_lib = $(if $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo y),,$(1))
+# As the compiler sees it, which may build for another machine.
+have_header = $(if $(shell echo '\#include <$(2)>' | $(CC) -E - >/dev/null 2>&1 && echo y),,$(1))
 probes-missing := $(strip $(call have_tool,$(BPF_CLANG)) $(call have_tool,$(BPFTOOL)) \
-	$(call have_lib,libbpf) $(call have_lib,libelf))
+	$(call have_header,libbpf,bpf/libbpf.h) $(call have_header,libelf,gelf.h))
 
 ifneq ($(probes-missing),)
-$(if $(filter clean,$(MAKECMDGOALS)),,$(info probes are left out, missing: $(probes-missing)))
+$(if $(MAKELEVEL:0=)$(filter clean,$(MAKECMDGOALS)),,$(info probes are left out, missing: $(probes-missing)))
 else
 
-bpf-objs := host_stall queue_latency
+bpf-objs := drm_switch host_stall queue_latency
 libs += probes
-probes-src := bpf/attach.c bpf/host_stall.c bpf/library.c bpf/probe.c \
+probes-src := bpf/attach.c bpf/drm_switch.c bpf/host_stall.c bpf/library.c bpf/probe.c \
 	bpf/queue_latency.c bpf/tracefs.c
 probes-ldlibs := -lbpf -lelf -ljansson
 
-bpf-arch := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+bpf-arch := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))))
 # clang's target has no folders of its own for asm/.
 bpf-flags := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Wno-sign-compare -D__TARGET_ARCH_$(bpf-arch) -I. \

@@ -26,7 +26,7 @@
 const struct probe_kind *const *probe_kinds(void)
 {
 	static const struct probe_kind *const kinds[] = {
-		&host_stall, &queue_latency, NULL
+		&host_stall, &queue_latency, &drm_switch, NULL
 	};
 
 	return kinds;
@@ -49,13 +49,31 @@ static bool locked_down(void)
 	return n && !strstr(text, "[none]");
 }
 
+/* Debian has a level of its own, 3: nothing without CAP_SYS_ADMIN. */
+static int paranoid(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+	int level = 0;
+
+	if (f && fscanf(f, "%d", &level) != 1)
+		level = 0;
+	if (f)
+		fclose(f);
+	return level;
+}
+
 const char *probe_words(int err)
 {
 	switch (err < 0 ? -err : err) {
+	case EINVAL:
 	case EPERM:
 	case EACCES:
 		if (locked_down())
 			return "the kernel is locked down (/sys/kernel/security/lockdown)";
+		if (err == EINVAL || err == -EINVAL)
+			return strerror(EINVAL);
+		if (paranoid() > 2)
+			return "not allowed; root is needed, or CAP_BPF and CAP_PERFMON with kernel.perf_event_paranoid at 2 (it is higher here)";
 		return attach_is_multi() ?
 			"not allowed; root, or CAP_BPF and CAP_PERFMON, is needed" :
 			"not allowed; root is needed, or CAP_BPF and CAP_PERFMON, and for uprobes before Linux 6.6 CAP_SYS_ADMIN";
@@ -79,8 +97,10 @@ int probe_load(struct probe *p, struct bpf_object *obj, char *why, size_t len)
 	p->obj = obj;
 	if (!ret)
 		return 0;
-	snprintf(why, len, "BPF programs can't be loaded: %s", probe_words(ret));
-	return ret == -EACCES ? -EPERM : ret;
+	snprintf(why, len, "BPF programs can't be loaded: %s",
+		 (ret == -EACCES || ret == -EINVAL) && !locked_down() ?
+		 "this kernel's verifier refuses them" : probe_words(ret));
+	return ret;
 }
 
 void probe_resize(const struct probe *p, struct bpf_map *map)

@@ -106,6 +106,7 @@ struct probe {
 	uint64_t lost;
 };
 
+extern const struct probe_kind drm_switch;
 extern const struct probe_kind host_stall;
 extern const struct probe_kind queue_latency;
 
