@@ -3,13 +3,18 @@
 #
 # Records what Documentation/performance.md shows: a braidd of its own, the
 # null model's round trip, the policies on a mix of models, and the memory of
-# braidd with the demo's models. Needs a machine with nothing else to do.
+# braidd with the demo's models. Needs a machine with nothing else to do; the
+# round trip alone stands others, since what is compared takes turns.
 #
-#	tools/bench/record.sh [FOLDER]		default Documentation/results
+#	tools/bench/record.sh [FOLDER [PART...]]
+#
+# FOLDER: Documentation/results; PART: roundtrip, policies, memory, else all.
 
 set -eu
 cd "$(dirname "$0")/../.."
 to=$(realpath "${1:-Documentation/results}")
+[ $# -eq 0 ] || shift
+parts=${*:-roundtrip policies memory}
 b=${O:-build}
 dir=$(mktemp -d /tmp/braid-record-XXXXXX)
 pid=
@@ -23,9 +28,10 @@ machine() {
 		"$(git rev-parse --short HEAD 2>/dev/null || echo none)"
 }
 
-start() {
-	printf '[braidd]\ntransport=socket\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\nlog_level=warning\n' \
+start() { # MODELS PREFIX [LINE]
+	printf '[braidd]\ntransport=socket\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\n' \
 		"$BRAID_PATH" "$BRAID_CONTROL" "$1" >"$dir/conf"
+	printf 'log_level=warning\n%s\n' "${3:-}" >>"$dir/conf"
 	$2 "$b/braidd" --config "$dir/conf" &
 	pid=$!
 	until "$b/braidctl" --json status 2>/dev/null | grep -q '"agent_up": true'; do
@@ -39,39 +45,52 @@ stop() {
 	pid=
 }
 
-# The round trip: as the scheduler places everybody, and all on one CPU.
-mkdir "$dir/null" "$dir/mix"
-"$b/braid-zoo" null -o "$dir/null/null.onnx"
-{
-	printf '{"command": "tools/bench/record.sh", %s,\n"as_scheduled": [' "$(machine)"
-	start "$dir/null" ""
-	"$b/braid-roundtrip"; echo ,; "$b/braid-roundtrip"; echo ,; "$b/braid-roundtrip"
+# As the scheduler places everybody, the same without spinning, all on one CPU.
+trips() { # PREFIX OPTION LINE
+	start "$dir/null" "$1" "$3"
+	for i in 1 2 3 4 5; do
+		[ "$i" -eq 1 ] || echo ,
+		# One is words, the other may be none.
+		# shellcheck disable=SC2086
+		$1 "$b/braid-roundtrip" $2
+	done
 	stop
-	printf '],\n"all_on_one_cpu": ['
-	start "$dir/null" "taskset -c 0"
-	taskset -c 0 "$b/braid-roundtrip"; echo ,
-	taskset -c 0 "$b/braid-roundtrip"; echo ,
-	taskset -c 0 "$b/braid-roundtrip"
-	stop
-	printf ']}\n'
-} >"$to/cpu-roundtrip.json"
+}
 
-# The policies, interleaved, three rounds.
-for m in squeezenet1_1 mobilenet_v2 tiny_bert lstm; do
-	"$b/braid-zoo" "$m" -o "$dir/mix/$m.onnx"
-done
-policies() {
+roundtrip() {
+	mkdir "$dir/null"
+	"$b/braid-zoo" null -o "$dir/null/null.onnx"
+	{
+		printf '{"command": "tools/bench/record.sh", %s,\n"as_scheduled": [' "$(machine)"
+		trips "" "" ""
+		printf '],\n"as_scheduled_without_spinning": ['
+		trips "" --sleep "spin_us=0"
+		printf '],\n"all_on_one_cpu": ['
+		trips "taskset -c 0" "" ""
+		printf ']}\n'
+	} >"$to/cpu-roundtrip.json"
+}
+
+# Interleaved, three rounds.
+bench() {
 	printf '{"command": "tools/bench/record.sh", %s,\n"bench": ' "$(machine)"
 	"$b/braid-bench" --quiet --policies none,merge,fuse,merge+fuse --repeat 3 --seconds 4 \
 		--json - "$@"
 	printf '}\n'
 }
-start "$dir/mix" ""
-policies -l tiny_bert:4:4 -l lstm:4:4 >"$to/cpu-policies-small.json"
-policies -l squeezenet1_1:4 -l mobilenet_v2:4 >"$to/cpu-policies-cnn.json"
-stop
 
-# Memory with the demo's models, bound as the demo binds them, if they are here.
+policies() {
+	mkdir "$dir/mix"
+	for m in squeezenet1_1 mobilenet_v2 tiny_bert lstm; do
+		"$b/braid-zoo" "$m" -o "$dir/mix/$m.onnx"
+	done
+	start "$dir/mix" ""
+	bench -l tiny_bert:4:4 -l lstm:4:4 >"$to/cpu-policies-small.json"
+	bench -l squeezenet1_1:4 -l mobilenet_v2:4 >"$to/cpu-policies-cnn.json"
+	stop
+}
+
+# With the demo's models, bound as the demo binds them, if they are here.
 from=$(realpath "${BRAID_DEMO_MODELS:-build/models}" 2>/dev/null || true)
 bind() { # NAME FILE SHAPE...
 	ln -sf "$from/$2" "$dir/demo/$2.bound"
@@ -82,7 +101,9 @@ bind() { # NAME FILE SHAPE...
 		printf 'shape.%s\n' "$@"
 	} >"$dir/demo/$name.ini"
 }
-if ls "$from"/*.onnx >/dev/null 2>&1; then
+
+memory() {
+	ls "$from"/*.onnx >/dev/null 2>&1 || return 0
 	mkdir "$dir/demo"
 	bind ocr-det ch_PP-OCRv4_det_infer.onnx x=1x3x320x640
 	bind ocr-cls ch_ppocr_mobile_v2.0_cls_infer.onnx x=1x3x48x192
@@ -104,4 +125,14 @@ if ls "$from"/*.onnx >/dev/null 2>&1; then
 		printf '}\n'
 	} >"$to/cpu-memory.json"
 	stop
-fi
+}
+
+for part in $parts; do
+	case $part in
+	roundtrip | policies | memory) $part ;;
+	*)
+		echo "record.sh: no part '$part'" >&2
+		exit 2
+		;;
+	esac
+done

@@ -5,11 +5,13 @@
  *
  * In turn, in one run: a bare ping-pong over a SOCK_SEQPACKET pair, with
  * messages as long as a SUBMIT of one request and a completion, and requests
- * to a model that does next to nothing, from submit to completion.
+ * to a model that does next to nothing, from submit to completion. With --sleep
+ * answers to requests are waited for asleep, as the ping-pong's are.
  */
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,7 +114,8 @@ static json_t *figures(uint64_t *ns, double *median)
 int main(int argc, char **argv)
 {
 	static uint64_t ping[TOTAL + EACH], braid[TOTAL + EACH];
-	const char *name = argc > 1 ? argv[1] : "null";
+	bool asleep = argc > 1 && !strcmp(argv[1], "--sleep");
+	const char *name = argc > 1 + asleep ? argv[1 + asleep] : "null";
 	struct braid_model *m;
 	json_t *a, *c, *doc;
 	double pm, bm;
@@ -120,8 +123,9 @@ int main(int argc, char **argv)
 	int sock, ret;
 	pid_t echo;
 
-	if (argc > 2 || *name == '-') {
-		fprintf(stderr, "usage: braid-roundtrip [MODEL]   (null; at most 4 KiB in and out)\n");
+	if (argc > 2 + asleep || *name == '-') {
+		fprintf(stderr, "usage: braid-roundtrip [--sleep] [MODEL]\n"
+			"MODEL: null; at most 4 KiB in and out\n");
 		return 2;
 	}
 	if (braid_open(NULL, &b) || braid_model_find(b, name, &m)) {
@@ -133,6 +137,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "braid-roundtrip: %s is too large for this\n", name);
 		return 2;
 	}
+	if (asleep)
+		braid_set_spin(b, 0);
 	echo = start_echo(&sock);
 	if (echo < 0)
 		return 1;
@@ -149,8 +155,8 @@ int main(int argc, char **argv)
 	}
 	a = figures(ping, &pm);
 	c = figures(braid, &bm);
-	doc = json_pack("{s:s,s:i,s:o,s:o,s:f}", "model", name, "samples", TOTAL, "ping_pong", a,
-			"request", c, "ratio_of_medians", bm / pm);
+	doc = json_pack("{s:s,s:b,s:i,s:o,s:o,s:f}", "model", name, "spins", !asleep, "samples",
+			TOTAL, "ping_pong", a, "request", c, "ratio_of_medians", bm / pm);
 	json_dumpf(doc, stdout, JSON_INDENT(1));
 	putchar('\n');
 	json_decref(doc);
