@@ -263,6 +263,16 @@ DEV bool below_zero(u64)
 	return false;
 }
 
+DEV bool below_zero(float v)
+{
+	return v < 0.0f;
+}
+
+DEV bool below_zero(double v)
+{
+	return v < 0.0;
+}
+
 /* Powers wrap around; a negative exponent leaves 1, -1 or nothing. */
 template <class I> DEV I int_pow(I x, I y)
 {

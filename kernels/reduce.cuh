@@ -37,7 +37,7 @@ template <class V> DEV V red_step(u32 fn, V acc, V v)
 	case RED_PROD:
 		return acc * v;
 	case RED_L1:
-		return v < 0 ? acc - v : acc + v;
+		return below_zero(v) ? acc - v : acc + v;
 	case RED_L2:
 	case RED_SUM_SQUARE:
 		return acc + v * v;

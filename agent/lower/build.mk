@@ -12,8 +12,8 @@ kernel-headers := $(sort $(wildcard kernels/*.cuh kernels/*.h))
 $(O)/gen/kernel_headers.c: $(kernel-headers) agent/lower/build.mk
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)
-	$(Q)awk 'BEGIN { print "#include \"agent/cuda/plan.h\"\nconst struct gpu_header gpu_headers[] = {" } \
-		FNR == 1 { if (n++) print "},"; f = FILENAME; sub(/.*\//, "", f); printf "{ \"%s\",\n", f } \
-		{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); printf "\"%s\\n\"\n", $$0 } \
-		END { printf "},\n};\nconst unsigned int gpu_n_headers = %d;\n", n }' \
-		$(kernel-headers) >$(aside) && mv -f $(aside) $@
+	$(Q)( echo '#include "agent/cuda/plan.h"'; echo 'const struct gpu_header gpu_headers[] = {'; \
+		for f in $(kernel-headers); do echo "{ \"$${f##*/}\","; \
+			sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' "$$f"; echo '},'; done; \
+		echo '};'; echo 'const unsigned int gpu_n_headers = $(words $(kernel-headers));' \
+	) >$(aside) && mv -f $(aside) $@
