@@ -19,9 +19,9 @@ ifneq ($(probes-missing),)
 $(if $(MAKELEVEL:0=)$(filter clean,$(MAKECMDGOALS)),,$(info probes are left out, missing: $(probes-missing)))
 else
 
-bpf-objs := drm_switch host_stall queue_latency
+bpf-objs := drm_switch host_stall nvgpu_ctxsw queue_latency
 libs += probes
-probes-src := bpf/attach.c bpf/drm_switch.c bpf/host_stall.c bpf/library.c bpf/probe.c \
+probes-src := bpf/attach.c bpf/drm_switch.c bpf/host_stall.c bpf/library.c bpf/nvgpu_ctxsw.c bpf/probe.c \
 	bpf/queue_latency.c bpf/tracefs.c
 probes-ldlibs := -lbpf -lelf -ljansson
 

@@ -26,7 +26,7 @@
 const struct probe_kind *const *probe_kinds(void)
 {
 	static const struct probe_kind *const kinds[] = {
-		&host_stall, &queue_latency, &drm_switch, NULL
+		&host_stall, &queue_latency, &drm_switch, &nvgpu_ctxsw, NULL
 	};
 
 	return kinds;

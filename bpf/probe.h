@@ -108,6 +108,7 @@ struct probe {
 
 extern const struct probe_kind drm_switch;
 extern const struct probe_kind host_stall;
+extern const struct probe_kind nvgpu_ctxsw;
 extern const struct probe_kind queue_latency;
 
 /** probe_kinds() - all of them, ended by NULL */

@@ -28,17 +28,22 @@ tests += test_queue_latency
 test_queue_latency-src := tests/bpf/test_queue_latency.c \
 	$(addprefix tests/abi/,abi.c device.c socket.c) \
 	$(addprefix tests/transport/,daemon.c fake.c raw.c)
-test_queue_latency-libs := probes wire
+test_queue_latency-libs := probes ctxsw wire
 test_queue_latency-ldlibs := -lbpf -lelf -ljansson
 $(O)/tests/test_queue_latency: $(O)/braidd $(O)/braid-zoo
 
+tests += test_nvgpu_ctxsw
+test_nvgpu_ctxsw-src := tests/bpf/test_nvgpu_ctxsw.c
+test_nvgpu_ctxsw-libs := probes ctxsw
+test_nvgpu_ctxsw-ldlibs := -lbpf -lelf -ljansson
+
 tests += test_drm_switch
 test_drm_switch-src := tests/bpf/test_drm_switch.c
-test_drm_switch-libs := probes
+test_drm_switch-libs := probes ctxsw
 test_drm_switch-ldlibs := -lbpf -lelf -ljansson
 
 tests += test_host_stall
 test_host_stall-src := tests/bpf/test_host_stall.c
-test_host_stall-libs := probes cuda-script
+test_host_stall-libs := probes ctxsw cuda-script
 test_host_stall-ldlibs := -lbpf -lelf -ljansson -ldl
 endif

@@ -18,4 +18,5 @@ if ! said=$("$vm/kernel" 6.1 2>&1 && "$vm/stock-module" 6.1 gpu-sched 2>&1); the
 	echo "1..0 # SKIP no kernel to boot: $(echo "$said" | tail -n 1)"
 	exit 0
 fi
-"$vm/probes" 6.1
+# Few requests here; BRAID_PROBE_REQUESTS=100000 is for check-kernels.
+"$vm/probes" 6.1 -e BRAID_PROBE_REQUESTS=1500

@@ -6,6 +6,6 @@ progs += braid-probe
 install-sbin += braid-probe
 install-files += tools/probe/braid-probe.8:$(mandir)/man8
 braid-probe-src := tools/probe/main.c
-braid-probe-libs := probes
+braid-probe-libs := probes ctxsw
 braid-probe-ldlibs := -lbpf -lelf -ljansson
 endif

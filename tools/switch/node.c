@@ -1,82 +1,33 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reading nvgpu's ctxsw node: see node.h. The numbers of its ioctls are those of
- * nvgpu's uapi header.
+ * Reading records of nvgpu: see node.h.
  */
 #include "tools/switch/node.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct ring_setup {
-	uint32_t size;
-};
-
-struct filter {
-	uint64_t tags[4];	/* a bit each */
-};
-
-#define TRACE_ENABLE	_IO('C', 1)
-#define TRACE_DISABLE	_IO('C', 2)
-#define RING_SETUP	_IOWR('C', 3, struct ring_setup)
-#define SET_FILTER	_IOW('C', 4, struct filter)
-#define POLL		_IO('C', 6)
-
-#define RING_BYTES	(1u << 20)
-
-/* In order of age: driver 36 and later, 35, and before. */
-static const char *const paths[] = {
-	"/dev/nvgpu/igpu0/ctxsw", "/dev/nvhost-ctxsw-gpu", "/dev/nvgpu/dgpu-0/ctxsw",
-};
-
-static int set_up(int fd)
-{
-	struct ring_setup ring = { .size = RING_BYTES };
-	struct filter all;
-
-	memset(&all, 0xff, sizeof(all));
-	if (ioctl(fd, RING_SETUP, &ring) || ioctl(fd, SET_FILTER, &all) ||
-	    ioctl(fd, TRACE_ENABLE))
-		return -errno;
-	return 0;
-}
+#include "bpf/ctxsw_node.h"
 
 int node_open(struct node *n, const char *path, enum ctxsw_format format, char *why, size_t len)
 {
 	struct stat st;
-	int ret;
 
 	*n = (struct node){ .fd = -1, .format = format };
-	for (unsigned int i = 0; !path && i < sizeof(paths) / sizeof(paths[0]); i++)
-		if (!access(paths[i], F_OK))
-			path = paths[i];
-	if (!path) {
-		snprintf(why, len, "no ctxsw node of nvgpu here (%s)", paths[0]);
-		return -ENOENT;
+	if (path && !stat(path, &st) && !S_ISCHR(st.st_mode)) {
+		n->file = 1;
+		n->fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (n->fd < 0)
+			snprintf(why, len, "%s: %s", path, strerror(errno));
+		return n->fd < 0 ? -errno : 0;
 	}
-	n->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (n->fd < 0 || fstat(n->fd, &st)) {
-		ret = -errno;
-		snprintf(why, len, "%s: %s", path, strerror(-ret));
-		node_close(n);
-		return ret;
-	}
-	n->file = !S_ISCHR(st.st_mode);
-	if (n->file)
-		return 0;
 	n->format = CTXSW_V1;
-	ret = set_up(n->fd);
-	if (!ret)
-		return 0;
-	snprintf(why, len, "%s: tracing can't be enabled: %s", path, strerror(-ret));
-	node_close(n);
-	return ret;
+	n->fd = ctxsw_node_open(path, why, len);
+	return n->fd < 0 ? n->fd : 0;
 }
 
 int node_read(struct node *n, struct ctxsw *c,
@@ -88,7 +39,7 @@ int node_read(struct node *n, struct ctxsw *c,
 	ssize_t got;
 
 	if (!n->file)
-		ioctl(n->fd, POLL);	/* have the driver look at what the hardware wrote */
+		ctxsw_node_poll(n->fd);
 	memcpy(buf, n->bytes, n->have);
 	got = read(n->fd, buf + n->have, sizeof(buf) - n->have);
 	if (got < 0)
@@ -110,10 +61,9 @@ int node_read(struct node *n, struct ctxsw *c,
 
 void node_close(struct node *n)
 {
-	if (n->fd < 0)
-		return;
-	if (!n->file)
-		ioctl(n->fd, TRACE_DISABLE);
-	close(n->fd);
+	if (n->fd >= 0 && n->file)
+		close(n->fd);
+	else if (n->fd >= 0)
+		ctxsw_node_close(n->fd);
 	n->fd = -1;
 }

@@ -27,7 +27,7 @@ refused() {
 	[ $? -eq 1 ] && grep -q "$words" /tmp/said && [ "$(wc -l </tmp/said)" -eq 1 ]
 }
 
-for probe in host_stall queue_latency drm_switch; do
+for probe in host_stall queue_latency drm_switch nvgpu_ctxsw; do
 	check "$probe, as root" tries $probe
 done
 # Debian's kernels begin with 3.
@@ -37,6 +37,7 @@ paranoid=$(cat /proc/sys/kernel/perf_event_paranoid)
 echo 2 >/proc/sys/kernel/perf_event_paranoid
 check "queue_latency with CAP_BPF and CAP_PERFMON alone" as_bpf queue_latency
 check "drm_switch with CAP_BPF and CAP_PERFMON alone" as_bpf drm_switch
+check "nvgpu_ctxsw with CAP_BPF and CAP_PERFMON alone" as_bpf nvgpu_ctxsw
 case "$(uname -r)" in
 6.[0-5].*) check "host_stall with them: before 6.6 it names what it takes" \
 	refused CAP_SYS_ADMIN as_bpf host_stall ;;
@@ -45,7 +46,7 @@ esac
 
 mkdir -p /tmp/empty
 mount --bind /tmp/empty /sys/kernel/btf
-for probe in host_stall queue_latency drm_switch; do
+for probe in host_stall queue_latency drm_switch nvgpu_ctxsw; do
 	check "$probe does not need the kernel's BTF" tries $probe
 done
 umount /sys/kernel/btf
@@ -76,7 +77,7 @@ check "figures of all three" grep -q '"host_stall":{.*"queue_latency":{.*"drm_sw
 # From here on there is no way back.
 mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
 if echo confidentiality >/sys/kernel/security/lockdown 2>/dev/null; then
-	for probe in queue_latency drm_switch; do
+	for probe in queue_latency drm_switch nvgpu_ctxsw; do
 		check "in a kernel that is locked down $probe is refused by that name" \
 			refused 'locked down' tries $probe
 	done
