@@ -293,21 +293,21 @@ int braid_queue_init(struct braid_queue *q, unsigned int index);
 void braid_queue_exit(struct braid_queue *q);
 
 /* When it returns, all that has expired by q->now has ended. */
-void braid_queue_lock(struct braid_queue *q);
+void braid_queue_lock(struct braid_queue *q) __acquires(&q->lock);
 
 /* After a change: see above. */
-void braid_queue_unlock(struct braid_queue *q);
+void braid_queue_unlock(struct braid_queue *q) __releases(&q->lock);
 
 /* After one from which nothing follows but dead nodes. */
-void braid_queue_unlock_reap(struct braid_queue *q);
+void braid_queue_unlock_reap(struct braid_queue *q) __releases(&q->lock);
 
 /* To look only: nothing may be changed. */
-static inline void braid_queue_lock_clean(struct braid_queue *q)
+static inline void braid_queue_lock_clean(struct braid_queue *q) __acquires(&q->lock)
 {
 	spin_lock(&q->lock);
 }
 
-static inline void braid_queue_unlock_clean(struct braid_queue *q)
+static inline void braid_queue_unlock_clean(struct braid_queue *q) __releases(&q->lock)
 {
 	spin_unlock(&q->lock);
 }

@@ -11,7 +11,6 @@
 #include <linux/gfp.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
-#include <linux/pagemap.h>
 #include <linux/version.h>
 #include <net/genetlink.h>
 
@@ -59,33 +58,12 @@ static inline void braid_hrtimer_setup(struct hrtimer *timer,
 #endif
 
 /*
- * 5.16: pages are faulted in for writing and what is in them stays, which
- * fault_in_writeable() does not promise. Before, each is taken and given back.
- */
-static inline int braid_fault_in_writeable(char __user *p, size_t bytes)
-{
-#if KERNEL_VERSION(5, 16, 0) > LINUX_VERSION_CODE
-	unsigned long at = (unsigned long)p & PAGE_MASK;
-	struct page *page;
-
-	for (; at < (unsigned long)p + bytes; at += PAGE_SIZE) {
-		if (get_user_pages_fast(at, 1, FOLL_WRITE, &page) != 1)
-			return -EFAULT;
-		put_page(page);
-	}
-	return 0;
-#else
-	return fault_in_safe_writeable(p, bytes) ? -EFAULT : 0;
-#endif
-}
-
-/*
  * 5.12: who joins a multicast group can be asked for CAP_NET_ADMIN. By 6.8 under
  * a name of its own, which distributions also have in older kernels.
  */
 #if defined(GENL_MCAST_CAP_NET_ADMIN)
 #define BRAID_ADMIN_MCGRP(called)	.name = called, .flags = GENL_MCAST_CAP_NET_ADMIN
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(5, 12, 0)
+#elif KERNEL_VERSION(5, 12, 0) <= LINUX_VERSION_CODE
 #define BRAID_ADMIN_MCGRP(called)	.name = called, .flags = GENL_UNS_ADMIN_PERM
 #else
 #define BRAID_ADMIN_MCGRP(called)	.name = called

@@ -282,16 +282,25 @@ int braid_array_put(const struct braid_array *a, const void *elems, u32 n, u32 b
 	return 0;
 }
 
-/* Can @n elements be written? Nothing is promised: it may change at once. */
+/*
+ * Can @n elements be written? Nothing is promised, it may change at once. What is
+ * there stays: a byte of every page is written back as it was read.
+ */
 int braid_array_touch(const struct braid_array *a, u32 n)
 {
-	void __user *p;
+	char __user *p, *end;
+	void __user *last;
+	char c;
 
 	if (!n)
 		return 0;
-	if (element(a, n - 1, &p))
+	if (element(a, n - 1, &last))
 		return -EFAULT;
-	return braid_fault_in_writeable(u64_to_user_ptr(a->ptr), (size_t)n * a->stride);
+	end = last + a->stride;
+	for (p = u64_to_user_ptr(a->ptr); p < end; p = PTR_ALIGN(p + 1, PAGE_SIZE))
+		if (get_user(c, p) || put_user(c, p))
+			return -EFAULT;
+	return 0;
 }
 
 /* How far the caller's CLOCK_MONOTONIC is ahead of ours. */

@@ -8,8 +8,10 @@
  */
 #include <linux/cdev.h>
 #include <linux/device.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "kmod/braid_priv.h"
@@ -26,6 +28,15 @@ MODULE_PARM_DESC(max_tenants, "open files a queue; one owner gets three quarters
 unsigned int braid_buffer_quota = 16384;
 module_param_named(buffer_quota, braid_buffer_quota, uint, 0644);
 MODULE_PARM_DESC(buffer_quota, "buffers an owner may hold");
+
+static unsigned long byte_quota;
+module_param(byte_quota, ulong, 0444);
+MODULE_PARM_DESC(byte_quota,
+		 "bytes of buffers an owner may hold unless set otherwise; 0: a quarter of the memory, at most 1 GiB");
+
+static unsigned int request_quota = 8192;
+module_param(request_quota, uint, 0444);
+MODULE_PARM_DESC(request_quota, "requests an owner may have waiting or running unless set otherwise");
 
 struct workqueue_struct *braid_wq;
 struct workqueue_struct *braid_free_wq;
@@ -85,6 +96,13 @@ static void del_devices(struct braid_queue *q)
 		device_unregister(q->dev);
 }
 
+static u64 default_bytes(void)
+{
+	if (byte_quota)
+		return byte_quota;
+	return min_t(u64, SZ_1G, (u64)totalram_pages() * PAGE_SIZE / 4);
+}
+
 static int add_queues(void)
 {
 	unsigned int i;
@@ -100,6 +118,8 @@ static int add_queues(void)
 			all[i] = NULL;
 			return ret;
 		}
+		all[i]->bq.defaults.byte_quota = default_bytes();
+		all[i]->bq.defaults.request_quota = request_quota;
 	}
 	return 0;
 }

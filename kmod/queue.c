@@ -117,7 +117,7 @@ static void wake_tenants(struct braid_queue *q, struct after *after)
 }
 
 /* Out of the lock, and then do what had better be done without it. */
-static void leave(struct braid_queue *q, struct after *after)
+static void leave(struct braid_queue *q, struct after *after) __releases(&q->lock)
 {
 	unsigned int i;
 
@@ -134,13 +134,13 @@ static void leave(struct braid_queue *q, struct after *after)
 	braid_reap(after->dead);
 }
 
-static void enter(struct braid_queue *q)
+static void enter(struct braid_queue *q) __acquires(&q->lock)
 {
 	spin_lock(&q->lock);
 	q->now = max_t(u64, ktime_get_ns(), q->now + 1);
 }
 
-void braid_queue_lock(struct braid_queue *q)
+void braid_queue_lock(struct braid_queue *q) __acquires(&q->lock)
 {
 	enter(q);
 	/* core/ ends what has expired first of all: let that not be many. */
@@ -154,7 +154,7 @@ void braid_queue_lock(struct braid_queue *q)
 	}
 }
 
-void braid_queue_unlock(struct braid_queue *q)
+void braid_queue_unlock(struct braid_queue *q) __releases(&q->lock)
 {
 	struct after after = { .n_woken = 0 };
 	u64 when;
@@ -168,7 +168,7 @@ void braid_queue_unlock(struct braid_queue *q)
 	leave(q, &after);
 }
 
-void braid_queue_unlock_reap(struct braid_queue *q)
+void braid_queue_unlock_reap(struct braid_queue *q) __releases(&q->lock)
 {
 	struct bq_reap *dead = bq_reap(&q->bq);
 

@@ -29,5 +29,5 @@ suite() {
 		return 1
 	}
 	"$vm/run" -k "$kernel" -m "$module" "$@" boot.sh load.sh \
-		"$O/vm/isolation" "$O/vm/faults" "$O/vm/storm"
+		"$O/vm/isolation" "$O/vm/pin" "$O/vm/faults" "$O/vm/storm"
 }
