@@ -256,6 +256,8 @@ static int buf_get_fd(struct server *s, struct wire_call *call)
 
 	if (g->flags)
 		return -EOPNOTSUPP;
+	if (g->reserved)
+		return -E2BIG;
 	if (!b)
 		return -ENOENT;
 	g->length = b->length;

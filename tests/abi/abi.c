@@ -20,11 +20,16 @@ static void bail(const char *what, int err)
 	exit(1);
 }
 
-void abi_start(int argc, char **argv)
+bool abi_over_device(void)
 {
 	const char *t = getenv("BRAID_TEST_TRANSPORT");
 
-	abi = t && !strcmp(t, "device") ? &abi_device : &abi_socket;
+	return t && !strcmp(t, "device");
+}
+
+void abi_start(int argc, char **argv)
+{
+	abi = abi_over_device() ? &abi_device : &abi_socket;
 	if (!abi)
 		tap_skip_all("this program is for the device: BRAID_TEST_TRANSPORT=device");
 	abi->start(argc, argv);
@@ -76,7 +81,7 @@ void abi_agent(struct peer *p)
 void abi_close(struct peer *p)
 {
 	if (p->mem)
-		munmap(p->mem, 4096);
+		munmap(p->mem, p->mem_bytes);
 	p->mem = NULL;
 	abi->close(p);
 }
@@ -165,6 +170,7 @@ uint64_t abi_buf(struct peer *t, uint64_t bytes)
 		return 0;
 	if (!t->mem) {
 		t->mem = p;
+		t->mem_bytes = a.length;
 		t->buf = a.id;
 	} else {
 		munmap(p, a.length);
@@ -216,6 +222,9 @@ int abi_status(struct peer *t, struct braid_completion *c, int timeout_ms)
 
 void abi_fetch(struct peer *a, struct abi_fetch *f, uint64_t model, uint32_t count)
 {
+	if (f->running)
+		bail("a FETCH that still waits was used again", -EBUSY);
+	f->running = true;
 	f->wants[0] = (struct braid_want){ .model = model, .count = count };
 	f->arg = (struct braid_fetch){
 		.size = sizeof(f->arg),
@@ -230,7 +239,19 @@ void abi_fetch(struct peer *a, struct abi_fetch *f, uint64_t model, uint32_t cou
 
 int abi_fetched(struct abi_fetch *f, int timeout_ms)
 {
-	return abi->fetched(f->peer, f, timeout_ms);
+	int ret = abi->fetched(f->peer, f, timeout_ms);
+
+	f->running = ret == -ETIMEDOUT;
+	return ret;
+}
+
+void abi_fetch_end(struct abi_fetch *f)
+{
+	/* The thread of one that was started just now may not wait yet. */
+	while (f->running) {
+		abi_drain(f->peer);
+		abi_fetched(f, 20);
+	}
 }
 
 static void put_retired(struct peer *a, const struct abi_fetch *f)

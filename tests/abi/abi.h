@@ -32,6 +32,7 @@ struct peer {
 	uint64_t generation;		/* agent: after abi_ready() */
 	uint64_t buf;			/* tenant: after abi_buf() */
 	uint8_t *mem;			/* and mapped here */
+	size_t mem_bytes;
 	void *own;			/* the transport's */
 };
 
@@ -42,13 +43,14 @@ struct abi_fetch {
 	struct braid_job jobs[BRAID_MAX_BATCH];
 	struct braid_slice slices[4 * BRAID_MAX_BATCH];
 	struct braid_event events[128];
+	bool running;			/* not to be used for another */
 	/* The transport's. */
 	struct peer *peer;
 	uint64_t seq;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
-	bool running, done;
+	bool done;
 	int ret;
 };
 
@@ -66,6 +68,7 @@ struct abi_fetch {
  * @fetched: its result; -ETIMEDOUT: not in time
  * @knob: set one; 0 or a negative errno
  * @counter: a counter of the queue's
+ * @open_to_all: let every user be a tenant; 0 or a negative errno
  * @owner: set a limit of an owner; -ENOSYS: there is no way
  */
 struct abi_transport {
@@ -82,6 +85,7 @@ struct abi_transport {
 	int (*fetched)(struct peer *p, struct abi_fetch *f, int timeout_ms);
 	int (*knob)(const char *name, const char *value);
 	long long (*counter)(const char *name);
+	int (*open_to_all)(void);
 	int (*owner)(uint64_t owner, const char *limit, uint64_t value);
 };
 
@@ -91,6 +95,9 @@ extern const struct abi_transport abi_socket __attribute__((weak));
 
 /* The one that is tested. */
 extern const struct abi_transport *abi;
+
+/* Does the environment say so? */
+bool abi_over_device(void);
 
 /* First and last in main(); abi_stop() gives the exit status. */
 void abi_start(int argc, char **argv);
@@ -134,6 +141,9 @@ int abi_status(struct peer *t, struct braid_completion *c, int timeout_ms);
 /* FETCH of so many of a model (0: events alone): start, and wait. */
 void abi_fetch(struct peer *a, struct abi_fetch *f, uint64_t model, uint32_t count);
 int abi_fetched(struct abi_fetch *f, int timeout_ms);
+
+/* One that still waits waits no more. */
+void abi_fetch_end(struct abi_fetch *f);
 
 /* Jobs; buffers that are announced on the way are forgotten, retired ones put. */
 int abi_jobs(struct peer *a, struct abi_fetch *f, uint64_t model, uint32_t count,

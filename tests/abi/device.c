@@ -142,32 +142,9 @@ static void *wait_for_window(void *arg)
  */
 static struct abi_fetch *fetches[16];
 
-static void device_fetch(struct peer *p, struct abi_fetch *f)
-{
-	pthread_condattr_t attr;
-
-	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->cond, &attr);
-	f->done = false;
-	f->running = true;
-	for (size_t i = 0; i < sizeof(fetches) / sizeof(fetches[0]); i++) {
-		if (fetches[i])
-			continue;
-		fetches[i] = f;
-		break;
-	}
-	if (pthread_create(&f->thread, NULL, wait_for_window, f)) {
-		printf("Bail out! no thread\n");
-		exit(1);
-	}
-}
-
 static void reap(struct abi_fetch *f)
 {
 	pthread_join(f->thread, NULL);
-	f->running = false;
 	for (size_t i = 0; i < sizeof(fetches) / sizeof(fetches[0]); i++)
 		if (fetches[i] == f)
 			fetches[i] = NULL;
@@ -179,8 +156,6 @@ static int device_fetched(struct peer *p, struct abi_fetch *f, int timeout_ms)
 	struct timespec ts = { until / 1000000000ull, until % 1000000000ull };
 	bool done;
 
-	if (!f->running)
-		return -EINVAL;
 	pthread_mutex_lock(&f->lock);
 	while (!f->done)
 		if (pthread_cond_timedwait(&f->cond, &f->lock, &ts))
@@ -194,18 +169,46 @@ static int device_fetched(struct peer *p, struct abi_fetch *f, int timeout_ms)
 }
 
 /* A FETCH that waits holds the file: it is replaced until it is gone. */
+static void end_fetch(struct abi_fetch *f)
+{
+	struct braid_event event;
+
+	do {
+		struct braid_fetch a = {
+			.size = sizeof(a), .flags = BRAID_FETCH_NONBLOCK,
+			.events = { sizeof(event), 1, (uintptr_t)&event },
+		};
+
+		ioctl(f->peer->fd, BRAID_FETCH, &a);
+	} while (device_fetched(f->peer, f, 20) == -ETIMEDOUT);
+	f->running = false;
+}
+
 static void end_fetches(struct peer *p)
 {
+	for (size_t i = 0; i < sizeof(fetches) / sizeof(fetches[0]); i++)
+		if (fetches[i] && fetches[i]->peer == p)
+			end_fetch(fetches[i]);
+}
+
+static void device_fetch(struct peer *p, struct abi_fetch *f)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&f->cond, &attr);
+	f->done = false;
 	for (size_t i = 0; i < sizeof(fetches) / sizeof(fetches[0]); i++) {
-		struct abi_fetch *f = fetches[i];
-
-		if (!f || f->peer != p)
+		if (fetches[i])
 			continue;
-		do {
-			struct braid_fetch a = { .size = sizeof(a), .flags = BRAID_FETCH_NONBLOCK };
-
-			ioctl(p->fd, BRAID_FETCH, &a);
-		} while (device_fetched(p, f, 20) == -ETIMEDOUT);
+		fetches[i] = f;
+		break;
+	}
+	if (pthread_create(&f->thread, NULL, wait_for_window, f)) {
+		printf("Bail out! no thread\n");
+		exit(1);
 	}
 }
 
@@ -215,6 +218,11 @@ static void device_close(struct peer *p)
 		end_fetches(p);
 	close(p->fd);
 	p->fd = -1;
+}
+
+static int device_open_to_all(void)
+{
+	return chmod(TENANT, 0666) ? -errno : 0;
 }
 
 static int device_owner(uint64_t owner, const char *limit, uint64_t value)
@@ -236,5 +244,6 @@ const struct abi_transport abi_device = {
 	.fetched = device_fetched,
 	.knob = device_knob,
 	.counter = device_counter,
+	.open_to_all = device_open_to_all,
 	.owner = device_owner,
 };

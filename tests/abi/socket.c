@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/wire_fd.h"
@@ -278,6 +279,11 @@ static long long socket_counter(const char *name)
 	return v >= 0 ? v : daemon_status(&d, name);
 }
 
+static int socket_open_to_all(void)
+{
+	return chmod(d.dir, 0711) || chmod(d.socket, 0666) ? -errno : 0;
+}
+
 static int socket_owner(uint64_t owner, const char *limit, uint64_t value)
 {
 	return ask(json_pack("{s:s,s:I,s:I}", "cmd", "owner", "owner", (json_int_t)owner, limit,
@@ -297,5 +303,6 @@ const struct abi_transport abi_socket = {
 	.fetched = socket_fetched,
 	.knob = socket_knob,
 	.counter = socket_counter,
+	.open_to_all = socket_open_to_all,
 	.owner = socket_owner,
 };
