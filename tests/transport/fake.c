@@ -148,7 +148,7 @@ int fake_ready(struct fake *f)
 	return ret;
 }
 
-void fake_fetch(struct fake *f, uint64_t model, uint32_t count)
+static void fake_fetch(struct fake *f, uint64_t model, uint32_t count)
 {
 	struct braid_want want = { .model = model, .count = count };
 	ssize_t n;
@@ -211,17 +211,4 @@ int fake_jobs(struct fake *f, uint64_t model, uint32_t count, int timeout_ms)
 		}
 	} while (!ret && !f->arg.jobs.count);
 	return ret;
-}
-
-int fake_commit(struct fake *f, uint64_t generation, uint64_t cookie, int status)
-{
-	struct braid_result res = { .cookie = cookie, .device_ns = 6000, .status = status,
-				    .merge_degree = 1, .fuse_degree = 1 };
-	struct braid_commit c = {
-		.size = sizeof(c), .generation = generation,
-		.results = { sizeof(res), 1, (uintptr_t)&res },
-	};
-	int ret = raw_call(&f->q, BRAID_NR_COMMIT, &c, -1, NULL);
-
-	return ret ? ret : res.result;
 }

@@ -43,16 +43,10 @@ uint64_t fake_model(struct fake *f, const char *name, uint8_t digest, uint64_t b
 /* READY; the command's result. */
 int fake_ready(struct fake *f);
 
-/* Send a FETCH for so many of a model (0: events alone); does not wait. */
-void fake_fetch(struct fake *f, uint64_t model, uint32_t count);
-
-/* Its answer: the result, -ETIMEDOUT for none in time. */
+/* The answer to a FETCH: the result, -ETIMEDOUT for none in time. */
 int fake_answer(struct fake *f, int timeout_ms);
 
-/* Both; buffers that are announced are forgotten, retired ones are put. */
+/* FETCH so many of a model (0: events alone) and wait; buffers that are announced are forgotten, retired ones are put. */
 int fake_jobs(struct fake *f, uint64_t model, uint32_t count, int timeout_ms);
-
-/* COMMIT one job; the result of the command, or else of the element. */
-int fake_commit(struct fake *f, uint64_t generation, uint64_t cookie, int status);
 
 #endif
