@@ -49,6 +49,7 @@ endif
 
 # 0: the library's binary interface may still change.
 version := 0.1.0
+main-cflags := -DBRAID_VERSION='"$(version)"'
 PREFIX ?= /usr/local
 bindir ?= $(PREFIX)/bin
 sbindir ?= $(PREFIX)/sbin

@@ -7,6 +7,7 @@ agent-src := agent/affinity.c agent/config.c agent/ini_lines.c agent/log.c agent
 	agent/runner/runner.c agent/runner/window.c \
 	agent/supervisor/agent_conn.c agent/supervisor/client.c agent/supervisor/control.c \
 	agent/supervisor/control_show.c agent/supervisor/device.c agent/supervisor/knob.c \
+	agent/supervisor/listen.c \
 	agent/supervisor/mem.c agent/supervisor/memfd.c agent/supervisor/monitor.c \
 	agent/supervisor/node.c agent/supervisor/notify.c \
 	agent/supervisor/owner.c agent/supervisor/rings.c agent/supervisor/runner_proc.c agent/supervisor/server.c \

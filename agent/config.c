@@ -35,6 +35,7 @@ void config_defaults(struct config *c)
 		.backend = "auto",
 		.cache_dir = "/var/cache/braid",
 		.cache_mib = 2048,
+		.compile = true,
 		.max_degree = 8,
 		.watchdog_ms = 30000,
 		.drain_ms = 10000,
@@ -222,6 +223,7 @@ static int set_runner(struct config *c, const char *name, const char *value)
 	static const char *const backends[] = { "auto", "cpu", "cuda", NULL };
 	static const char *const precisions[] = { "fp16", "fp32", NULL };
 	static const char *const spins[] = { "auto", "on", "off", NULL };
+	static const char *const switches[] = { "on", "off", NULL };
 	int i;
 
 	if (!strcmp(name, "backend")) {
@@ -236,6 +238,11 @@ static int set_runner(struct config *c, const char *name, const char *value)
 	if (!strcmp(name, "spin")) {
 		i = word(value, spins);
 		c->spin = i < 0 ? SPIN_AUTO : (enum config_spin)i;
+		return i < 0 ? i : 0;
+	}
+	if (!strcmp(name, "compile")) {
+		i = word(value, switches);
+		c->compile = i == 0;
 		return i < 0 ? i : 0;
 	}
 	if (!strcmp(name, "gpu"))

@@ -66,6 +66,7 @@ struct config {
 	unsigned int sms;		/* multiprocessors of it, 0: all */
 	bool fp32;			/* models that do not say are in 32 bits */
 	enum config_spin spin;
+	bool compile;			/* kernels, while running */
 	char cache_dir[PATH_MAX];	/* "": none */
 	unsigned int cache_mib;
 };

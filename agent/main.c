@@ -55,6 +55,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* The C library looks for it. */
+__attribute__((visibility("default"))) const char *argp_program_version = "braidd " BRAID_VERSION;
+
 static const struct argp argp = {
 	options, parse, NULL,
 	"Serve many processes' inference through one context of the device.", NULL, NULL, NULL

@@ -57,10 +57,10 @@ static struct bq_request *first_suspect(struct bq_model *wants)
 	return best;
 }
 
-/* Latest start of @r that may still meet its deadline. */
+/* When to start @r so that it surely meets its deadline. */
 static u64 latest_start(const struct bq_request *r)
 {
-	u64 takes = r->model->device_ns;
+	u64 takes = r->model->device_ns + BQ_DEADLINE_SLACK_NS;
 
 	return r->deadline_ns > takes ? r->deadline_ns - takes : 0;
 }

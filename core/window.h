@@ -11,6 +11,12 @@
 
 struct bq;
 
+/*
+ * A window closes so long before a deadline would be missed: who is to close it
+ * wakes late, and a request whose deadline is over by then ends with ETIME.
+ */
+#define BQ_DEADLINE_SLACK_NS	200000ULL
+
 /**
  * struct bq_look - what a pending FETCH would get
  * @reason: enum braid_close_reason; BRAID_CLOSE_NONE: no jobs now

@@ -4,9 +4,9 @@
  * family and its rules are told in linux/braid_netlink.h; events are in
  * netlink_event.c, sets in netlink_set.c.
  *
- * A dump keeps the last id that it has told, never a pointer: each of its
- * messages finds its place again under the queue's lock, which is held while
- * one message is filled. Nothing is allocated under it.
+ * A dump keeps the least id that it has not told yet, never a pointer: it
+ * finds its place again for each object, and holds the queue's lock for that
+ * one alone. Nothing is allocated under it.
  */
 #include "kmod/compat.h"
 #include "kmod/netlink.h"
@@ -205,7 +205,7 @@ static int device_get(struct sk_buff *asked, struct genl_info *info)
 	skb = answer(info, 0, &head);
 	if (!skb)
 		return -ENOMEM;
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	ret = put_queue(skb, q);
 	braid_queue_unlock_clean(q);
 	return finish(info, skb, head, ret);
@@ -224,7 +224,7 @@ static int device_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		head = dump_head(skb, cb, BRAID_CMD_DEVICE_GET);
 		if (!head)
 			return dumped(skb, -EMSGSIZE);
-		braid_queue_lock(q);
+		braid_queue_lock_clean(q);
 		ret = put_queue(skb, q);
 		braid_queue_unlock_clean(q);
 		if (ret) {
@@ -298,7 +298,7 @@ static int model_get(struct sk_buff *asked, struct genl_info *info)
 	skb = answer(info, most, &head);
 	if (!skb)
 		return -ENOMEM;
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	m = bq_model_by_id(&q->bq, nla_get_u64(id));
 	if (m) {
 		kref_get(&braid_model(m)->ref);
@@ -348,7 +348,7 @@ static int tenant_get(struct sk_buff *asked, struct genl_info *info)
 	skb = answer(info, 0, &head);
 	if (!skb)
 		return -ENOMEM;
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	t = bq_tenant_find(&q->bq, nla_get_u64(id));
 	ret = t ? put_tenant(skb, q, t) : -ENOENT;
 	braid_queue_unlock_clean(q);
@@ -395,7 +395,7 @@ static int owner_get(struct sk_buff *asked, struct genl_info *info)
 	skb = answer(info, 0, &head);
 	if (!skb)
 		return -ENOMEM;
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	o = bq_owner_find(&q->bq, nla_get_u64(key));
 	ret = o ? put_owner(skb, q, o) : -ENOENT;
 	braid_queue_unlock_clean(q);
@@ -452,19 +452,23 @@ static int dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd, put_fr
 	if (ret)
 		return ret;
 	q = braid_queue_get(at->index);
-	braid_queue_lock(q);
 	while (!ret && !at->end) {
 		head = dump_head(skb, cb, cmd);
-		ret = head ? put(skb, q, at->from, &key) : -EMSGSIZE;
-		if (!ret) {
-			genlmsg_end(skb, head);
-			at->from = key + 1;
-			at->end = !at->from;
-		} else if (head) {
-			genlmsg_cancel(skb, head);
+		if (!head) {
+			ret = -EMSGSIZE;
+			break;
 		}
+		braid_queue_lock_clean(q);
+		ret = put(skb, q, at->from, &key);
+		braid_queue_unlock_clean(q);
+		if (ret) {
+			genlmsg_cancel(skb, head);
+			break;
+		}
+		genlmsg_end(skb, head);
+		at->from = key + 1;
+		at->end = !at->from;
 	}
-	braid_queue_unlock_clean(q);
 	at->end |= ret == -ENOENT;
 	return dumped(skb, ret);
 }

@@ -119,7 +119,7 @@ static void stall_work(struct work_struct *work)
 	bool stalled, ready;
 	u64 generation;
 
-	braid_queue_lock(q);
+	braid_queue_lock_clean(q);
 	stalled = bq_stalled(&q->bq, &q->stall);
 	ready = q->bq.ready;
 	generation = q->bq.generation;

@@ -70,9 +70,10 @@ int sync_connect(struct braid *b, struct braid_get_info *info)
 	setsockopt(b->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	setsockopt(b->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	if (connect(b->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		ret = braid_fail(-errno, "%s: %s", b->path,
-				 errno == EACCES ? "not in the group that may use it" :
-				 strerror(errno));
+		ret = -errno;
+		braid_fail(ret, "%s: %s%s", b->path,
+			   ret == -EACCES ? "not in the group that may use it" : strerror(-ret),
+			   ret == -ENOENT || ret == -ECONNREFUSED ? " (is braidd running?)" : "");
 		goto err;
 	}
 	*info = (struct braid_get_info){ .size = sizeof(*info) };

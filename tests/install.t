@@ -22,6 +22,13 @@ done >"$tmp/out"
 test ! -s "$tmp/out"
 report "the parts are where they belong" $?
 
+for p in sbin/braidd bin/braidctl bin/braid-bench; do
+	said=$("$root/usr/$p" --version) && [ "$said" = "${p#*/} $(sed -n 's/^version := //p' Makefile)" ] ||
+		echo "usr/$p --version says '$said'"
+done >"$tmp/out"
+test ! -s "$tmp/out"
+report "programs tell their version" $?
+
 grep -q '^; /usr/share/doc/braid/operating.md ' "$root/etc/braid/braidd.conf" &&
 	grep -q 'file:/usr/share/doc/braid/operating.md$' \
 		"$root/usr/lib/systemd/system/braidd.service" >"$tmp/out" 2>&1
@@ -55,7 +62,7 @@ else
 	${CC:-cc} -Wall -Wextra -Werror -o "$tmp/tenant" "$tmp/tenant.c" \
 		$(pkg-config --cflags --libs libbraid) >"$tmp/out" 2>&1 &&
 		LD_LIBRARY_PATH="$root/usr/lib" "$tmp/tenant" >"$tmp/out" 2>&1 &&
-		grep -q 'nonexistent' "$tmp/out"
+		grep -q 'nonexistent.*is braidd running' "$tmp/out"
 	report "a tenant builds with pkg-config and runs" $?
 fi
 

@@ -30,6 +30,7 @@ struct backend_buf;
  *         need show on event_fd meanwhile
  * @device: which GPU, the first is 0
  * @sms: multiprocessors to use (a green context), 0 for all
+ * @no_compiler: never compile; what was built ahead and what is kept must do
  * @cache_dir: where to keep what took long to make, NULL or "" for nowhere
  * @cache_bytes: how much of it
  * @say: a line for people, from any thread; may be NULL
@@ -44,6 +45,7 @@ struct backend_config {
 	bool reaps_at_once;
 	bool polls;
 	unsigned int device, sms;
+	bool no_compiler;
 	const char *cache_dir;
 	uint64_t cache_bytes;
 	void (*say)(void *arg, const char *text);

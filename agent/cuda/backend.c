@@ -131,7 +131,7 @@ static int cuda_open(const struct backend_config *cfg, struct backend **out, cha
 		ret = -EINVAL;
 		goto fail;
 	}
-	ret = gpu_open(&be->dev, cfg->device, cfg->sms, why, len);
+	ret = gpu_open(&be->dev, cfg, why, len);
 	if (ret)
 		goto fail;
 	be->cache = cache_open(cfg->cache_dir, cfg->cache_bytes ? cfg->cache_bytes : DEFAULT_CACHE,

@@ -1,6 +1,31 @@
 # SPDX-License-Identifier: MIT
 #
 # The CUDA backend. Needs no toolkit: driver and compiler are found at run time.
+# Where there is one, kernels whose shapes are arguments are built ahead of
+# time; they serve until those with the shapes as constants are compiled.
 
 libs += cuda
 cuda-src := agent/backend/memory.c $(sort $(wildcard agent/cuda/*.c))
+
+NVCC ?= $(firstword $(wildcard /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
+generic-cu := $(sort $(wildcard kernels/generic_*.cu))
+generic-archs := 80 87 90
+generic-image := $(O)/gen/generic.fatbin
+
+# Sanitizers look at host code: their tree has no use for the image.
+ifneq ($(and $(NVCC),$(filter-out 1,$(SANITIZE)0)),)
+$(generic-image): $(generic-cu) $(wildcard kernels/*.cuh kernels/*.h) agent/cuda/build.mk
+	$(call say,NVCC,$@)
+	@mkdir -p $(@D)
+	$(Q)printf '#include "%s"\n' $(notdir $(generic-cu)) >$(O)/gen/generic.cu
+	$(Q)$(NVCC) -fatbin -std=c++17 -O3 -Ikernels -w \
+		$(foreach a,$(generic-archs),-gencode arch=compute_$(a),code=sm_$(a)) \
+		-gencode arch=compute_90,code=compute_90 -o $(aside) $(O)/gen/generic.cu && mv -f $(aside) $@
+else
+$(generic-image): agent/cuda/build.mk
+	@mkdir -p $(@D)
+	$(Q): >$(aside) && mv -f $(aside) $@
+endif
+
+generic_image-cflags := -DBRAID_GENERIC_IMAGE='"$(generic-image)"'
+$(O)/agent/cuda/generic_image.o: $(generic-image)

@@ -77,7 +77,7 @@ struct device {
 	size_t bytes;
 };
 
-int gpu_open(struct device *d, unsigned int number, unsigned int sms, char *why, size_t len);
+int gpu_open(struct device *d, const struct backend_config *cfg, char *why, size_t len);
 void gpu_close(struct device *d);
 
 /** gpu_enter() - make the context this thread's */

@@ -82,7 +82,7 @@ static int make_green(struct device *d, unsigned int sms, char *why, size_t len)
 	return 0;
 }
 
-int gpu_open(struct device *d, unsigned int number, unsigned int sms, char *why, size_t len)
+int gpu_open(struct device *d, const struct backend_config *cfg, char *why, size_t len)
 {
 	const struct cu_api *cu = &d->cu;
 	cu_result res;
@@ -94,11 +94,11 @@ int gpu_open(struct device *d, unsigned int number, unsigned int sms, char *why,
 	if (ret)
 		return ret;
 	cu->device_count(&n);
-	if (number >= (unsigned int)n) {
-		snprintf(why, len, "there is no GPU %u, the driver knows %d", number, n);
+	if (cfg->device >= (unsigned int)n) {
+		snprintf(why, len, "there is no GPU %u, the driver knows %d", cfg->device, n);
 		return -ENODEV;
 	}
-	res = cu->device_get(&d->dev, number);
+	res = cu->device_get(&d->dev, cfg->device);
 	if (res)
 		return cu_fail(cu, res, "opening the GPU", why, len);
 	ret = learn(d, why, len);
@@ -109,8 +109,8 @@ int gpu_open(struct device *d, unsigned int number, unsigned int sms, char *why,
 	if (res)
 		return cu_fail(cu, res, "a context on the GPU", why, len);
 	d->retained = true;
-	if (sms) {
-		ret = make_green(d, sms, why, len);
+	if (cfg->sms) {
+		ret = make_green(d, cfg->sms, why, len);
 		if (ret) {
 			gpu_close(d);
 			return ret;
@@ -118,7 +118,10 @@ int gpu_open(struct device *d, unsigned int number, unsigned int sms, char *why,
 	}
 	gpu_enter(d);
 	cu->ctx_priorities(&d->low_priority, &d->high_priority);
-	nvrtc_load(&d->rt, cu->version, d->no_rt, sizeof(d->no_rt));
+	if (cfg->no_compiler)
+		snprintf(d->no_rt, sizeof(d->no_rt), "compiling is turned off");
+	else
+		nvrtc_load(&d->rt, cu->version, d->no_rt, sizeof(d->no_rt));
 	return 0;
 }
 

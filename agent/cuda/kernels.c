@@ -270,12 +270,12 @@ static void load_generic(struct kernels *ks)
 	char text[256];
 
 	image = gpu_generic_image(&bytes);
-	if (!image)
-		return;
 	res = ks->dev->cu.module_load(&ks->generic, image);
 	if (!res)
 		return;
 	ks->generic = NULL;
+	if (!bytes)
+		return;		/* there was no compiler when Braid was built */
 	snprintf(text, sizeof(text),
 		 "the kernels built with Braid can't be used, all are compiled at load: %s",
 		 cu_words(&ks->dev->cu, res));

@@ -259,6 +259,7 @@ static int open_backend(struct runner *r, char *why, size_t len)
 		.threads = c->threads, .lanes = c->lanes, .max_degree = c->max_degree,
 		.reaps_at_once = true,		/* see after() */
 		.polls = wants_to_poll(c), .device = c->gpu, .sms = c->sms,
+		.no_compiler = !c->compile,
 		.cache_dir = c->cache_dir, .cache_bytes = (uint64_t)c->cache_mib << 20,
 		.say = say, .lost = lost, .arg = r,
 	};

@@ -237,59 +237,6 @@ static void signal_ready(struct loop_watch *w, uint32_t events)
 	}
 }
 
-/*
- * Bind a socket. One that nobody listens on is a leftover and is replaced; one
- * that somebody listens on is not.
- */
-int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd, ret, probe;
-	struct group *gr;
-	struct stat st;
-
-	memcpy(sa.sun_path, path, strlen(path) + 1);
-	if (!lstat(path, &st) && !S_ISSOCK(st.st_mode)) {
-		snprintf(why, len, "%s: is there, and is no socket", path);
-		return -EEXIST;
-	}
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		goto err;
-	probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (probe < 0)
-		goto err;
-	/* One whose backlog is full listens as well. */
-	ret = connect(probe, (struct sockaddr *)&sa, sizeof(sa)) && errno != EAGAIN;
-	close(probe);
-	if (!ret) {
-		snprintf(why, len, "%s: another braidd serves there", path);
-		close(fd);
-		return -EADDRINUSE;
-	}
-	unlink(path);
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || chmod(path, mode))
-		goto err;
-	if (*group) {
-		gr = getgrnam(group);
-		if (!gr)
-			log_line(LOG_WARNING, "no such group: only root may connect",
-				 "group=%s socket=%s", group, path);
-		else if (chown(path, -1, gr->gr_gid))
-			goto err;
-	}
-	if (listen(fd, 1024))
-		goto err;
-	return fd;
-
-err:
-	ret = -errno;
-	snprintf(why, len, "%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 static void more_descriptors(struct server *s)
 {
 	const struct config *cfg = &s->cfg;
@@ -364,7 +311,9 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 		ret = server_watch(s, &s->signals, open_signals(), signal_ready);
 	if (ret)
 		return ret;
-	ret = server_listen(s->cfg.control, 0600, "", why, len);
+	ret = s->control_lock = server_lock(s->cfg.control, why, len);
+	if (ret >= 0)
+		ret = server_listen(s->cfg.control, 0600, "", why, len);
 	if (ret >= 0)
 		ret = server_watch(s, &s->control_listener, ret, control_accept);
 	if (ret < 0 || s->device)
@@ -372,19 +321,12 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 	ret = mem_start(s);
 	if (ret)
 		return ret;
-	ret = server_listen(s->cfg.socket, 0660, s->cfg.group, why, len);
+	ret = s->lock = server_lock(s->cfg.socket, why, len);
+	if (ret >= 0)
+		ret = server_listen(s->cfg.socket, 0660, s->cfg.group, why, len);
 	if (ret >= 0)
 		ret = server_watch(s, &s->listener, ret, client_accept);
 	return ret;
-}
-
-/* Before they are closed: nobody can have taken the names over yet. */
-static void remove_names(struct server *s)
-{
-	if (s->listener.fd > 0)
-		unlink(s->cfg.socket);
-	if (s->control_listener.fd > 0)
-		unlink(s->cfg.control);
 }
 
 static void close_watches(struct server *s)
@@ -407,7 +349,8 @@ static void tear_down(struct server *s)
 	node_reap(s);
 	client_free_dead(s);
 	mem_stop(s);
-	remove_names(s);
+	server_unlock(s->cfg.socket, s->listener.fd > 0, s->lock);
+	server_unlock(s->cfg.control, s->control_listener.fd > 0, s->control_lock);
 	close_watches(s);
 	loop_free(s->loop);
 	free(s);

@@ -98,6 +98,7 @@ struct server {
 	struct loop *loop;
 	struct loop_watch listener;
 	struct loop_watch control_listener;
+	int lock, control_lock;		/* on their names; 0: none */
 	struct loop_watch timer;	/* bq_next_event() and bq_look.when */
 	struct loop_watch signals;
 	struct loop_watch watchdog;	/* the service manager's */
@@ -134,12 +135,16 @@ struct server {
 uint64_t server_now(void);
 uint64_t server_round(struct server *s);
 void server_settle(void *arg);
-int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len);
 int server_watch(struct server *s, struct loop_watch *w, int fd,
 		 void (*ready)(struct loop_watch *w, uint32_t events));
 void server_no_descriptors(struct server *s);
 bool server_has_descriptors(const struct server *s);
 bool server_may_tell(struct server *s);
+
+/* listen.c: sockets by name */
+int server_lock(const char *path, char *why, size_t len);
+void server_unlock(const char *path, bool listens, int lock);
+int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len);
 
 /* notify.c: the service manager */
 void notify_ready(struct server *s);

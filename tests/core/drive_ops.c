@@ -218,7 +218,7 @@ static void op_submit(struct drive *d)
 	in.n_outputs = m ? m->def.n_outputs : 1;
 	in.priority = drive_pick(d, 4);
 	if (drive_chance(d, 25))
-		in.deadline_ns = d->now + drive_pick(d, drive_chance(d, 30) ? 3000 : 100000);
+		in.deadline_ns = d->now + drive_pick(d, drive_chance(d, 30) ? 3000 : 400000);
 	/* Equal deadlines now and then. */
 	if (drive_chance(d, 30))
 		in.deadline_ns -= in.deadline_ns % 2000;

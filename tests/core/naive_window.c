@@ -68,7 +68,7 @@ static void look(struct naive *nv, const struct braid_want *wants, u32 n, u64 no
 		may = credit(nv, wants, n, wants[i].model, none);
 		if (!may || !nv_model(nv, wants[i].model))
 			continue;
-		est = nv_model(nv, wants[i].model)->def.device_ns;
+		est = nv_model(nv, wants[i].model)->def.device_ns + BQ_DEADLINE_SLACK_NS;
 		here = nv_count(nv, wants[i].model, NV_QUEUED);
 		total += here < may ? here : may;
 		first = ~0ULL;

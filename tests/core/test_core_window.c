@@ -71,17 +71,25 @@ static void test_deadline(void)
 	begin(BRAID_WINDOW_FIXED);
 	bq_knob_set(&w.q, BQ_WINDOW_TIMEOUT_US, 1000);
 	start = w.now;
-	w_submit_full(&w, t, n, 1, start + 9000);
-	w_submit_full(&w, t, m, 1, start + 9500);
+	w_submit_full(&w, t, n, 1, start + 309000);
+	w_submit_full(&w, t, m, 1, start + 309500);
 	l = w_look(&w, m, n, 0, 9);
-	ok(!l.reason && l.when == start + 5000, "look when the slower one has to start");
+	ok(!l.reason && l.when == start + 305000 - BQ_DEADLINE_SLACK_NS,
+	   "look when the slower one has to start, and a little before");
 	l = w_look(&w, m, 0, 0, 9);
-	ok(l.when == start + 8500, "or the other, if only that is named");
-	w.now = start + 5000;
+	ok(l.when == start + 308500 - BQ_DEADLINE_SLACK_NS, "or the other, if only that is named");
+	w.now = l.when - 3500;
 	is_int(w_look(&w, m, n, 0, 9).reason, BRAID_CLOSE_DEADLINE, "it has to start now");
 	ok(!w_look(&w, m, 0, 0, 9).reason, "but not for the other model's sake");
 	w_fetch(&w, m, n, 0, 9);
 	ok(w.f.reason == BRAID_CLOSE_DEADLINE && w.f.n_jobs == 2, "handed out for the deadline");
+
+	/* Who closes it is late, as timers are: it is handed out, not too late. */
+	start = w.now;
+	w_submit_full(&w, t, m, 1, start + 500000);
+	w.now = w_look(&w, m, n, 0, 9).when + BQ_DEADLINE_SLACK_NS / 2;
+	w_fetch(&w, m, n, 0, 9);
+	ok(w.f.reason == BRAID_CLOSE_DEADLINE && w.f.n_jobs == 1, "a late timer misses no deadline");
 	ok(w_exit(&w), "nothing left");
 }
 

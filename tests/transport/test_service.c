@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -119,6 +120,54 @@ static void test_second(void)
 	daemon_stop(&d);
 }
 
+/* Many at the same moment: exactly one of them has the names. */
+static void test_at_once(void)
+{
+	unsigned int ended = 0, serve = 0;
+	struct daemon many[6];
+	char lock[128];
+	int fd;
+
+	daemon_prepare(&d, NULL, NULL);
+	/* As one that has just begun, and does not listen yet. */
+	snprintf(lock, sizeof(lock), "%s.lock", d.socket);
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ok(!flock(fd, LOCK_EX), "the name is taken");
+	daemon_spawn(&d);
+	is_int(exit_status(d.pid), 1, "who comes second ends");
+	ok(access(d.socket, F_OK) && access(d.control, F_OK), "without a trace");
+	ok(!access(lock, F_OK), "but for what is not its own");
+	close(fd);
+
+	for (int round = 0; round < 2; round++) {
+		unsigned int left = 6;
+		int status;
+		pid_t pid;
+
+		for (int i = 0; i < 6; i++) {
+			many[i] = d;
+			daemon_spawn(&many[i]);
+		}
+		while (left > 1 && (pid = waitpid(-1, &status, 0)) > 0) {
+			left--;
+			ended += WIFEXITED(status) && WEXITSTATUS(status) == 1;
+			for (int i = 0; i < 6; i++)
+				if (many[i].pid == pid)
+					many[i].pid = 0;
+		}
+		for (int i = 0; i < 6; i++)
+			if (many[i].pid && daemon_wait_ready(&d, 1)) {
+				serve++;
+				daemon_kill(&many[i], SIGKILL);
+			}
+	}
+	is_int(ended, 10, "of six that start at once five end");
+	is_int(serve, 2, "and one serves, each time");
+	is_int(daemon_logged(&d, "another braidd serves there"), 11, "the others say why not");
+	d.pid = 0;
+	daemon_stop(&d);
+}
+
 static void test_no_runner(void)
 {
 	long long starts;
@@ -197,6 +246,37 @@ static void test_log(void)
 	ok(daemon_kill_runner(&d, SIGKILL) && daemon_wait_ready(&d, 2), "and starts runners");
 	is_int(daemon_stop(&d), 0, "and ends well");
 	daemon_with = (struct daemon_with){ 0 };
+}
+
+/* Nobody reads the log, and the pipe that it goes into is full. */
+static void test_unread(void)
+{
+	char path[] = "/tmp/braid-pipe-XXXXXX", text[4096];
+	ssize_t n;
+	int fd;
+
+	close(mkstemp(path));
+	unlink(path);
+	if (mkfifo(path, 0600))
+		exit(1);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	memset(text, '\n', sizeof(text));
+	while (write(fd, text, sizeof(text)) > 0)
+		;
+	daemon_with.stderr_to = path;
+	daemon_start(&d, zoo, "log_level=debug\n");
+	is_int(serves(), 0, "a log that nobody reads: it serves");
+	ok(daemon_kill_runner(&d, SIGKILL) && daemon_wait_ready(&d, 2), "and starts runners");
+	while ((n = read(fd, text, sizeof(text))) > 0)
+		;
+	is_int(serves(), 0, "somebody reads again");
+	n = read(fd, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = 0;
+	ok(strstr(text, "lines lost"), "and is told of what was not");
+	is_int(daemon_stop(&d), 0, "braidd ends well");
+	daemon_with = (struct daemon_with){ 0 };
+	close(fd);
+	unlink(path);
 }
 
 static void test_memory(void)
@@ -308,10 +388,12 @@ int main(int argc, char **argv)
 	fake_main(argc, argv);
 	test_notify();
 	test_second();
+	test_at_once();
 	test_no_runner();
 	test_hopeless();
 	test_stubborn();
 	test_log();
+	test_unread();
 	test_memory();
 	test_descriptors();
 	test_hung_drain();

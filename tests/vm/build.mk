@@ -3,7 +3,7 @@
 # Test programs for the machines of tests/vm/. They need the device, so they are
 # built here and run in there.
 
-vm-tests := failnth faults fuzz_ioctl isolation pin storm
+vm-tests := failnth faults fuzz_ioctl isolation netlink pin storm
 vm-tests-src := tests/vm/dev.c tests/vm/agent.c tests/vm/books.c
 
 define vm_test
@@ -11,4 +11,5 @@ progs += vm/$(1)
 vm/$(1)-src += tests/vm/$(1).c $(vm-tests-src)
 endef
 vm/fuzz_ioctl-src += tests/vm/fuzz_calls.c
+vm/netlink-src += tests/vm/nl.c
 $(foreach t,$(vm-tests),$(eval $(call vm_test,$(t))))

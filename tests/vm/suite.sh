@@ -28,6 +28,6 @@ suite() {
 		echo "1..1"
 		return 1
 	}
-	"$vm/run" -k "$kernel" -m "$module" "$@" boot.sh load.sh \
-		"$O/vm/isolation" "$O/vm/pin" "$O/vm/faults" "$O/vm/storm"
+	"$vm/run" -k "$kernel" -m "$module" -p "$O/braidctl" "$@" boot.sh load.sh braidctl.sh \
+		"$O/vm/isolation" "$O/vm/netlink" "$O/vm/pin" "$O/vm/faults" "$O/vm/storm"
 }

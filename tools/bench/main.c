@@ -17,6 +17,9 @@
 #include "tools/bench/bench.h"
 #include "tools/braidctl/source.h"
 
+/* The C library looks for it. */
+__attribute__((visibility("default"))) const char *argp_program_version = "braid-bench " BRAID_VERSION;
+
 static void nap(double seconds)
 {
 	struct timespec ts = { (time_t)seconds, (long)((seconds - (time_t)seconds) * 1e9) };

@@ -45,13 +45,14 @@ int main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 }
 	};
 	struct ctl c = { 0 };
 	int opt;
 
 	/* Options may also follow the command: getopt permutes. */
-	while ((opt = getopt_long(argc, argv, "js:h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "js:hV", options, NULL)) != -1) {
 		switch (opt) {
 		case 'j':
 			c.json = true;
@@ -61,6 +62,9 @@ int main(int argc, char **argv)
 			break;
 		case 'h':
 			usage(stdout);
+			return 0;
+		case 'V':
+			printf("braidctl " BRAID_VERSION "\n");
 			return 0;
 		default:
 			usage(stderr);

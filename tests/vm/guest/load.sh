@@ -6,7 +6,7 @@
 . /tests/tap.sh
 
 rounds=${BRAID_TEST_LOADS:-20}
-module=/modules/braid.ko
+module=$(echo /modules/*-braid.ko)
 
 # Nothing of an unloaded module may be left.
 gone() {
@@ -22,7 +22,7 @@ there() {
 again_and_again() {
 	i=0
 	while [ $i -lt "$rounds" ]; do
-		{ rmmod braid && gone && insmod $module && there; } || {
+		{ rmmod braid && gone && insmod "$module" && there; } || {
 			echo "round $i"
 			return 1
 		}
@@ -33,10 +33,10 @@ again_and_again() {
 # Loading and unloading at the same time; who is late fails, and nothing else.
 race() {
 	for _ in 1 2 3 4; do
-		(for _ in 1 2 3 4 5 6; do insmod $module 2>/dev/null; rmmod braid 2>/dev/null; done) &
+		(for _ in 1 2 3 4 5 6; do insmod "$module" 2>/dev/null; rmmod braid 2>/dev/null; done) &
 	done
 	wait
-	[ -d /sys/module/braid ] || insmod $module
+	[ -d /sys/module/braid ] || insmod "$module"
 	there
 }
 
@@ -45,10 +45,10 @@ open_race() {
 	(for _ in $(seq 60); do dd if=/dev/braid0 of=/dev/null count=0 2>/dev/null; done) &
 	for _ in 1 2 3 4 5 6; do
 		rmmod braid 2>/dev/null
-		insmod $module 2>/dev/null
+		insmod "$module" 2>/dev/null
 	done
 	wait
-	[ -d /sys/module/braid ] || insmod $module
+	[ -d /sys/module/braid ] || insmod "$module"
 	there
 }
 
@@ -63,8 +63,8 @@ busy() {
 
 bad_parameter() {
 	rmmod braid || return 1
-	insmod $module no_such_parameter=1 2>/dev/null
-	[ -d /sys/module/braid ] || insmod $module
+	insmod "$module" no_such_parameter=1 2>/dev/null
+	[ -d /sys/module/braid ] || insmod "$module"
 	there
 }
 
