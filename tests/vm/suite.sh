@@ -29,5 +29,6 @@ suite() {
 		return 1
 	}
 	"$vm/run" -k "$kernel" -m "$module" -p "$O/braidctl" "$@" boot.sh load.sh braidctl.sh \
-		"$O/vm/isolation" "$O/vm/netlink" "$O/vm/pin" "$O/vm/faults" "$O/vm/storm"
+		"$O/vm/isolation" "$O/vm/netlink" "$O/vm/faults" "$O/vm/pin" "$O/vm/failnth" \
+		"$O/vm/storm"
 }
