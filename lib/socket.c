@@ -224,8 +224,6 @@ static void ring_read(struct braid *b, conn_until until, const void *arg, uint64
 		socket = sock_ring_sleep(b, deadline);
 		n = sock_ring_take(b, until, arg);
 	}
-	if (b->watched && n >= 0)
-		sock_ring_rung(b);
 	while (socket && n >= 0 && !until(arg)) {
 		n = take_message(b, false);
 		socket = n > 0;
@@ -239,11 +237,13 @@ static void socket_read(struct braid *b, conn_until until, const void *arg, uint
 {
 	if (b->fd >= 0 && b->sock->rings) {
 		ring_read(b, until, arg, deadline);
-		return;
+	} else {
+		if (deadline != UINT64_MAX)
+			sleep_for_message(b, deadline);
+		read_once(b, until, arg, deadline, deadline == UINT64_MAX);
 	}
-	if (deadline != UINT64_MAX)
-		sleep_for_message(b, deadline);
-	read_once(b, until, arg, deadline, deadline == UINT64_MAX);
+	if (b->watched && b->sock->rings)
+		sock_ring_rung(b);
 }
 
 /*
@@ -271,6 +271,8 @@ static void wait_room(struct braid *b)
 			sock_ring_take(b, conn_never, NULL);
 		if (b->fd >= 0)
 			read_once(b, conn_never, NULL, 0, false);
+		if (b->watched && b->sock->rings)
+			sock_ring_rung(b);
 		conn_stop_reading(b);
 	}
 }

@@ -57,7 +57,7 @@ void client_accept(struct loop_watch *w, uint32_t events)
 	struct ucred cred;
 	struct client *c;
 
-	if (!server_has_descriptors(s)) {
+	if (!server_has_descriptors(s, s->fd_limit)) {
 		server_no_descriptors(s);
 		return;
 	}

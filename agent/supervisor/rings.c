@@ -75,8 +75,6 @@ static int make(struct rings *r, uint32_t up_bytes, uint32_t down_bytes)
 {
 	int *parts = r->parts, ret;
 
-	if (!server_has_descriptors(r->srv))
-		return -ENOMEM;
 	r->bytes = ring_span(up_bytes, down_bytes);
 	ret = parts[BRAID_RING_MEMORY] = memfd_new("rings");
 	if (ret >= 0)

@@ -79,17 +79,17 @@ bool server_may_tell(struct server *s)
 }
 
 /*
- * Is there a descriptor that a tenant may have? The last ones are for the
- * next runner and for whoever wants to see what is going on. They are given
- * out from the lowest on.
+ * Is there a descriptor that a tenant may have? Those from s->fd_limit on are
+ * for the next runner and for whoever wants to see what is going on. They are
+ * given out from the lowest on.
  */
-bool server_has_descriptors(const struct server *s)
+bool server_has_descriptors(const struct server *s, int below)
 {
 	int fd = fcntl(s->timer.fd, F_DUPFD_CLOEXEC, 0);
 
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0 && fd < s->fd_limit;
+	return fd >= 0 && fd < below;
 }
 
 /* Nobody can be let in: leave them waiting, and look again in a moment. */

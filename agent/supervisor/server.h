@@ -138,7 +138,7 @@ void server_settle(void *arg);
 int server_watch(struct server *s, struct loop_watch *w, int fd,
 		 void (*ready)(struct loop_watch *w, uint32_t events));
 void server_no_descriptors(struct server *s);
-bool server_has_descriptors(const struct server *s);
+bool server_has_descriptors(const struct server *s, int below);
 bool server_may_tell(struct server *s);
 
 /* listen.c: sockets by name */

@@ -134,7 +134,7 @@ static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 		return ret;
 	if (!owner_may_have_buffer(s, c->tenant.owner))
 		return -EDQUOT;
-	if (!server_has_descriptors(s))
+	if (!server_has_descriptors(s, s->fd_limit))
 		return -ENOMEM;
 	if (adopt && length != a->length)
 		return -EINVAL;
@@ -277,7 +277,9 @@ int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct w
 		ret = cancel(c, call);
 		break;
 	case BRAID_NR_RING:
-		ret = rings_part(&c->rings, call, UP_BYTES, DOWN_BYTES);
+		/* They are to make nobody wait outside. */
+		ret = server_has_descriptors(s, s->fd_limit / 2) ?
+		      rings_part(&c->rings, call, UP_BYTES, DOWN_BYTES) : -ENOMEM;
 		break;
 	default:
 		ret = -ENOTTY;

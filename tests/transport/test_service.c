@@ -322,8 +322,8 @@ static void test_descriptors(void)
 		raw_open(&r[n], d.socket);
 	ok(logged("out of descriptors", 1), "who comes now waits");
 	daemon_kill_runner(&d, SIGKILL);
-	raw_close(&last);
 	ok(daemon_wait_ready(&d, 2), "a runner that died is replaced");
+	raw_close(&last);
 	ok(raw_buf(&r[0], 4096, &id, &err), "and who waited is served when there is room again");
 	for (unsigned int i = 0; i < n; i++)
 		raw_close(&r[i]);
