@@ -69,7 +69,7 @@ struct abi_fetch {
  * @knob: set one; 0 or a negative errno
  * @counter: a counter of the queue's
  * @open_to_all: let every user be a tenant; 0 or a negative errno
- * @owner: set a limit of an owner; -ENOSYS: there is no way
+ * @owner: set a limit of an owner
  */
 struct abi_transport {
 	const char *name;
@@ -92,6 +92,9 @@ struct abi_transport {
 extern const struct abi_transport abi_device;
 /* Not there in programs for the device alone. */
 extern const struct abi_transport abi_socket __attribute__((weak));
+
+/* netlink.c: the device's @owner */
+int abi_netlink_owner(uint64_t owner, const char *limit, uint64_t value);
 
 /* The one that is tested. */
 extern const struct abi_transport *abi;

@@ -225,11 +225,6 @@ static int device_open_to_all(void)
 	return chmod(TENANT, 0666) ? -errno : 0;
 }
 
-static int device_owner(uint64_t owner, const char *limit, uint64_t value)
-{
-	return -ENOSYS;
-}
-
 const struct abi_transport abi_device = {
 	.name = "device",
 	.device = true,
@@ -245,5 +240,5 @@ const struct abi_transport abi_device = {
 	.knob = device_knob,
 	.counter = device_counter,
 	.open_to_all = device_open_to_all,
-	.owner = device_owner,
+	.owner = abi_netlink_owner,
 };

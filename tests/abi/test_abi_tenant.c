@@ -104,6 +104,19 @@ static uint64_t used(void)
 	return i.bytes_used;
 }
 
+static void test_bytes(void)
+{
+	uint64_t before = used();
+
+	is_int(abi->owner(getuid(), "byte_quota", before + 8192), 0, "a quota of two pages more");
+	is_int(alloc(4096, 0, 0), 0, "one page");
+	is_int(alloc(8192, 0, 0), -EDQUOT, "two more: EDQUOT");
+	is_int(alloc(4096, 0, 0), 0, "one more");
+	is_int(alloc(1, 0, 0), -EDQUOT, "not a byte more: EDQUOT");
+	is_int(used() - before, 8192, "two pages are charged");
+	abi->owner(getuid(), "byte_quota", 1 << 30);
+}
+
 static void test_buffers(void)
 {
 	struct braid_buf_alloc b = { .size = sizeof(b), .length = 5000 };
@@ -319,8 +332,8 @@ static void test_depth(void)
 static void test_full(void)
 {
 	struct braid_slice s[2] = { { t.buf, 0, ABI_BYTES }, { t.buf, 1024, ABI_BYTES } };
-	static struct braid_request q[256];
-	struct peer crowd[40];
+	static struct braid_request q[200];
+	struct peer crowd[4];
 	struct braid_submit out;
 	unsigned int all = 0, n = 0;
 	int ret = 0;
@@ -334,14 +347,15 @@ static void test_full(void)
 	for (unsigned int i = 0; i < 4; i++)
 		abi_status(&t, NULL, ABI_LONG);
 
-	while (n < 40 && !ret) {
+	is_int(abi->owner(getuid(), "request_quota", 300), 0, "an owner gets less");
+	while (n < 4 && !ret) {
 		abi_tenant(&crowd[n]);
 		s[0].buffer = s[1].buffer = abi_buf(&crowd[n], 4096);
-		for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int i = 0; i < 200; i++)
 			q[i] = (struct braid_request){ .model = model, .priority = 1, .n_inputs = 1,
 						       .n_outputs = 1 };
 		out = (struct braid_submit){
-			.size = sizeof(out), .requests = { sizeof(q[0]), 256, (uintptr_t)q },
+			.size = sizeof(out), .requests = { sizeof(q[0]), 200, (uintptr_t)q },
 			.slices = { sizeof(s[0]), 2, (uintptr_t)s },
 		};
 		ret = abi_call(&crowd[n++], BRAID_NR_SUBMIT, &out);
@@ -350,7 +364,9 @@ static void test_full(void)
 			ret = out.error;
 	}
 	is_int(ret, -EDQUOT, "an owner's requests: EDQUOT, however many tenants they have");
-	ok(all >= 1024, "after %u of them", all);
+	is_int(all, 300, "the quota exactly");
+	is_int(n, 2, "by two tenants");
+	abi->owner(getuid(), "request_quota", 4096);
 	while (n)
 		abi_close(&crowd[--n]);
 	is_int(abi_submit(&t, model, 1, 0, NULL), 0, "their tenants gone, there is room again");
@@ -372,6 +388,7 @@ int main(int argc, char **argv)
 	test_info();
 	test_models();
 	test_buffers();
+	test_bytes();
 	foreign = abi_buf(&other, 4096);
 	ok(abi_buf(&t, 65536) && foreign, "buffers");
 	abi_drain(&a);

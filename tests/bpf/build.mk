@@ -26,7 +26,7 @@ $(O)/tests/cuda-script: tests/bpf/cuda_script.c $(O)/libcuda-script.a
 
 tests += test_queue_latency
 test_queue_latency-src := tests/bpf/test_queue_latency.c \
-	$(addprefix tests/abi/,abi.c device.c socket.c) \
+	$(addprefix tests/abi/,abi.c device.c netlink.c socket.c) \
 	$(addprefix tests/transport/,daemon.c fake.c raw.c)
 test_queue_latency-libs := probes ctxsw wire
 test_queue_latency-ldlibs := -lbpf -lelf -ljansson

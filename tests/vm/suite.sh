@@ -15,6 +15,23 @@ lacking() {
 	done
 }
 
+# The conformance suite, and once more for 32-bit callers where that can be built.
+conformance() {
+	for program in tests/abi/test_abi_*.c; do
+		echo "$O/tests/$(basename "$program" .c)"
+	done
+	case "$1" in
+	*arm64*) ;;
+	*)
+		if MAKEFLAGS='' make -s abi32 >"$O/abi32.log" 2>&1; then
+			echo "$O"/abi32/test_abi32_*
+		else
+			echo "# no programs for 32-bit callers: see $O/abi32.log" >&2
+		fi
+		;;
+	esac
+}
+
 # suite KERNEL [OPTION...]: boots the kernel with braid.ko and all tests.
 suite() {
 	kernel=$1
@@ -28,7 +45,10 @@ suite() {
 		echo "1..1"
 		return 1
 	}
-	"$vm/run" -k "$kernel" -m "$module" -p "$O/braidctl" "$@" boot.sh load.sh braidctl.sh \
+	# Names of programs, without spaces.
+	# shellcheck disable=SC2046
+	"$vm/run" -k "$kernel" -m "$module" -p "$O/braidctl" -e BRAID_TEST_TRANSPORT=device "$@" \
+		boot.sh load.sh braidctl.sh $(conformance "$kernel") \
 		"$O/vm/isolation" "$O/vm/netlink" "$O/vm/faults" "$O/vm/pin" "$O/vm/failnth" \
 		"$O/vm/storm"
 }
