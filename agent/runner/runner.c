@@ -159,12 +159,9 @@ static void tick(struct loop_watch *w, uint32_t events)
 		models_estimates(r);
 }
 
-/* Groups that have ended are taken in after(), as they are in every round. */
+/* What has ended and what is unmapped is taken in after(), in every round. */
 static void backend_ready(struct loop_watch *w, uint32_t events)
 {
-	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, backend_watch));
-
-	bufs_unmapped(r, true);
 }
 
 /* After each round: launches that ended at once, and what could be taken now. */
@@ -179,6 +176,8 @@ static void after(void *arg)
 				link_ready(&r->link_watch, 0);
 			windows_launch(r);
 		} while (!r->failed && (windows_reap(r) || link_kept(r->link)));
+		if (!r->failed)
+			bufs_unmapped(r, true);
 		if (!r->failed)
 			runner_want(r);
 		if (!r->failed && link_flush(r->link))

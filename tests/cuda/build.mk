@@ -60,3 +60,9 @@ test_cuda_backend-src := tests/cuda/test_cuda_backend.c tests/cuda/fake_plan.c
 test_cuda_backend-libs := cuda program
 test_cuda_backend-ldlibs := -ljansson
 $(O)/tests/test_cuda_backend: $(standin)
+
+tests += test_cuda_models
+test_cuda_models-src := tests/cuda/test_cuda_models.c
+test_cuda_models-libs := draw zoo cuda lower program cpu onnxpb
+test_cuda_models-ldlibs := -lprotobuf-c -ljansson -lm
+$(O)/tests/test_cuda_models: $(standin)

@@ -132,7 +132,7 @@ void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 	f = fopen(d->config, "we");
 	if (!f)
 		bail(d->config);
-	fprintf(f, "[runner]\nbackend=%s\ncache_dir=\n[braidd]\ntransport=%s\nsocket=%s\n"
+	fprintf(f, "[runner]\nbackend=%s\ncompile=off\ncache_dir=\n[braidd]\ntransport=%s\nsocket=%s\n"
 		"control=%s\ngroup=\nmodel_dir=%s\n%s\n", backend ? backend : "cpu",
 		daemon_over_device() ? "device" : "socket", d->socket, d->control, d->models,
 		extra ? extra : "");

@@ -60,6 +60,14 @@ static void poison(const char *what, const char *config)
 
 int main(void)
 {
+	const char *backend = getenv("BRAID_TEST_BACKEND");
+
+	if (backend && !strcmp(backend, "cuda")) {
+		poison("request that faults on the GPU", "[debug]\nfault_gpu_on = tiny_mlp:777\n");
+		poison("request that hangs the GPU", "[runner]\nwatchdog_ms = 400\n"
+		       "[debug]\nhang_gpu_on = tiny_mlp:777\n");
+		return tap_done();
+	}
 	poison("deadly request", "[debug]\nkill_runner_on = tiny_mlp:777\n");
 	poison("hanging request", "[runner]\nwatchdog_ms = 400\n"
 	       "[debug]\nhang_runner_on = tiny_mlp:777\n");
