@@ -70,6 +70,29 @@ done
 		'@{$run->{tenants}} == 2 && $r->{mode} eq "open" && $run->{done} > 0' -w "$tmp/load"
 }
 
+# The same kernels without a queue, with the backend that is always there.
+# shellcheck disable=SC2016
+for as in processes streams; do
+	check "as $as" measures "\$r->{as} eq '$as'"' && $run->{done} > 0 && !$run->{failed} &&
+		@{$run->{tenants}} == 3 && $run->{tenants}[2]{done} > 0 &&
+		$run->{merge_degree_mean} == 1' \
+		--as $as --backend cpu --models "$tmp/models" -l tiny_mlp:2:2 -l tiny_mlp:1
+	check "as $as, open loop" measures '$r->{mode} eq "open" && $run->{done} > 5' \
+		--as $as --backend cpu --models "$tmp/models" -l tiny_mlp:2 --open 100
+done
+check "a model that is not there" refuses 1 "nobody" --as streams --backend cpu \
+	--models "$tmp/models" -l nobody:1
+check "no models" refuses 64 "needs --models" --as processes -l tiny_mlp:1
+if command -v python3 >/dev/null; then
+	bench --warmup 0.1 -t 0.3 -j "$tmp/b.json" -l tiny_mlp:2 >/dev/null 2>&1
+	bench --warmup 0.1 -t 0.3 -j "$tmp/s.json" --as streams --backend cpu \
+		--models "$tmp/models" -l tiny_mlp:2 >/dev/null 2>&1
+	check "summary.py: one table of both" sh -c "tools/bench/summary.py --base streams \
+		--plot '$tmp/plot' '$tmp/b.json' '$tmp/s.json' >'$tmp/table' &&
+		grep -q '^| streams .* 1.00 ' '$tmp/table' && grep -q '^| braid, as it is' '$tmp/table' &&
+		grep -q '</svg>' '$tmp/plot-throughput.svg' && grep -q 'streams' '$tmp/plot-p99.svg'"
+fi
+
 # The examples of --help, as a reader would copy them.
 for loop in closed open; do
 	"$O/braid-bench" --help | awk -v want=$loop '/closed loop, each|Closed loop, each/ { l = "closed" }

@@ -167,6 +167,7 @@ struct backend_launch {
  *        group's outputs are visible to every process when it is returned
  * @busy: something runs; may be called often
  * @event_fd: readable when reap() or buf_unmapped() has something to return
+ * @settled: everything loaded is as fast as it will be; NULL: it always is
  * @about: figures of its own for people; a json_t, NULL where it has none
  */
 struct backend_ops {
@@ -190,6 +191,7 @@ struct backend_ops {
 	unsigned int (*reap)(struct backend *be, struct backend_group **done, unsigned int max);
 	bool (*busy)(const struct backend *be);
 	int (*event_fd)(struct backend *be);
+	bool (*settled)(struct backend *be);
 	struct json_t *(*about)(struct backend *be);
 };
 

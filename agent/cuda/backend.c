@@ -271,6 +271,12 @@ static int cuda_event_fd(struct backend *be)
 	return be->event;
 }
 
+/* The graphs of the last kernels are made, and handed over or to be so at the next launch. */
+static bool cuda_settled(struct backend *be)
+{
+	return !kernels_pending(be->kernels) && chores_idle(be->chores);
+}
+
 static json_t *cuda_about(struct backend *be)
 {
 	size_t left = 0, total = 0;
@@ -302,5 +308,6 @@ const struct backend_ops cuda_backend_ops = {
 	.reap = cuda_reap,
 	.busy = cuda_busy,
 	.event_fd = cuda_event_fd,
+	.settled = cuda_settled,
 	.about = cuda_about,
 };

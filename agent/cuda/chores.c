@@ -98,6 +98,16 @@ void chores_put(struct chores *c, struct chore *chore)
 	pthread_mutex_unlock(&c->lock);
 }
 
+bool chores_idle(struct chores *c)
+{
+	bool idle;
+
+	pthread_mutex_lock(&c->lock);
+	idle = !c->busy;
+	pthread_mutex_unlock(&c->lock);
+	return idle;
+}
+
 void chores_wait(struct chores *c)
 {
 	pthread_mutex_lock(&c->lock);

@@ -166,6 +166,8 @@ int chores_new(struct device *d, struct chores **out);
 void chores_free(struct chores *c);
 /** chores_put() - from any thread; one that is queued already is not queued twice */
 void chores_put(struct chores *c, struct chore *chore);
+/** chores_idle() - nothing is put or being done */
+bool chores_idle(struct chores *c);
 /** chores_wait() - until all that was put before is done */
 void chores_wait(struct chores *c);
 

@@ -33,6 +33,13 @@ void hist_merge(struct hist *to, const struct hist *from);
 uint64_t hist_quantile(const struct hist *h, double q);
 
 enum mode { MODE_CLOSED, MODE_OPEN };
+
+/* Who executes: Braid's agent, or the same kernels in other ways beside it. */
+enum system_kind {
+	AS_BRAID,	/* tenants of a running braidd */
+	AS_PROCESSES,	/* each tenant a process with a context of its own */
+	AS_STREAMS,	/* all tenants in one process, a stream each, unmerged */
+};
 enum arrivals { ARRIVALS_POISSON, ARRIVALS_LOGNORMAL };
 
 /* A line of the workload: so many tenants of a model. */
@@ -45,6 +52,11 @@ struct load {
 };
 
 struct options {
+	enum system_kind as;
+	const char *label;		/* in the report; NULL: as */
+	const char *models, *backend, *cache;	/* of those that execute themselves */
+	unsigned int sms;
+	bool fp32;
 	const char *socket, *control, *json;
 	enum mode mode;
 	enum arrivals arrivals;
@@ -94,6 +106,21 @@ uint64_t *arrivals_make(const struct options *o, double rate, uint64_t seed, dou
 
 /* Uniform in [0, 1), splitmix64. */
 double rng_uniform(uint64_t *state);
+
+/*
+ * Tenants that execute themselves, @n of them from @first on, in this process.
+ * Each comes to the gate by itself. Return: 0 or a negative errno.
+ */
+int direct_run_tenants(const struct options *o, struct shared *sh, unsigned int first,
+		       unsigned int n);
+const struct load *load_of(const struct options *o, unsigned int tenant);
+const char *as_words(enum system_kind as);
+
+/* A request has ended: its latency, and whether it counts. */
+void result_add(const struct options *o, struct shared *sh, struct result *res,
+		uint64_t scheduled, uint64_t now, int status);
+/* Something plausible in an input: other than zeros, the same every time. */
+void fill_input(void *p, uint32_t type, uint64_t bytes, uint64_t *seed);
 
 int tenant_run(const struct options *o, const struct load *l, unsigned int number,
 	       struct shared *sh, const uint64_t *arrivals, uint64_t n_arrivals);

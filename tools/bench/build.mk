@@ -2,9 +2,9 @@
 progs += braid-bench
 install-bin += braid-bench
 install-files += tools/bench/braid-bench.1:$(mandir)/man1
-braid-bench-src := $(addprefix tools/bench/,arrivals.c hist.c main.c options.c report.c tenant.c)
-braid-bench-libs := braid ctl
-braid-bench-ldlibs = -linih $(ctl-ldlibs) -lm
+braid-bench-src := $(addprefix tools/bench/,arrivals.c hist.c direct.c main.c options.c report.c tenant.c)
+braid-bench-libs := braid ctl agent cuda lower program cpu onnxpb
+braid-bench-ldlibs = -linih -lprotobuf-c $(ctl-ldlibs) -lm
 
 progs += braid-roundtrip
 braid-roundtrip-src := tools/bench/roundtrip.c

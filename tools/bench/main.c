@@ -41,7 +41,7 @@ int policy_set(const struct options *o, const char *policy)
 	return ret;
 }
 
-static const struct load *load_of(const struct options *o, unsigned int tenant)
+const struct load *load_of(const struct options *o, unsigned int tenant)
 {
 	const struct load *l = o->loads;
 
@@ -70,6 +70,26 @@ static void __attribute__((noreturn)) be_tenant(const struct options *o, unsigne
 	ret = tenant_run(o, l, i, sh, at, n);
 	free(at);
 	_exit(ret < 0);
+}
+
+static void __attribute__((noreturn)) be_direct(const struct options *o, unsigned int first,
+						unsigned int n, struct shared *sh)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	_exit(direct_run_tenants(o, sh, first, n) < 0);
+}
+
+/* Processes that the tenants are in. */
+static unsigned int n_processes(const struct options *o)
+{
+	return o->as == AS_STREAMS ? 1 : o->n_tenants;
+}
+
+const char *as_words(enum system_kind as)
+{
+	static const char *const words[] = { "braid", "processes", "streams" };
+
+	return words[as];
 }
 
 static void progress(const struct options *o, const struct shared *sh, const char *policy)
@@ -120,7 +140,7 @@ static int wait_ready(const struct options *o, const struct shared *sh, const pi
 	do {
 		nap(0.001);
 		ready = atomic_load(&sh->gate.ready);
-		for (unsigned int i = 0; i < o->n_tenants; i++) {
+		for (unsigned int i = 0; i < n_processes(o); i++) {
 			siginfo_t info = { 0 };
 
 			/* Left to be waited for: its pid stays its own. */
@@ -146,16 +166,19 @@ static int one_run(const struct options *o, struct run *run)
 	size_t bytes = sizeof(struct shared) + o->n_tenants * sizeof(struct result);
 	struct shared *sh = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 				 -1, 0);
+	unsigned int n = n_processes(o);
 	pid_t pids[MAX_TENANTS];
 	int status, ret;
 	uint64_t t;
 
 	if (sh == MAP_FAILED)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < o->n_tenants; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		pids[i] = fork();
-		if (!pids[i])
+		if (!pids[i] && o->as == AS_BRAID)
 			be_tenant(o, i, sh);
+		if (!pids[i])
+			be_direct(o, i, o->as == AS_STREAMS ? o->n_tenants : 1, sh);
 		if (pids[i] < 0) {
 			fprintf(stderr, "braid-bench: fork: %s\n", strerror(errno));
 			while (i--)
@@ -166,9 +189,9 @@ static int one_run(const struct options *o, struct run *run)
 	ret = wait_ready(o, sh, pids, bad);
 	if (ret) {
 		tell_errors(o, sh, bad);
-		for (unsigned int i = 0; i < o->n_tenants; i++)
+		for (unsigned int i = 0; i < n; i++)
 			kill(pids[i], SIGKILL);
-		for (unsigned int i = 0; i < o->n_tenants; i++)
+		for (unsigned int i = 0; i < n; i++)
 			waitpid(pids[i], NULL, 0);
 		goto out;
 	}
@@ -177,7 +200,7 @@ static int one_run(const struct options *o, struct run *run)
 	atomic_store(&sh->gate.stop_ns, t + (uint64_t)((o->warmup + o->seconds) * 1e9));
 	atomic_store(&sh->gate.start_ns, t);
 	progress(o, sh, run->policy);
-	for (unsigned int i = 0; i < o->n_tenants; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		waitpid(pids[i], &status, 0);
 		bad[i] = status;
 		if (status)
@@ -211,7 +234,8 @@ int main(int argc, char **argv)
 	/* Interleaved, so that a machine that drifts does so for all. */
 	for (unsigned int k = 0; k < o.repeat && !ret; k++) {
 		for (unsigned int i = 0; i < n_policies && !ret; i++) {
-			strcpy(runs[n].policy, o.n_policies ? o.policies[i] : "as it is");
+			snprintf(runs[n].policy, sizeof(runs[n].policy), "%s",
+				 o.n_policies ? o.policies[i] : o.as ? as_words(o.as) : "as it is");
 			if (o.n_policies)
 				ret = policy_set(&o, o.policies[i]);
 			if (!ret)

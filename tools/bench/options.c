@@ -11,12 +11,22 @@
 
 #include "tools/bench/bench.h"
 
-enum { OPT_CONTROL = 256, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED };
+enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS, OPT_FP32,
+       OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED };
 
 static const struct argp_option options[] = {
 	{ "socket", 's', "PATH", 0, "the queue ($BRAID_PATH, /dev/braid0, /run/braid/braid.sock)", 0 },
 	{ "control", OPT_CONTROL, "PATH", 0,
 	  "control socket, for --policies ($BRAID_CONTROL, /run/braid/control.sock)", 0 },
+	{ "as", OPT_AS, "SYSTEM", 0,
+	  "braid (default), or beside it the same kernels as processes, each with a context of "
+	  "its own, or streams of one process", 0 },
+	{ "label", OPT_LABEL, "TEXT", 0, "what the report calls the system", 0 },
+	{ "models", OPT_MODELS, "DIR", 0, "model directory, for what is not braid", 0 },
+	{ "backend", OPT_BACKEND, "NAME", 0, "cuda (default) or cpu, for what is not braid", 0 },
+	{ "cache", OPT_CACHE, "DIR", 0, "compiled kernels, for what is not braid", 0 },
+	{ "sms", OPT_SMS, "N", 0, "multiprocessors, for what is not braid", 0 },
+	{ "fp32", OPT_FP32, NULL, 0, "in 32 bits, for what is not braid", 0 },
 	{ "load", 'l', "MODEL:N[:K]", 0,
 	  "N tenants of MODEL, each K outstanding (closed loop, 1)", 0 },
 	{ "workload", 'w', "FILE", 0, "tenants from a file, see below", 0 },
@@ -232,6 +242,30 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'q':
 		o->quiet = true;
 		return 0;
+	case OPT_AS:
+		for (o->as = AS_BRAID; o->as <= AS_STREAMS; o->as++)
+			if (!strcmp(arg, as_words(o->as)))
+				return 0;
+		argp_error(state, "--as: braid, processes or streams");
+		return 0;
+	case OPT_LABEL:
+		o->label = arg;
+		return 0;
+	case OPT_MODELS:
+		o->models = arg;
+		return 0;
+	case OPT_BACKEND:
+		o->backend = arg;
+		return 0;
+	case OPT_CACHE:
+		o->cache = arg;
+		return 0;
+	case OPT_SMS:
+		o->sms = strtoul(arg, NULL, 10);
+		return 0;
+	case OPT_FP32:
+		o->fp32 = true;
+		return 0;
 	case OPT_SEED:
 		o->seed = strtoull(arg, NULL, 0);
 		return 0;
@@ -241,6 +275,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!o->n_tenants)
 			argp_error(state, "no tenants: --load or --workload");
+		if (o->as && (!o->models || o->n_policies))
+			argp_error(state, "--as %s needs --models and has no --policies",
+				   as_words(o->as));
 		return 0;
 	}
 	if (key != 'o' && key != 't' && (key < OPT_SIGMA || key > OPT_REPEAT))

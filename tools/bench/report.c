@@ -141,7 +141,7 @@ int report_json(const struct options *o, const struct run *runs, unsigned int n)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < n; i++)
 		json_array_append_new(list, run_json(o, &runs[i], s));
-	doc = json_pack("{s:s,s:s,s:f,s:f,s:f,s:i,s:I,s:o}", "mode",
+	doc = json_pack("{s:s,s:s,s:s,s:f,s:f,s:f,s:i,s:I,s:o}", "as", o->label ? o->label : as_words(o->as), "mode",
 			o->mode == MODE_OPEN ? "open" : "closed", "arrivals",
 			o->arrivals == ARRIVALS_POISSON ? "poisson" : "lognormal", "sigma",
 			o->sigma, "warmup_s", o->warmup, "deadline_ms", o->deadline_ms, "tenants",

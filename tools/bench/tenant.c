@@ -41,25 +41,24 @@ static int give_up(struct tenant *t, int err)
 	return err;
 }
 
-/* Something plausible in every input: other than zeros, the same every time. */
-static void fill(void *p, const struct braid_tensor *x, uint64_t *seed)
+void fill_input(void *p, uint32_t type, uint64_t bytes, uint64_t *seed)
 {
 	uint64_t n;
 
-	switch (x->type) {
+	switch (type) {
 	case BRAID_TYPE_F32:
-		n = x->bytes / sizeof(float);
+		n = bytes / sizeof(float);
 		for (uint64_t i = 0; i < n; i++)
 			((float *)p)[i] = 2 * rng_uniform(seed) - 1;
 		break;
 	case BRAID_TYPE_I64:
 		/* Token ids, masks: small and valid for any vocabulary. */
-		n = x->bytes / sizeof(int64_t);
+		n = bytes / sizeof(int64_t);
 		for (uint64_t i = 0; i < n; i++)
 			((int64_t *)p)[i] = rng_uniform(seed) < 0.5 ? 0 : 1;
 		break;
 	default:
-		memset(p, 0, x->bytes);
+		memset(p, 0, bytes);
 		break;
 	}
 }
@@ -86,7 +85,8 @@ static int set_up(struct tenant *t, unsigned int number)
 			if (ret)
 				return ret;
 			if (i < n_in)
-				fill(braid_buf_addr(t->at[s][i].buf), x, &seed);
+				fill_input(braid_buf_addr(t->at[s][i].buf), x->type, x->bytes,
+					   &seed);
 		}
 	}
 	return 0;
@@ -116,28 +116,43 @@ static int send_one(struct tenant *t, uint64_t scheduled)
 	return 1;
 }
 
+static bool result_counts(const struct shared *sh, uint64_t scheduled)
+{
+	return scheduled >= atomic_load(&sh->gate.measure_ns) &&
+	       scheduled < atomic_load(&sh->gate.stop_ns);
+}
+
+void result_add(const struct options *o, struct shared *sh, struct result *res,
+		uint64_t scheduled, uint64_t now, int status)
+{
+	uint64_t lat = now - scheduled;
+
+	atomic_fetch_add_explicit(&res->progress, 1, memory_order_relaxed);
+	/* What was due in the measured time counts, whenever it ends. */
+	if (!result_counts(sh, scheduled))
+		return;
+	if (status) {
+		res->failed++;
+		return;
+	}
+	hist_add(&res->latency, lat);
+	res->done++;
+	/* Throughput, and goodput as a part of it: what ended within the time. */
+	if (now < atomic_load(&sh->gate.stop_ns)) {
+		res->in_time++;
+		res->late += o->deadline_ms > 0 && lat > o->deadline_ms * 1e6;
+	}
+}
+
 static void account(struct tenant *t, const struct braid_completion *c, uint64_t now)
 {
-	uint64_t lat = now - t->scheduled[c->user_data];
+	uint64_t scheduled = t->scheduled[c->user_data];
 
 	t->used[c->user_data] = false;
 	t->busy--;
-	atomic_fetch_add_explicit(&t->res->progress, 1, memory_order_relaxed);
-	/* What was due in the measured time counts, whenever it ends. */
-	if (t->scheduled[c->user_data] < atomic_load(&t->sh->gate.measure_ns) ||
-	    t->scheduled[c->user_data] >= atomic_load(&t->sh->gate.stop_ns))
+	result_add(t->o, t->sh, t->res, scheduled, now, c->status);
+	if (c->status || !result_counts(t->sh, scheduled))
 		return;
-	if (c->status) {
-		t->res->failed++;
-		return;
-	}
-	hist_add(&t->res->latency, lat);
-	t->res->done++;
-	/* Throughput, and goodput as a part of it: what ended within the time. */
-	if (now < atomic_load(&t->sh->gate.stop_ns)) {
-		t->res->in_time++;
-		t->res->late += t->o->deadline_ms > 0 && lat > t->o->deadline_ms * 1e6;
-	}
 	t->res->merge_sum += c->merge_degree;
 	t->res->fuse_sum += c->fuse_degree;
 	t->res->device_ns += c->device_ns;

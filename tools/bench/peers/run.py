@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Peers of Braid: so many PyTorch processes, measured as braid-bench measures.
+
+    run.py -l resnet50:2 -l mobilenet_v2:2 --how compile --json out.json
+
+Time-sliced, or under MPS where its daemon runs (CUDA_MPS_PIPE_DIRECTORY). The
+JSON is braid-bench's, so that tools/bench/summary.py puts both into one table.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def quantile(values, q):
+    return values[min(len(values) - 1, int(q * len(values)))] / 1e6 if values else 0.0
+
+
+def latency(values):
+    values = sorted(values)
+    return {"p50_ms": quantile(values, 0.5), "p95_ms": quantile(values, 0.95),
+            "p99_ms": quantile(values, 0.99), "p999_ms": quantile(values, 0.999),
+            "max_ms": values[-1] / 1e6 if values else 0.0,
+            "mean_ms": sum(values) / len(values) / 1e6 if values else 0.0}
+
+
+def tenants_of(loads):
+    for load in loads:
+        model, n = load.rsplit(":", 1)
+        yield from [model] * int(n)
+
+
+def start(args, models, go):
+    procs = []
+    for i, model in enumerate(models):
+        cmd = [sys.executable, os.path.join(HERE, "worker.py"), model, go, "--how", args.how,
+               "--seed", str(args.seed * 7919 + i)]
+        if args.open:
+            cmd += ["--rate", str(args.open / len(models))]
+        procs.append(subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True))
+    return procs
+
+
+def wait_ready(procs):
+    for p in procs:
+        for line in p.stdout:
+            if line.strip() == "ready":
+                break
+        else:
+            sys.exit("peers: a process ended before it was ready")
+
+
+def one_run(args, models):
+    with tempfile.TemporaryDirectory() as d:
+        go = os.path.join(d, "go")
+        procs = start(args, models, go)
+        try:
+            wait_ready(procs)
+            t = time.monotonic() + 0.2
+            with open(go + ".new", "w") as f:
+                json.dump([t, t + args.warmup, t + args.warmup + args.seconds], f)
+            os.rename(go + ".new", go)
+            return [json.loads(p.communicate()[0].splitlines()[-1]) for p in procs]
+        finally:
+            for p in procs:
+                p.kill()
+
+
+def report(args, rows):
+    every = [v for r in rows for v in r["latencies"]]
+    worst = max(range(len(rows)), key=lambda i: latency(rows[i]["latencies"])["p99_ms"])
+    in_time = sum(r["in_time"] for r in rows)
+    return {"policy": args.how, "seconds": args.seconds,
+            "requests_per_second": in_time / args.seconds, "done": len(every),
+            "in_time": in_time, "failed": 0,
+            "worst_tenant_p99_ms": latency(rows[worst]["latencies"])["p99_ms"],
+            "worst_tenant": worst, "latency": latency(every),
+            "tenants": [{"model": r["model"], "done": len(r["latencies"]), "failed": 0,
+                         "latency": latency(r["latencies"])} for r in rows]}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("-l", "--load", action="append", required=True, metavar="MODEL:N")
+    p.add_argument("--how", choices=("compile", "graph", "eager"), default="compile")
+    p.add_argument("--open", type=float, default=0, help="requests a second in all, Poisson")
+    p.add_argument("-t", "--seconds", type=float, default=5)
+    p.add_argument("--warmup", type=float, default=1)
+    p.add_argument("--repeat", type=int, default=1)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("-j", "--json")
+    args = p.parse_args()
+
+    mps = "mps" if os.environ.get("CUDA_MPS_PIPE_DIRECTORY") else "time-sliced"
+    models = list(tenants_of(args.load))
+    doc = {"as": f"pytorch {args.how}, {mps}", "mode": "open" if args.open else "closed",
+           "arrivals": "poisson", "warmup_s": args.warmup, "tenants": len(models),
+           "seed": args.seed, "runs": []}
+    for _ in range(args.repeat):
+        doc["runs"].append(report(args, one_run(args, models)))
+        r = doc["runs"][-1]
+        print(f"{doc['as']:32s} {len(models):3d} tenants {r['requests_per_second']:9.1f} req/s  "
+              f"p50 {r['latency']['p50_ms']:.3f}  p99 {r['latency']['p99_ms']:.3f}  "
+              f"worst p99 {r['worst_tenant_p99_ms']:.3f} ms", flush=True)
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump(doc, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()
