@@ -374,6 +374,15 @@ DEV u32 float2_halves(float lo, float hi)
 	return v;
 }
 
+/* Two products at once. */
+DEV u32 halves_mul(u32 a, u32 b)
+{
+	u32 v;
+
+	asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(v) : "r"(a), "r"(b));
+	return v;
+}
+
 DEV float fast_exp(float v)
 {
 	return __expf(v);

@@ -15,7 +15,7 @@
 #define BRAID_KERNELS_CONV_CUH
 
 #include "conv_args.h"
-#include "eight.cuh"
+#include "se.cuh"
 
 template <int bm, int bn, int wm, int wn, int sl, int st> struct conv_cfg {
 	static constexpr int BM = bm, BN = bn, SL = sl, ST = st;
@@ -24,7 +24,8 @@ template <int bm, int bn, int wm, int wn, int sl, int st> struct conv_cfg {
 	static constexpr int AL = bm < 32 ? 1 : bm / 32, BL = bn / 32;
 	static constexpr int STAGE = (bm + bn) * 128, LD = bn + 4;
 	static constexpr int BIAS = K_CONV_BASE(bm, bn, sl, st);
-	static constexpr int RES = BIAS + bn * 4, RES_LD = K_CONV_RES_LD(bn);
+	/* Chunks of eight results that a thread finishes, at most. */
+	static constexpr int ENDS = (bm * bn / 8 + K_THREADS - 1) / K_THREADS;
 };
 
 /* Which tile this is, and which part of K. */
@@ -174,22 +175,26 @@ template <class C, bool ONE> struct conv_a {
 	}
 };
 
-/* The residual of the rows that this block will finish, as they lie: [BM][RES_LD] bytes. */
-template <class C, class S>
-DEV void conv_load_res(const S &s, const struct k_conv &a, const struct conv_at &w, u32 smem,
-		       u32 row0, u32 rows)
-{
-	constexpr u32 CH = C::BN / 8;
+/* Residuals of the chunks that this thread will finish, asked for early. */
+template <class C> struct conv_res {
+	uint4 v[C::ENDS];
 
-	for (u32 id = tid(); id < rows * CH; id += K_THREADS) {
-		u32 r = row0 + id / CH, c = id % CH, m = w.m0 + r, n = w.n0 + c * 8;
-		bool ok = m < a.m && n < s.n;
+	template <class S> DEV_MEMBER void load(const S &s, const struct k_conv &a, const struct conv_at &w,
+						u32 row0, u32 rows)
+	{
+		constexpr u32 CH = C::BN / 8;
 
-		cp16(smem + C::RES + r * C::RES_LD + c * 16,
-		     ok ? (const char *)a.res.at + a.res.off +
-			  ((u64)m * s.ldr + w.g * s.n + n) * 2 : (const char *)a.w, ok);
+#pragma unroll
+		for (int i = 0; i < C::ENDS; i++) {
+			u32 id = tid() + i * K_THREADS, m = w.m0 + row0 + id / CH, n = w.n0 + id % CH * 8;
+
+			v[i] = make_uint4(0, 0, 0, 0);
+			if (id < rows * CH && m < a.m && n < s.n)
+				v[i] = ld16((const char *)a.res.at + a.res.off +
+					    ((u64)m * s.ldr + w.g * s.n + n) * 2);
+		}
 	}
-}
+};
 
 /* ---- multiplying ---- */
 
@@ -223,6 +228,18 @@ template <class C> struct conv_frag {
 #pragma unroll
 		for (int j = 0; j < C::NI / 2; j++)
 			ldsm4(b[f][j], pb + j * 2048);
+	}
+
+	/* Rows times their image's factors: @off of rows g and g + 8 of each fragment. */
+	DEV_MEMBER void scale(int f, u32 table, const u32 (*off)[2], u32 k)
+	{
+		u32 at = table + (k + (lane() & 3) * 2) * 2;
+
+#pragma unroll
+		for (int i = 0; i < C::MI; i++)
+#pragma unroll
+			for (int q = 0; q < 4; q++)
+				a[f][i][q] = halves_mul(a[f][i][q], lds4(at + off[i][q & 1] + (q >> 1) * 16));
 	}
 
 	DEV_MEMBER void multiply(int f, struct conv_acc<C> &acc)
@@ -303,7 +320,7 @@ template <class S> DEV char *conv_row(const S &s, const struct k_ref &ref, u32 m
 /* Bias, residual, function, store: eight channels of one pixel. */
 template <class C, class S>
 DEV void conv_store(const S &s, const struct k_conv &a, const struct conv_at &w, struct eight e,
-		    u32 row, u32 c8, u32 smem)
+		    uint4 early, u32 row, u32 c8, u32 smem)
 {
 	u32 m = w.m0 + row, n = w.n0 + c8 * 8, ch = w.g * s.n + n;
 	struct eight res = { { 0, 0, 0, 0, 0, 0, 0, 0 } };
@@ -318,7 +335,7 @@ DEV void conv_store(const S &s, const struct k_conv &a, const struct conv_at &w,
 		for (u32 i = 0; i < 8 && n + i < s.n; i++)
 			res.v[i] = ld_float(from, a.res.type, (i32)(ch + i));
 	} else if (s.res) {
-		res = eight_halves(lds16(smem + C::RES + row * C::RES_LD + c8 * 16));
+		res = eight_halves(early);
 	}
 #pragma unroll
 	for (int i = 0; i < 8; i++) {
@@ -369,9 +386,26 @@ template <class C> DEV bool conv_meet(const struct k_conv &a, const struct conv_
 	return last;
 }
 
+/* Four parts at a time, so that their loads are on the way together; added in order. */
+template <class L> DEV void conv_add_parts(struct eight &e, u32 n, L load)
+{
+	for (u32 k = 0; k < n; k += 4) {
+		uint4 lo[4], hi[4];
+
+#pragma unroll
+		for (u32 i = 0; i < 4; i++)
+			if (k + i < n)
+				load(k + i, &lo[i], &hi[i]);
+#pragma unroll
+		for (u32 i = 0; i < 4; i++)
+			if (k + i < n)
+				eight_add(e, lo[i], hi[i]);
+	}
+}
+
 template <class C, class S>
 DEV void conv_finish(const S &s, const struct k_conv &a, const struct conv_at &w, char *smem,
-		     u32 row0, u32 rows)
+		     const struct conv_res<C> &res, u32 row0, u32 rows)
 {
 	constexpr u32 CH = C::BN / 8;
 	u32 base = sm_addr(smem), cs = cluster_size();
@@ -379,25 +413,56 @@ DEV void conv_finish(const S &s, const struct k_conv &a, const struct conv_at &w
 
 	if (memory && !conv_meet<C>(a, w, smem))
 		return;
-	for (u32 id = tid(); id < rows * CH; id += K_THREADS) {
-		u32 row = row0 + id / CH, c8 = id % CH, at = base + (row * C::LD + c8 * 8) * 4;
-		struct eight e = { { 0, 0, 0, 0, 0, 0, 0, 0 } };
+#pragma unroll
+	for (int i = 0; i < C::ENDS; i++) {
+		u32 id = tid() + i * K_THREADS, row = row0 + id / CH, c8 = id % CH;
+		u32 at = base + (row * C::LD + c8 * 8) * 4;
+		struct eight e = eight_zero();
 
+		if (id >= rows * CH)
+			break;
 		if (memory) {
 			const char *p = (const char *)a.partial +
 					((u64)w.q * a.split * C::BM + row) * C::BN * 4 + c8 * 32;
 
-			for (u32 k = 0; k < a.split; k++, p += C::BM * C::BN * 4)
-				eight_add(e, ld16_fresh(p), ld16_fresh(p + 16));
+			conv_add_parts(e, a.split, [&](u32 k, uint4 *lo, uint4 *hi) {
+				*lo = ld16_fresh(p + (u64)k * C::BM * C::BN * 4);
+				*hi = ld16_fresh(p + (u64)k * C::BM * C::BN * 4 + 16);
+			});
 		} else if (cs > 1) {
-			for (u32 k = 0; k < cs; k++)
-				eight_add(e, lds16_of(k, at), lds16_of(k, at + 16));
+			conv_add_parts(e, cs, [&](u32 k, uint4 *lo, uint4 *hi) {
+				*lo = lds16_of(k, at);
+				*hi = lds16_of(k, at + 16);
+			});
 		} else {
 			eight_add(e, lds16(at), lds16(at + 16));
 		}
-		conv_store<C>(s, a, w, e, row, c8, base);
+		conv_store<C>(s, a, w, e, res.v[i], row, c8, base);
 	}
 }
+
+/* Squeeze-excite: the factors of the images of this tile, and where each row's begin. */
+template <class C> struct conv_scale {
+	u32 table, off[C::MI][2];
+
+	template <class S> DEV_MEMBER void init(const S &s, const struct k_conv &a, const struct conv_at &w,
+						char *smem, u32 wm)
+	{
+		u32 pixels = s.oh * s.ow, first = w.m0 / pixels, last = (a.m - 1) / pixels;
+		u32 n = K_SE_IMAGES(C::BM, pixels), depth = a.kt_per * 64;
+		char *at = smem + C::BIAS + C::BN * 4;
+
+		se_excite(a.se, s.images, first, n, last, w.kt0 * 64, depth, s.c, at,
+			  (float *)(at + n * depth * 2));
+		table = sm_addr(at);
+#pragma unroll
+		for (int i = 0; i < C::MI; i++)
+#pragma unroll
+			for (int h = 0; h < 2; h++)
+				off[i][h] = ((w.m0 + wm * C::WTM + i * 16 + h * 8 + (lane() >> 2)) / pixels -
+					     first) * depth * 2;
+	}
+};
 
 /* ---- a tile ---- */
 
@@ -412,6 +477,8 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	struct conv_frag<C> frag;
 	struct conv_a<C, ONE> from;
 	struct conv_b<C> weights;
+	struct conv_scale<C> scale = { };
+	struct conv_res<C> res;
 	u32 stage = 0;
 
 	pdl_go();
@@ -433,10 +500,10 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	for (int i = 0; i < C::ST - 1; i++) {
 		if (i < (int)w.kts)
 			from.load(s, i, (const void *)a.w);
-		if (!i && s.res && !s.r_any)
-			conv_load_res<C>(s, a, w, base, row0, rows);
 		cp_commit();
 	}
+	if (ONE && s.scaled)
+		scale.init(s, a, w, smem, wm);
 	for (u32 kt = 0; kt < w.kts; kt++) {
 		u32 next = kt + C::ST - 1, left = s.k - (w.kt0 + kt) * 64;
 
@@ -454,11 +521,17 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 		for (int k2 = 0; k2 < STEPS; k2++) {
 			if (k2 + 1 < STEPS)
 				frag.load((k2 + 1) & 1, stage, slice * STEPS + k2 + 1);
-			if (s.k % 64 == 0 || (slice * STEPS + k2) * 16 < left)
+			if (s.k % 64 == 0 || (slice * STEPS + k2) * 16 < left) {
+				if (ONE && s.scaled)
+					frag.scale(k2 & 1, scale.table, scale.off,
+						   kt * 64 + (slice * STEPS + k2) * 16);
 				frag.multiply(k2 & 1, acc);
+			}
 		}
 		stage = stage + 1 == C::ST ? 0 : stage + 1;
 	}
+	if (s.res && !s.r_any)
+		res.load(s, a, w, row0, rows);
 	cp_wait<0>();
 	sync();
 	conv_join<C>(acc, smem, slice);
@@ -468,7 +541,7 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 		cluster_sync();
 	else
 		sync();
-	conv_finish<C>(s, a, w, smem, row0, rows);
+	conv_finish<C>(s, a, w, smem, res, row0, rows);
 	if (cs > 1)
 		cluster_sync();
 }

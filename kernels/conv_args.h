@@ -20,7 +20,7 @@
  *   fn res bias ldr	epilogue: enum prog_fn; is there a residual, a bias
  *   x_apart		rows of a request do not follow those of the one before
  *   y_any r_any	output, residual: elements one by one, fp32 or unaligned
- *   scaled		each request's image has a factor a channel of the input
+ *   scaled		squeeze-excite: a factor for each image and channel of the input
  */
 #define K_CONV_SHAPE(X)									\
 	X(h) X(w) X(c) X(ldx) X(oh) X(ow) X(n) X(ldy) X(kh) X(kw) X(sh) X(sw) X(ph) X(pw)	\
@@ -31,6 +31,26 @@ struct k_conv_shape {
 #define K_CONV_FIELD(name) k_u32 name;
 	K_CONV_SHAPE(K_CONV_FIELD)
 #undef K_CONV_FIELD
+};
+
+/**
+ * struct k_se - squeeze-excite, spread over its neighbours
+ *
+ * Who makes the data adds up its pixels and multiplies the sums by the first
+ * layer: each of its blocks leaves its part of the hidden units. Who reads the
+ * data adds these up and makes the factors.
+ *
+ * @part: parts, fp32 [image][blocks][hidden]
+ * @w1: first layer, fp16 [hidden][channels]; @w2: second, fp16 [channels][hidden up to 8]
+ * @b1, @b2: biases, fp32; zeros where there are none
+ * @inv: one over the pixels of an image
+ */
+struct k_se {
+	struct k_ref part;
+	k_u64 w1, w2, b1, b2;
+	struct k_act act1, act2;
+	k_u32 blocks, hidden;
+	float inv;
 };
 
 /**
@@ -45,7 +65,8 @@ struct k_conv_shape {
  * @kt_per: steps of 64 of each part
  */
 struct k_conv {
-	struct k_ref x, res, scale, y;
+	struct k_ref x, res, y;
+	struct k_se se;
 	k_u64 w, b, partial, sem;
 	struct k_conv_shape s;
 	struct k_act act;
@@ -57,7 +78,7 @@ struct k_conv {
  * blocks a multiprocessor. The order is that of the tile tables on disk.
  */
 #define K_CONV_TILES(X)									\
-	X(128, 128, 2, 4, 1, 3, 1)							\
+	X(128, 128, 2, 4, 1, 4, 1)							\
 	X(128, 64, 4, 2, 1, 4, 2)							\
 	X(64, 128, 2, 4, 1, 4, 2)							\
 	X(64, 64, 2, 2, 2, 4, 2)							\
@@ -68,14 +89,16 @@ struct k_conv {
 	X(32, 32, 2, 1, 4, 6, 2)							\
 	X(16, 64, 1, 2, 4, 6, 2)
 
-/* Shared memory: the pipeline, over which sums lie later; bias; residual. */
+/* Shared memory: the pipeline, over which sums lie later; bias. */
 #define K_CONV_PIPE(bm, bn, st)		((st) * ((bm) + (bn)) * 128)
 #define K_CONV_SUMS(bm, bn, sl)		((sl) > 1 && ((sl) - 1) * (bm) * (bn) * 4 > (bm) * ((bn) + 4) * 4 ? \
 					 ((sl) - 1) * (bm) * (bn) * 4 : (bm) * ((bn) + 4) * 4)
 #define K_CONV_BASE(bm, bn, sl, st)	(K_CONV_PIPE(bm, bn, st) > K_CONV_SUMS(bm, bn, sl) ? \
 					 K_CONV_PIPE(bm, bn, st) : K_CONV_SUMS(bm, bn, sl))
-#define K_CONV_RES_LD(bn)		((bn) * 2 + 16)
-#define K_CONV_SMEM(bm, bn, sl, st)	(K_CONV_BASE(bm, bn, sl, st) + (bn) * 4 + (bm) * K_CONV_RES_LD(bn))
+/* With squeeze-excite: factors of the images that a tile may touch, hidden units, their parts. */
+#define K_SE_IMAGES(bm, pixels)		(((bm) - 1) / (pixels) + 2)
+#define K_SE_SMEM(images, depth, hidden) ((images) * ((depth) * 2 + (hidden) * 4) + 1024 + 16)
+#define K_CONV_SMEM(bm, bn, sl, st)	(K_CONV_BASE(bm, bn, sl, st) + (bn) * 4)
 
 /*
  * Depthwise convolution: as many groups as channels. Chunks of eight channels;
@@ -87,10 +110,11 @@ struct k_conv {
  *   images		of a request
  *   cb tw pt		how the work is cut
  *   bias		is there one
+ *   squeeze		squeeze-excite follows
  */
 #define K_DW_SHAPE(X)									\
 	X(h) X(w) X(c) X(ldx) X(oh) X(ow) X(ldy) X(kh) X(kw) X(sh) X(sw) X(ph) X(pw)	\
-	X(fn) X(images) X(cb) X(tw) X(pt) X(bias)
+	X(fn) X(images) X(cb) X(tw) X(pt) X(bias) X(squeeze)
 
 struct k_dw_shape {
 #define K_DW_FIELD(name) k_u32 name;
@@ -106,6 +130,7 @@ struct k_dw_shape {
  */
 struct k_dw {
 	struct k_ref x, y;
+	struct k_se se;
 	k_u64 w, b;
 	struct k_dw_shape s;
 	struct k_act act;

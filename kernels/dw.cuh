@@ -8,7 +8,7 @@
 #define BRAID_KERNELS_DW_CUH
 
 #include "conv_args.h"
-#include "eight.cuh"
+#include "se.cuh"
 
 /* The shape of a generic entry: the window is constant, the rest is not. */
 template <int k, int stride, int tw_> struct dw_window : k_dw_shape {
@@ -53,27 +53,54 @@ DEV void dw_pixels(const S &s, const struct k_dw &a, const char *x, u32 oh, u32 
 	}
 }
 
-template <class S> DEV void dw_tile(const S &s, const struct k_dw &a, u32 tile, char *)
+/* All threads' sums of a chunk's channels to one, and on to the hidden units. */
+template <class S>
+DEV void dw_squeeze(const S &s, const struct k_dw &a, struct eight sum, bool on, u32 r, u32 image,
+		    u32 block, u32 cblk, char *smem)
+{
+	float *all = (float *)smem, *sums = all + K_THREADS * 8;
+	u32 per = K_THREADS / s.cb, n = s.cb * 8;
+
+	if (!on)
+		sum = eight_zero();
+#pragma unroll
+	for (int j = 0; j < 8; j++)
+		all[tid() * 8 + j] = sum.v[j];
+	sync();
+	for (u32 c = tid(); c < n; c += K_THREADS) {
+		float v = 0.0f;
+
+		for (u32 p = 0; p < per; p++)
+			v += all[p * n + c];
+		sums[c] = v;
+	}
+	sync();
+	if (cblk * n + n > s.c * 8)
+		n = s.c * 8 - cblk * n;
+	se_squeeze(a.se, r, image, s.images, block, s.c * 8, sums, cblk * s.cb * 8, n);
+}
+
+template <class S> DEV void dw_tile(const S &s, const struct k_dw &a, u32 tile, char *smem)
 {
 	u32 blocks = (s.c + s.cb - 1) / s.cb, cblk = tile % blocks, seg = tile / blocks % a.segs;
 	u32 image = tile / blocks / a.segs, r = image / s.images, per = K_THREADS / s.cb;
 	u32 chunk = cblk * s.cb + tid() % s.cb, wt = (s.ow + S::tw - 1) / S::tw;
-	const char *x, *bias = (const char *)a.b + chunk * 32;
-	struct eight b = eight_zero();
+	bool on = chunk < s.c && tid() < per * s.cb;
+	struct eight b = eight_zero(), sum = eight_zero();
+	u32 inner = image - r * s.images;
+	const char *x;
 	char *y;
 
 	pdl_go();
-	if (chunk >= s.c || tid() >= per * s.cb) {
-		pdl_wait();
-		return;
-	}
-	if (s.bias)
+	if (s.bias && on) {
+		const char *bias = (const char *)a.b + chunk * 32;
+
 		eight_add(b, ldw16(bias), ldw16(bias + 16));
-	image -= r * s.images;
-	x = (const char *)a.x.at + a.x.off + (u64)r * a.x.step + ((u64)image * s.h * s.w * s.ldx + chunk * 8) * 2;
-	y = (char *)a.y.at + a.y.off + (u64)r * a.y.step + ((u64)image * s.oh * s.ow * s.ldy + chunk * 8) * 2;
+	}
+	x = (const char *)a.x.at + a.x.off + (u64)r * a.x.step + ((u64)inner * s.h * s.w * s.ldx + chunk * 8) * 2;
+	y = (char *)a.y.at + a.y.off + (u64)r * a.y.step + ((u64)inner * s.oh * s.ow * s.ldy + chunk * 8) * 2;
 	pdl_wait();
-	for (u32 i = 0; i < s.pt; i++) {
+	for (u32 i = 0; i < s.pt && on; i++) {
 		u32 p = (seg * s.pt + i) * per + tid() / s.cb, oh = p / wt, ow0 = (p - oh * wt) * S::tw;
 		struct eight acc[S::tw];
 
@@ -88,11 +115,15 @@ template <class S> DEV void dw_tile(const S &s, const struct k_dw &a, u32 tile, 
 			if (ow0 + k >= s.ow)
 				break;
 #pragma unroll
-			for (int j = 0; j < 8; j++)
+			for (int j = 0; j < 8; j++) {
 				acc[k].v[j] = act<false>(s.fn, a.act.alpha, a.act.beta, acc[k].v[j]);
+				sum.v[j] += acc[k].v[j];
+			}
 			st16(y + ((u64)oh * s.ow + ow0 + k) * s.ldy * 2, halves_eight(acc[k]));
 		}
 	}
+	if (s.squeeze)
+		dw_squeeze(s, a, sum, on, r, image, seg * blocks + cblk, cblk, smem);
 }
 
 #endif

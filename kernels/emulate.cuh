@@ -279,6 +279,13 @@ DEV u32 float2_halves(float lo, float hi)
 	return float_half(lo) | (u32)float_half(hi) << 16;
 }
 
+DEV u32 halves_mul(u32 a, u32 b)
+{
+	float2 x = halves_float2(a), y = halves_float2(b);
+
+	return float2_halves(x.x * y.x, x.y * y.y);
+}
+
 DEV float fast_exp(float v)
 {
 	return expf(v);

@@ -127,6 +127,20 @@ struct lower_step {
 	const void *priv;
 };
 
+/**
+ * struct lower_se - squeeze-excite between a maker and a reader of data
+ * @fc1, @fc2: the layers
+ * @data: tensor that the maker writes
+ * @hidden: units between the layers
+ * @blocks: of the maker, an image; @part: what they leave
+ * @w1 ... @b2: buffers of packed weights
+ */
+struct lower_se {
+	const struct prog_op *fc1, *fc2;
+	uint32_t data, hidden, blocks, w1, w2, b1, b2;
+	struct lower_val part;
+};
+
 struct lower_chunk;
 
 /**
@@ -138,7 +152,10 @@ struct lower_chunk;
  * @image: constants; @image_cap bytes of memory
  * @n_slots: of scratch
  * @const_bufs: by storage: a plain constant that is in the image already
- * @done: by operation: part of one that was lowered before
+ * @first_use: by storage: its readers are use[first_use[s]] to use[first_use[s + 1]]
+ * @use: numbers of operations
+ * @se: by operation: squeeze-excite that it makes or reads, see fuse_se.c
+ * @done: by operation: part of another one's step
  * @spare: what lower_step() gives after a failure
  */
 struct lower {
@@ -155,6 +172,8 @@ struct lower {
 	uint64_t image_bytes, image_cap, arena_bytes;
 	uint32_t n_slots;
 	uint32_t *const_bufs;
+	uint32_t *first_use, *use;
+	struct lower_se **se;
 	bool *done;
 	struct lower_step spare;
 	struct lower_chunk *chunks;
@@ -376,8 +395,11 @@ void lower_gemm(struct lower *l);
 /** lower_read_input() - the tensor as fp16 rows for cp.async; packed where it lies otherwise */
 struct lower_val lower_read_input(struct lower *l, uint32_t t);
 
+/** lower_conv_fits() - will lower_conv() use the tensor cores for it? */
+bool lower_conv_fits(const struct lower *l, const struct prog_op *op);
+
 /* lower_dw.c */
-bool lower_dw_fits(const struct lower *l);
+bool lower_dw_fits(const struct lower *l, const struct prog_op *op);
 void lower_dw(struct lower *l);
 
 /** lower_chunk_block() - chunks of channels that a block shares out among its threads */
@@ -392,6 +414,28 @@ void lower_fma_gemm(struct lower *l);
 
 /* lower_rnn.c */
 void lower_rnn(struct lower *l);
+
+/* ---- several operations in one ---- */
+
+/* uses.c: who reads a tensor's storage */
+bool lower_index_uses(struct lower *l);
+uint32_t lower_n_uses(const struct lower *l, uint32_t t);
+const struct prog_op *lower_use(const struct lower *l, uint32_t t, uint32_t i);
+
+/** lower_only_use() - the one operation that reads a tensor of the arena, or NULL */
+const struct prog_op *lower_only_use(const struct lower *l, uint32_t t);
+
+struct k_se;
+
+/** lower_find_se() - mark squeeze-excite in the program (fuse_se.c) */
+void lower_find_se(struct lower *l);
+
+/** lower_se_squeeze() - arguments of the maker, whose images have @blocks blocks each */
+void lower_se_squeeze(struct lower *l, struct lower_se *se, struct k_se *a, int64_t images,
+		      int64_t blocks);
+
+/** lower_se_excite() - arguments of the reader */
+void lower_se_excite(struct lower *l, struct lower_se *se, struct k_se *a);
 
 /* ---- the end (finish.c) ---- */
 

@@ -26,6 +26,7 @@ struct variant {
 struct conv_priv {
 	struct tile_shape shape;
 	uint32_t rows;		/* of a request */
+	uint32_t hidden;	/* units of squeeze-excite */
 	bool cluster;
 	uint32_t n;
 	struct variant v[GPU_MAX_DEGREES];
@@ -43,12 +44,25 @@ static const char *shape_text(struct lower *l, const struct k_conv_shape *s)
 #undef VALUE
 }
 
-static uint32_t conv_kernel(struct lower *l, const struct k_conv_shape *s, bool one, uint32_t tile)
+/* What a kernel needs of shared memory besides its tile's. */
+static uint32_t extra_smem(const struct conv_priv *c, const struct k_conv_shape *s,
+			   const struct tile_choice *ch)
 {
-	const struct tile_info *t = &tile_infos[tile];
+	const struct tile_info *t = &tile_infos[ch->tile];
+	uint32_t kt = (s->k + K_STEP - 1) / K_STEP, depth = (kt + ch->split - 1) / ch->split * K_STEP;
+
+	if (!s->scaled)
+		return 0;
+	return K_SE_SMEM(K_SE_IMAGES(t->bm, s->oh * s->ow), depth, c->hidden);
+}
+
+static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const struct k_conv_shape *s,
+			    bool one, const struct tile_choice *ch)
+{
+	const struct tile_info *t = &tile_infos[ch->tile];
 	const struct lower_special sp = {
 		.header = "conv", .args = "k_conv", .args_bytes = sizeof(struct k_conv),
-		.smem = t->smem, .min_ctas = t->ctas,
+		.smem = t->smem + extra_smem(c, s, ch), .min_ctas = t->ctas,
 		.shape = shape_text(l, s),
 		.call = lower_format(l, "conv_tile<conv_cfg<%u, %u, %u, %u, %u, %u>, %s>", t->bm, t->bn,
 				     t->wm, t->wn, t->slices, t->stages, one ? "true" : "false"),
@@ -89,7 +103,7 @@ static void conv_bind(const struct lower_step *s, uint32_t degree, void *args, s
 	a->tiles_n = (c->shape.n + t->bn - 1) / t->bn * c->shape.groups;
 	out->kernel = v->kernel;
 	out->grid = tiles_of(c, t, a->m) * a->split;
-	out->cluster = c->cluster ? a->split : 1;
+	out->cluster = c->cluster && !v->c.memory ? a->split : 1;
 }
 
 static struct lower_scratch conv_scratch(const struct lower_step *s, uint32_t degree)
@@ -99,7 +113,7 @@ static struct lower_scratch conv_scratch(const struct lower_step *s, uint32_t de
 	const struct tile_info *t = &tile_infos[v->c.tile];
 	uint64_t tiles = tiles_of(c, t, degree * c->rows);
 
-	if (c->cluster || v->c.split == 1)
+	if ((c->cluster && !v->c.memory) || v->c.split == 1)
 		return (struct lower_scratch) { 0 };
 	return (struct lower_scratch) {
 		.zero = tiles * sizeof(k_u32),
@@ -117,9 +131,10 @@ static void choose(struct lower *l, struct conv_priv *c, const struct k_conv_sha
 		at.m = l->opt.degrees[i] * c->rows;
 		v->degree = l->opt.degrees[i];
 		v->c = tile_choose(&l->opt, &at);
-		if (c->n && !memcmp(&v[-1].c, &v->c, sizeof(v->c)))
+		if (c->n && v[-1].c.tile == v->c.tile && v[-1].c.split == v->c.split &&
+		    v[-1].c.memory == v->c.memory)
 			continue;
-		v->kernel = conv_kernel(l, s, one, v->c.tile);
+		v->kernel = conv_kernel(l, c, s, one, &v->c);
 		c->n++;
 	}
 }
@@ -260,6 +275,7 @@ static void product(struct lower *l, struct k_conv *a, const struct lower_val *x
 	c->rows = s->images * s->oh * s->ow;
 	c->shape = (struct tile_shape) { .n = s->n, .k = s->k, .groups = s->groups, .window = !one };
 	c->cluster = l->opt.sm >= 90 && !l->opt.no_clusters;
+	c->hidden = a->se.hidden;
 	choose(l, c, s, one);
 	st = LOWER_STEP(l, what, "braid_move", 0, *a, 1);
 	st->bind = conv_bind;
@@ -273,11 +289,18 @@ static void product(struct lower *l, struct k_conv *a, const struct lower_val *x
 	lower_address(l, st, offsetof(struct k_conv, w), w);
 	if (s->bias)
 		lower_address(l, st, offsetof(struct k_conv, b), bias);
+	if (s->scaled) {
+		struct lower_se *se = l->se[op - l->p->ops];
+
+		LOWER_READ(l, st, struct k_conv, se.part, &se->part);
+		lower_address(l, st, offsetof(struct k_conv, se.w2), se->w2);
+		lower_address(l, st, offsetof(struct k_conv, se.b1), se->b1);
+		lower_address(l, st, offsetof(struct k_conv, se.b2), se->b2);
+	}
 }
 
-static bool conv_fits(const struct lower *l)
+bool lower_conv_fits(const struct lower *l, const struct prog_op *op)
 {
-	const struct prog_op *op = l->op;
 	const struct prog_conv *p = &op->params.conv;
 	const struct prog_tensor *x = lower_t(l, op->in[0]), *y = lower_t(l, op->out[0]);
 	int64_t cg = x->dims[4] / p->group, n = y->dims[4] / p->group;
@@ -299,19 +322,20 @@ void lower_conv(struct lower *l)
 	int64_t groups = op->params.conv.group, c, taps;
 	struct k_conv a = { 0 };
 	struct k_conv_shape *s = &a.s;
+	struct lower_se *se = l->se[op - l->p->ops];
 	struct lower_val x;
 	uint32_t w, bias = 0;
 	bool one;
 
-	if (lower_dw_fits(l)) {
+	if (lower_dw_fits(l, op)) {
 		lower_dw(l);
 		return;
 	}
-	if (!conv_fits(l)) {
+	if (!lower_conv_fits(l, op)) {
 		lower_fma_conv(l);
 		return;
 	}
-	x = lower_read_input(l, op->in[0]);
+	x = lower_read_input(l, se ? se->data : op->in[0]);
 	c = x.dims[4] / groups;
 	taps = (int64_t)win->kernel[1] * win->kernel[2];
 	s->h = (k_u32)x.dims[2];
@@ -337,6 +361,10 @@ void lower_conv(struct lower *l)
 	if (has(op, 2)) {
 		s->bias = 1;
 		bias = lower_bias(l, lower_const_data(l, op->in[2]), y->dims[4]);
+	}
+	if (se) {
+		s->scaled = 1;
+		lower_se_excite(l, se, &a.se);
 	}
 	if (!l->err)
 		product(l, &a, &x, w, bias, one, "conv");

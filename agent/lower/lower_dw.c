@@ -27,9 +27,8 @@ static bool known(const struct prog_window *w, k_u32 *tw)
 	return false;
 }
 
-bool lower_dw_fits(const struct lower *l)
+bool lower_dw_fits(const struct lower *l, const struct prog_op *op)
 {
-	const struct prog_op *op = l->op;
 	const struct prog_conv *p = &op->params.conv;
 	const struct prog_tensor *x = lower_t(l, op->in[0]), *y = lower_t(l, op->out[0]);
 	k_u32 tw;
@@ -91,6 +90,7 @@ static uint32_t dw_kernel(struct lower *l, const struct k_dw_shape *s)
 #define VALUE(name) s->name,
 	const struct lower_special sp = {
 		.header = "dw", .args = "k_dw", .args_bytes = sizeof(struct k_dw), .min_ctas = 2,
+		.smem = s->squeeze ? K_THREADS * 32 + 64 * sizeof(float) : 0,
 		.shape = lower_format(l, "static constexpr u32" K_DW_SHAPE(FORMAT) " last = %u;",
 				      K_DW_SHAPE(VALUE) 0u),
 		.call = "dw_tile",
@@ -109,6 +109,7 @@ void lower_dw(struct lower *l)
 	struct lower_val x = lower_read_input(l, op->in[0]), y = lower_write_rows(l, op->out[0]);
 	struct k_dw a = { .act = lower_act(&op->epi) };
 	struct k_dw_shape *s = &a.s;
+	struct lower_se *se = l->se[op - l->p->ops];
 	uint32_t w, bias = 0, per, kernel;
 	int64_t c = x.dims[4];
 	struct lower_step *st;
@@ -138,6 +139,10 @@ void lower_dw(struct lower *l)
 		s->bias = 1;
 		bias = pack_bias(l, lower_const_data(l, op->in[2]), c);
 	}
+	if (se) {
+		s->squeeze = 1;
+		lower_se_squeeze(l, se, &a.se, s->images, a.segs * ((s->c + s->cb - 1) / s->cb));
+	}
 	kernel = dw_kernel(l, s);
 	st = lower_step(l, "depthwise", kernel, &a, sizeof(a), offsetof(struct k_dw, degree),
 			(uint64_t)a.segs * ((s->c + s->cb - 1) / s->cb) * s->images);
@@ -146,4 +151,8 @@ void lower_dw(struct lower *l)
 	lower_address(l, st, offsetof(struct k_dw, w), w);
 	if (s->bias)
 		lower_address(l, st, offsetof(struct k_dw, b), bias);
+	if (se) {
+		LOWER_WRITE(l, st, struct k_dw, se.part, &se->part);
+		lower_address(l, st, offsetof(struct k_dw, se.w1), se->w1);
+	}
 }

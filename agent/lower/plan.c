@@ -97,7 +97,8 @@ static void lower_all(struct lower *l)
 	l->vals = calloc(p->n_storages + 1, sizeof(*l->vals));
 	l->const_bufs = malloc((p->n_storages + 1) * sizeof(*l->const_bufs));
 	l->done = calloc(p->n_ops + 1, sizeof(*l->done));
-	if (!l->vals || !l->const_bufs || !l->done) {
+	l->se = calloc(p->n_ops + 1, sizeof(*l->se));
+	if (!l->vals || !l->const_bufs || !l->done || !l->se || !lower_index_uses(l)) {
 		lower_nomem(l);
 		return;
 	}
@@ -105,6 +106,8 @@ static void lower_all(struct lower *l)
 		l->vals[i].buf = LOWER_NONE;
 		l->const_bufs[i] = LOWER_NONE;
 	}
+	if (!l->opt.no_fusion)
+		lower_find_se(l);
 	for (uint32_t i = 0; i < p->n_ops && !l->err; i++) {
 		l->op = &p->ops[i];
 		if (!l->done[i])
@@ -181,6 +184,9 @@ int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 	free(l->vals);
 	free(l->const_bufs);
 	free(l->done);
+	free(l->first_use);
+	free(l->use);
+	free(l->se);
 	if (err) {
 		lower_chunks_free(l->chunks);
 		free(l->steps);

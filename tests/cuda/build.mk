@@ -10,7 +10,7 @@ emu-libs-all := emu emukernels lower program cpu onnxpb
 
 tests += test_gpu_models
 test_gpu_models-src := tests/cuda/test_gpu_models.c tests/onnx/case.c
-test_gpu_models-libs := $(emu-libs-all)
+test_gpu_models-libs := $(emu-libs-all) zoo
 test_gpu_models-ldlibs := -lprotobuf-c -lm
 
 tests += test_gpu_nodes

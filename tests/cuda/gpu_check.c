@@ -189,8 +189,12 @@ static void *own_input(const struct program *p, uint32_t i)
 	uint64_t seed = 99 + i;
 
 	memset(in, 0, bytes_of(p, p->inputs[i].tensor));
-	for (int64_t k = 0; k < t->elems && t->type == BRAID_TYPE_F32; k++)
-		((float *)in)[k] = noise(&seed);
+	for (int64_t k = 0; k < t->elems; k++) {
+		if (t->type == BRAID_TYPE_F32)
+			((float *)in)[k] = noise(&seed);
+		else if (t->type == BRAID_TYPE_I64)
+			((int64_t *)in)[k] = i ? 1 : 2 + k % 7;	/* tokens, their types, a mask */
+	}
 	return in;
 }
 

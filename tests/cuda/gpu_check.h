@@ -36,7 +36,7 @@ struct gpu_check {
 /**
  * gpu_check() - run and compare
  * @p: the program
- * @in: data of the first request, or NULL: floats from -1 to 1, zeros
+ * @in: data of the first request, or NULL: floats from -1 to 1, small integers
  * @out: set to what the CPU backend made of it, may be NULL
  * @how: see there
  * @why: words on failure

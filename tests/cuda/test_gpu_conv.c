@@ -150,7 +150,7 @@ int main(void)
 
 	for (uint32_t i = 0; i < rounds; i++) {
 		struct rnd r = { .state = 1000 + i };
-		struct tile_row row = { .choice = { i % n_tile_infos, 1u << rnd_below(&r, 4) } };
+		struct tile_row row = { .choice = { i % n_tile_infos, 1u << rnd_below(&r, 4), rnd_below(&r, 2) } };
 		struct gpu_tiles tiles = { &row, 1 };
 		struct gpu_check how = {
 			.opt = { .mode = GPU_FP16, .sm = i % 3 ? 90 : 80, .tiles = &tiles },

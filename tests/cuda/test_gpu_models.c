@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
  * Small models of every family through plan and emulated kernels, in fp16 and
- * fp32, merged at several degrees: see gpu_check.h. BRAID_GPU_DEGREES=1,2,3,8
- * chooses the degrees.
+ * fp32, merged at several degrees: see gpu_check.h. Then small models of the
+ * zoo.
+ *
+ * BRAID_GPU_DEGREES=1,2,3,8 chooses the degrees, BRAID_GPU_ZOO=name,... models.
+ * The first argument is the one model to run.
  */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/program/load.h"
 #include "tests/cuda/gpu_check.h"
 #include "tests/onnx/case.h"
 #include "tests/tap.h"
+#include "tools/zoo/models.h"
 
 #define FOLDER		"tests/data/families"
 #define MAX_DEGREE	8
@@ -27,16 +32,6 @@ static const struct mode {
 static const struct mode *mode;
 static uint32_t degrees[8], n_degrees;
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int is_case(const struct dirent *d)
-{
-	return d->d_name[0] != '.';
-}
-
 static int eval(const struct program *p, const void *const *in, void *const *out,
 		char *why, size_t len)
 {
@@ -46,6 +41,61 @@ static int eval(const struct program *p, const void *const *in, void *const *out
 	};
 
 	return gpu_check(p, in, out, &how, why, len);
+}
+
+static struct program *zoo_program(const char *name)
+{
+	const struct zoo_options opt = {
+		.seed = ZOO_DEFAULT_SEED, .batch = 1, .opset = ZOO_DEFAULT_OPSET,
+	};
+	const struct load_config cfg = { .batch = 1, .passes = true };
+	const struct zoo_entry *e = zoo_find(name);
+	struct program *p = NULL;
+	struct zoo *z = e ? zoo_new(e->name, &opt) : NULL;
+	char *data = NULL, why[512];
+	size_t bytes = 0;
+	FILE *f = z ? open_memstream(&data, &bytes) : NULL;
+
+	if (f) {
+		e->build(z);
+		if (!zoo_write(z, f) && !fclose(f) &&
+		    program_load_mem(data, bytes, name, &cfg, &p, why, sizeof(why)))
+			diag("%s", why);
+	}
+	free(data);
+	zoo_free(z);
+	return p;
+}
+
+/* Models of the zoo, with commas between them. */
+static void zoo(const char *names)
+{
+	while (*names) {
+		size_t len = strcspn(names, ",");
+		char name[64], why[512] = "";
+		struct program *p;
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, names);
+		p = zoo_program(name);
+		for (size_t m = 0; m < sizeof(modes) / sizeof(*modes); m++) {
+			mode = &modes[m];
+			if (!ok(p && !eval(p, NULL, NULL, why, sizeof(why)), "%s of the zoo in %s", name,
+				mode->name))
+				diag("%s", why);
+		}
+		program_free(p);
+		names += len + (names[len] == ',');
+	}
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_case(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
 }
 
 int main(int argc, char **argv)
@@ -81,5 +131,9 @@ int main(int argc, char **argv)
 	}
 	if (n >= 0)
 		free(names);
+	if (argc < 2)
+		zoo(getenv("BRAID_GPU_ZOO") ?: "tiny_cnn,tiny_mlp,tiny_bert,lstm,gru");
+	else if (zoo_find(argv[1]))
+		zoo(argv[1]);
 	return tap_done();
 }

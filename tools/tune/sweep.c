@@ -4,6 +4,8 @@
  * parts, at some degrees. Writes a line for each:
  *
  *   product M N K GROUPS WINDOW TILE PARTS NANOSECONDS
+ *
+ * where PARTS ends in m if they meet in memory and not in a cluster.
  */
 #include "tools/tune/tune.h"
 
@@ -77,8 +79,9 @@ static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, 
 		if (c.split > 1 && c.split * 2 > (shape.k + 63) / 64)
 			continue;
 		e = lane_graph(l, degree, s, s, REPEAT, ORDER_CHAIN);
-		printf("product %u %u %u %u %d %s %u %.0f\n", shape.m, shape.n, shape.k, shape.groups,
-		       shape.window, tile_infos[c.tile].name, c.split, gpu_time(g, e, 1) / REPEAT * 1e3);
+		printf("product %u %u %u %u %d %s %u%s %.0f\n", shape.m, shape.n, shape.k, shape.groups,
+		       shape.window, tile_infos[c.tile].name, c.split, c.memory ? "m" : "",
+		       gpu_time(g, e, 1) / REPEAT * 1e3);
 		g->cu.exec_free(e);
 	}
 	fflush(stdout);
@@ -121,7 +124,9 @@ int cmd_sweep(struct gpu *g, int argc, char **argv)
 			}
 			for (uint32_t t = 0; t < n_tile_infos && any; t++)
 				for (uint32_t split = 1; split <= 8; split *= 2)
-					one_choice(g, p, degrees[d], steps, (struct tile_choice) { t, split });
+					for (int memory = 0; memory <= (split > 1); memory++)
+						one_choice(g, p, degrees[d], steps,
+							   (struct tile_choice) { t, split, memory });
 			free(steps);
 			gpu_plan_free(plan);
 		}
