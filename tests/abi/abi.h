@@ -69,7 +69,7 @@ struct abi_fetch {
  * @knob: set one; 0 or a negative errno
  * @counter: a counter of the queue's
  * @open_to_all: let every user be a tenant; 0 or a negative errno
- * @owner: set a limit of an owner
+ * @owner: set a limit of an owner; with NULL: back to the defaults
  */
 struct abi_transport {
 	const char *name;

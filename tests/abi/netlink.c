@@ -36,7 +36,8 @@ static void put(struct message *m, uint16_t type, const void *value, size_t byte
 	uint8_t *at = (uint8_t *)m + m->head.nlmsg_len;
 
 	memcpy(at, &a, sizeof(a));
-	memcpy(at + NLA_HDRLEN, value, bytes);
+	if (bytes)
+		memcpy(at + NLA_HDRLEN, value, bytes);
 	m->head.nlmsg_len += NLA_ALIGN(a.nla_len);
 }
 
@@ -101,7 +102,9 @@ int abi_netlink_owner(uint64_t owner, const char *limit, uint64_t value)
 	start(&m, family, BRAID_CMD_OWNER_SET);
 	put(&m, BRAID_A_OWNER_DEVICE, &device, sizeof(device));
 	put(&m, BRAID_A_OWNER_KEY, &owner, sizeof(owner));
-	if (!strcmp(limit, "weight"))
+	if (!limit)
+		put(&m, BRAID_A_OWNER_RESET, NULL, 0);
+	else if (!strcmp(limit, "weight"))
 		put(&m, BRAID_A_OWNER_WEIGHT, &small, sizeof(small));
 	else if (!strcmp(limit, "priority_ceiling"))
 		put(&m, BRAID_A_OWNER_PRIORITY_CEILING, &small, sizeof(small));

@@ -286,6 +286,9 @@ static int socket_open_to_all(void)
 
 static int socket_owner(uint64_t owner, const char *limit, uint64_t value)
 {
+	if (!limit)
+		return ask(json_pack("{s:s,s:I,s:b}", "cmd", "owner", "owner", (json_int_t)owner,
+				     "reset", 1));
 	return ask(json_pack("{s:s,s:I,s:I}", "cmd", "owner", "owner", (json_int_t)owner, limit,
 			     (json_int_t)value));
 }

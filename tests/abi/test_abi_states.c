@@ -399,7 +399,7 @@ static void test_priority(struct peer *t)
 	abi_commit_all(&a, &f);
 	for (int i = 0; i < 4; i++)
 		abi_status(t, NULL, ABI_LONG);
-	abi->owner(getuid(), "priority_ceiling", 1);
+	abi->owner(getuid(), NULL, 0);
 }
 
 /* Two owners, weights three to one: so is what they get. */
@@ -429,7 +429,7 @@ static void test_weights(struct peer *t)
 		abi_commit_all(&a, &f);
 	}
 	ok(mine >= 28 && mine <= 32, "weights 300 and 100: %u and %u of 40", mine, 40 - mine);
-	abi->owner(getuid(), "weight", 100);
+	abi->owner(getuid(), NULL, 0);
 	abi_close(&other);
 }
 

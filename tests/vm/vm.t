@@ -15,4 +15,4 @@ if ! said=$("$vm/kernel" 6.1 2>&1); then
 	echo "1..0 # SKIP no kernel to boot: $(echo "$said" | tail -n 1)"
 	exit 0
 fi
-suite 6.1
+suite 6.1 -t 300
