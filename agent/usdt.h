@@ -27,9 +27,13 @@
 
 #define usdt_on(name)	__builtin_expect(braid_##name##_semaphore, 0)
 
-/* The note; %c0 is the semaphore's address. */
+/*
+ * The note. The nop is one byte long on purpose: the kernel may turn a probe at
+ * one of five bytes into a call, which writes below the stack pointer, where a
+ * function that calls nobody keeps variables (the red zone).
+ */
 #define USDT_NOTE(name, args)							\
-	"990:	nop\n"								\
+	"990:	nop\n"							\
 	"	.pushsection .note.stapsdt,\"\",\"note\"\n"			\
 	"	.balign 4\n"							\
 	"	.4byte 992f-991f, 994f-993f, 3\n"				\

@@ -113,6 +113,26 @@ static uint64_t offset_of(Elf *elf, uint64_t addr)
 	return 0;
 }
 
+#if defined(__x86_64__)
+static uint64_t past_landing_pad(const char *file, size_t bytes, uint64_t offset)
+{
+	static const unsigned char endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	const unsigned char *at = (const unsigned char *)file + offset;
+	const unsigned char *next = at + sizeof(endbr64);
+
+	if (offset + 6 > bytes || memcmp(at, endbr64, sizeof(endbr64)))
+		return offset;
+	if ((next[0] & 0xf8) == 0x50 || (next[0] == 0x41 && (next[1] & 0xf8) == 0x50))
+		return offset + sizeof(endbr64);
+	return offset;
+}
+#else
+static uint64_t past_landing_pad(const char *file, size_t bytes, uint64_t offset)
+{
+	return offset;
+}
+#endif
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(**(const char *const *const *)a, **(const char *const *const *)b);
@@ -123,9 +143,11 @@ static int look_up(Elf *elf, Elf_Scn *scn, const char *const **sorted, size_t n_
 {
 	Elf_Data *data = elf_getdata(scn, NULL);
 	GElf_Shdr sh;
+	size_t bytes;
+	char *file = elf_rawfile(elf, &bytes);
 	int found = 0;
 
-	if (!data || !gelf_getshdr(scn, &sh) || !sh.sh_entsize)
+	if (!file || !data || !gelf_getshdr(scn, &sh) || !sh.sh_entsize)
 		return 0;
 	for (size_t i = 0; i < sh.sh_size / sh.sh_entsize; i++) {
 		const char *const **hit, *name;
@@ -144,7 +166,7 @@ static int look_up(Elf *elf, Elf_Scn *scn, const char *const **sorted, size_t n_
 		offset = hit ? offset_of(elf, sym.st_value) : 0;
 		if (!offset || offsets[*hit - names])
 			continue;
-		offsets[*hit - names] = offset;
+		offsets[*hit - names] = past_landing_pad(file, bytes, offset);
 		found++;
 	}
 	return found;

@@ -7,12 +7,14 @@ sanitize-tests += test_ctxsw
 
 ifeq ($(probes-missing),)
 standin := $(O)/tests/standin-cuda/libcuda.so.1
-extra += $(standin)
+standin-cet := $(O)/tests/standin-cet/libcuda.so.1
+extra += $(standin) $(standin-cet)
 # Found by its name, which is the real library's.
-$(standin): tests/bpf/standin_cuda.c
+$(standin-cet): standin-flags := $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-fcf-protection=full -O0)
+$(standin) $(standin-cet): tests/bpf/standin_cuda.c
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -O1 -shared -fPIC -Wl,-soname,libcuda.so.1 \
+	$(Q)$(CC) -std=gnu11 -O1 $(standin-flags) -shared -fPIC -Wl,-soname,libcuda.so.1 \
 		-o $(aside) $< && mv -f $(aside) $@
 
 # Not a test: a process to be measured.

@@ -30,7 +30,8 @@ end() {
 }
 trap end EXIT
 
-"$probe" run --only host_stall --library "$lib" --pin "$dir/braid" >"$tmp/json" 2>"$tmp/err" &
+"$probe" run --only host_stall --library "$lib" --pin "$dir/braid" --events \
+	--max-entries 2 >"$tmp/json" 2>"$tmp/err" &
 pid=$!
 tries=0
 until grep -q 'host_stall: ' "$tmp/err" || [ $tries -gt 100 ]; do
@@ -63,6 +64,27 @@ report "bpftool prog show pinned: by name, with BTF" $?
 bpftool map show pinned "$pins/events" >"$tmp/said" 2>&1 &&
 	grep -q 'perf_event_array  name events' "$tmp/said"
 report "the events are a map that bpftool map event_pipe reads" $?
+
+timeout 3 bpftool map event_pipe pinned "$pins/events" >"$tmp/events" 2>&1 &
+events=$!
+[ ! -r /sys/kernel/tracing/trace_pipe ] || timeout 3 bpftool prog tracelog >"$tmp/log" 2>&1 &
+log=$!
+sleep 0.5
+for name in two three; do
+	cp "$O/tests/cuda-script" "$tmp/tenant-$name"
+	"$tmp/tenant-$name" "$lib" kkks10 >"$tmp/out" 2>&1
+done
+wait $events $log
+cp "$tmp/events" "$tmp/said"
+[ "$(grep -c '^== @' "$tmp/events")" -ge 8 ]
+report "bpftool map event_pipe: an event a launch and a wait" $?
+if [ -r /sys/kernel/tracing/trace_pipe ]; then
+	cp "$tmp/log" "$tmp/said"
+	grep -q 'host_stall: no room for process' "$tmp/log"
+	report "bpftool prog tracelog: a map that is full is said" $?
+else
+	skip "bpftool prog tracelog" "tracefs is not mounted"
+fi
 
 "$probe" show --only host_stall --pin "$dir/braid" >"$tmp/said" 2>&1 &&
 	grep -q '"comm":"tenant-one"' "$tmp/said"

@@ -94,14 +94,21 @@ static struct probe *start(uint32_t max_entries)
 	exit(tap_done());
 }
 
-static void scripted(void)
+static void scripted(const char *path)
 {
+	const char *list[2] = { path };
+	struct probe_options o2 = { .libraries = list };
 	struct script_truth t;
-	struct probe *p = start(0);
-	struct script s = script_start(library, "kkKL gG a s20 S30 e15 x10 c20 C10 kk s40");
+	struct probe *p;
+	char why[512];
+	struct script s;
 	json_t *f, *o, *h;
 	json_int_t sum = 0;
 	size_t i;
+
+	if (!ok(!probe_start(&host_stall, &o2, &p, why, sizeof(why)), "%s: attached %s", path, why))
+		return;
+	s = script_start(path, "kkKL gG a s20 S30 e15 x10 c20 C10 kk s40");
 
 	is_int(script_end(&s, &t), 0, "the script runs");
 	is_int(t.kernels, 6, "six kernels are true");
@@ -345,6 +352,7 @@ int main(void)
 {
 	struct probe_options o = { .libraries = libraries };
 	const char *out = getenv("O");
+	char cet[512];
 	struct probe *p;
 	char why[512];
 	int ret;
@@ -359,7 +367,10 @@ int main(void)
 	probe_stop(p);
 	if (!mkdtemp(folder))
 		return 1;
-	scripted();
+	scripted(library);
+	/* The same, compiled with landing pads for indirect branches. */
+	snprintf(cet, sizeof(cet), "%s/tests/standin-cet/libcuda.so.1", out ? out : "build");
+	scripted(cet);
 	interleaved();
 	bad_ends();
 	full();

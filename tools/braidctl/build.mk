@@ -12,7 +12,7 @@ ctl-ldlibs := -ljansson -lnl-genl-3 -lnl-3
 progs += braidctl
 install-bin += braidctl
 install-files += tools/braidctl/braidctl.1:$(mandir)/man1
-braidctl-src := $(addprefix tools/braidctl/,main.c monitor.c owners.c policy.c \
-	tables.c text.c)
+braidctl-src := $(addprefix tools/braidctl/,doctor.c helper.c main.c measure.c monitor.c owners.c \
+	policy.c stalls.c tables.c text.c trace.c trace_write.c)
 braidctl-libs := ctl
 braidctl-ldlibs := $(ctl-ldlibs)

@@ -34,6 +34,9 @@ int cmd_monitor(const struct ctl *c, int argc, char **argv);
 int cmd_policy(const struct ctl *c, int argc, char **argv);
 int cmd_explain(const struct ctl *c, int argc, char **argv);
 int cmd_reload(const struct ctl *c, int argc, char **argv);
+int cmd_stalls(const struct ctl *c, int argc, char **argv);
+int cmd_trace(const struct ctl *c, int argc, char **argv);
+int cmd_doctor(const struct ctl *c, int argc, char **argv);
 int cmd_runner(const struct ctl *c, int argc, char **argv);
 
 #endif

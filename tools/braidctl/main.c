@@ -25,6 +25,11 @@ static const struct {
 	{ "policy", cmd_policy, "get [KNOB] | set KNOB VALUE", "knobs of window and fusion" },
 	{ "explain", cmd_explain, "[window ID | request ID [tenant ID]]",
 	  "why a window (default: the last) ran as it did" },
+	{ "stalls", cmd_stalls, "[INTERVAL [COUNT]]",
+	  "what sharing costs, live: waits by tenant and process, switches of the GPU" },
+	{ "trace", cmd_trace, "FILE [SECONDS]",
+	  "record what happens for a while (5 s), for Perfetto or chrome://tracing" },
+	{ "doctor", cmd_doctor, "", "what this kernel, driver and privilege allow, and why not" },
 	{ "runner", cmd_runner, "", "the agent's own figures" },
 	{ "reload", cmd_reload, "", "look at the model directory again" },
 };

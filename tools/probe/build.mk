@@ -5,7 +5,7 @@ ifeq ($(probes-missing),)
 progs += braid-probe
 install-sbin += braid-probe
 install-files += tools/probe/braid-probe.8:$(mandir)/man8
-braid-probe-src := tools/probe/main.c
+braid-probe-src := tools/probe/main.c tools/probe/record.c
 braid-probe-libs := probes ctxsw
 braid-probe-ldlibs := -lbpf -lelf -ljansson
 endif

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "bpf/probe.h"
+#include "tools/probe/record.h"
 
 #define MAX_PROBES	8u
 #define MAX_LIBRARIES	16u
@@ -32,7 +33,7 @@ struct args {
 
 static volatile sig_atomic_t ended;
 
-enum { KEY_MAX = 256, KEY_TRACEFS };
+enum { KEY_MAX = 256, KEY_TRACEFS, KEY_EVENTS };
 
 static const struct argp_option options[] = {
 	{ "pin", 'p', "DIR", 0, "pin maps and programs there, or read those pinned there ("
@@ -43,6 +44,7 @@ static const struct argp_option options[] = {
 	{ "seconds", 's', "N", 0, "end after so long; otherwise at a signal", 0 },
 	{ "interval", 'i', "N", 0, "print the figures every N seconds, too", 0 },
 	{ "json", 'j', NULL, 0, "figures as JSON, one object a line", 0 },
+	{ "events", KEY_EVENTS, NULL, 0, "run: also produce events, for bpftool map event_pipe", 0 },
 	{ "max-entries", KEY_MAX, "N", 0, "room for so many processes or tenants", 0 },
 	{ "tracefs", KEY_TRACEFS, "DIR", 0, "where tracefs is mounted", 0 },
 	{ 0 }
@@ -93,6 +95,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "'%s' can't be --max-entries", arg);
 		a->probe.max_entries = v;
 		return 0;
+	case KEY_EVENTS:
+		a->probe.events = true;
+		return 0;
 	case KEY_TRACEFS:
 		a->probe.tracefs = arg;
 		return 0;
@@ -102,7 +107,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->command = arg;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "run, show, check or unpin?");
+		argp_error(state, "run, record, show, check or unpin?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -110,9 +115,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	options, parse, "run|show|check|unpin",
+	options, parse, "run|record|show|check|unpin",
 	"Measure what sharing a GPU costs, with BPF.\n\n"
 	"  run    load the probes, pin them, stay until a signal, then say what was seen\n"
+	"  record the same, unpinned; events as lines of JSON, the figures as the last one\n"
 	"  show   what the probes of another braid-probe have seen so far\n"
 	"  check  try each probe, say which can be used here and why not\n"
 	"  unpin  remove what a braid-probe that was killed has left",
@@ -187,32 +193,40 @@ static void print(struct probe *const *probes, unsigned int n)
 	json_decref(all);
 }
 
-static int run(struct args *a)
+/* Start all that are wanted; what can't be is named. How many there are. */
+static unsigned int start(struct args *a, struct probe **probes)
 {
-	double began = now(), tick = began + 1, say = began + a->interval;
-	struct probe *probes[MAX_PROBES];
 	unsigned int n = 0;
 	char why[512];
 
 	for (const struct probe_kind *const *k = probe_kinds(); *k && n < MAX_PROBES; k++) {
 		if (a->only && !named(a->only, (*k)->name))
 			continue;
-		if (probe_start(*k, &a->probe, &probes[n], why, sizeof(why)))
+		if (probe_start(*k, &a->probe, &probes[n], why, sizeof(why))) {
 			fprintf(stderr, "braid-probe: %s: %s\n", (*k)->name, why);
-		else
-			fprintf(stderr, "braid-probe: %s: attached%s%s\n", (*k)->name,
-				probes[n]->note[0] ? "; " : "", probes[n]->note), n++;
+			continue;
+		}
+		fprintf(stderr, "braid-probe: %s: attached%s%s\n", (*k)->name,
+			probes[n]->note[0] ? "; " : "", probes[n]->note);
+		n++;
 	}
-	if (!n)
-		return 1;
-	while (!ended && (!a->seconds || now() < began + a->seconds)) {
-		struct timespec pause = { .tv_nsec = 50000000 };
+	return n;
+}
 
+/* Until a signal or the end of the time, or until nobody reads any more. */
+static void stay(struct args *a, struct probe *const *probes, unsigned int n)
+{
+	double began = now(), tick = began + 1, say = began + a->interval;
+	struct timespec pause = { .tv_nsec = a->probe.events ? 5000000 : 50000000 };
+
+	while (!ended && !ferror(stdout) && (!a->seconds || now() < began + a->seconds)) {
 		nanosleep(&pause, NULL);
+		for (unsigned int i = 0; i < n && a->probe.events; i++)
+			probe_poll(probes[i], 0);
 		if (now() >= tick) {
 			tick += 1;
 			for (unsigned int i = 0; i < n; i++)
-				if (probes[i]->kind->tick)
+				if (probes[i]->obj && probes[i]->kind->tick)
 					probes[i]->kind->tick(probes[i]);
 		}
 		if (a->interval && now() >= say) {
@@ -220,11 +234,31 @@ static int run(struct args *a)
 			print(probes, n);
 		}
 	}
-	if (a->json || !a->interval)
-		print(probes, n);
+	for (unsigned int i = 0; i < n && a->probe.events; i++)
+		probe_poll(probes[i], 0);
+}
+
+static int run(struct args *a)
+{
+	struct probe *probes[MAX_PROBES];
+	unsigned int n = start(a, probes);
+
+	if (!n)
+		return 1;
+	stay(a, probes, n);
+	print(probes, n);
 	while (n)
 		probe_stop(probes[--n]);
-	return 0;
+	return !!ferror(stdout);
+}
+
+static int record(struct args *a)
+{
+	a->probe.pin = NULL;
+	a->probe.events = true;
+	a->probe.event = record_event;
+	a->probe.arg = stdout;
+	return run(a);
 }
 
 static int show(struct args *a)
@@ -249,6 +283,8 @@ static int show(struct args *a)
 	}
 	if (!n && !bad)
 		fprintf(stderr, "braid-probe: %s: nothing is pinned there\n", a->probe.pin);
+	if (n && (a->interval || a->seconds))
+		stay(a, probes, n);
 	if (n)
 		print(probes, n);
 	bad = !n;
@@ -300,8 +336,11 @@ int main(int argc, char **argv)
 		return 2;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
 	if (!strcmp(a.command, "run"))
 		return run(&a);
+	if (!strcmp(a.command, "record"))
+		return record(&a);
 	if (!strcmp(a.command, "show"))
 		return show(&a);
 	if (!strcmp(a.command, "check"))
@@ -313,6 +352,6 @@ int main(int argc, char **argv)
 				strerror(-ret));
 		return !!ret;
 	}
-	fprintf(stderr, "braid-probe: '%s'? run, show, check or unpin\n", a.command);
+	fprintf(stderr, "braid-probe: '%s'? run, record, show, check or unpin\n", a.command);
 	return 2;
 }

@@ -26,16 +26,20 @@ struct args {
 	struct witness_options witness;
 	int minor;
 	enum ctxsw_format format;
+	double interval;
 	bool json;
+	bool events;
 };
 
 static volatile sig_atomic_t ended;
 
-enum { KEY_THRESHOLD = 256, KEY_RECORD, KEY_FORMAT, KEY_MINOR };
+enum { KEY_THRESHOLD = 256, KEY_RECORD, KEY_FORMAT, KEY_MINOR, KEY_EVENTS };
 
 static const struct argp_option options[] = {
 	{ "seconds", 's', "N", 0, "watch so long (5)", 0 },
 	{ "json", 'j', NULL, 0, "print JSON", 0 },
+	{ "interval", 'i', "N", 0, "fecs, node: also print every N seconds, a line of JSON", 0 },
+	{ "events", KEY_EVENTS, NULL, 0, "fecs, node: print each record, a line of JSON", 0 },
 	{ "device", 'd', "N", 0, "witness: CUDA's number of the device (0)", 0 },
 	{ "processes", 'n', "N", 0, "witness: so many, each in a context of its own (1)", 0 },
 	{ "threshold-us", KEY_THRESHOLD, "N", 0, "witness: longer is an absence (20)", 0 },
@@ -66,6 +70,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'j':
 		a->json = true;
+		return 0;
+	case 'i':
+		a->interval = number(state, "interval", arg, 0.1, 86400);
+		return 0;
+	case KEY_EVENTS:
+		a->events = true;
 		return 0;
 	case 'd':
 		a->witness.device = number(state, "device", arg, 0, 255);
@@ -124,9 +134,12 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+/* What is done with each record beside counting it. */
 struct keep {
 	FILE *file;
 	enum ctxsw_format format;
+	bool events;
+	int64_t offset_ns;	/* from the GPU's clock to CLOCK_MONOTONIC */
 };
 
 static void keep(void *arg, const struct ctxsw_record *r)
@@ -134,16 +147,42 @@ static void keep(void *arg, const struct ctxsw_record *r)
 	struct keep *k = arg;
 	uint8_t bytes[CTXSW_RECORD_BYTES];
 
+	if (k->events)
+		printf("{\"switch\":{\"context\":%u,\"pid\":%u,\"tag\":%u,\"gpu_ns\":%llu,\"ts_ns\":%lld}}\n",
+		       r->context, r->pid, r->tag, (unsigned long long)r->ts_ns,
+		       (long long)(r->ts_ns + k->offset_ns));
 	if (!k->file)
 		return;
 	ctxsw_encode(r, k->format, bytes);
 	fwrite(bytes, 1, sizeof(bytes), k->file);
 }
 
+/* A line of figures so far, if it is time for one. */
+static void print_some(const struct args *a, const struct ctxsw *c, const char *source,
+		       double since, double *next)
+{
+	json_t *o;
+	char *text;
+
+	if (!a->interval || now() < *next)
+		return;
+	*next += a->interval;
+	o = ctxsw_json(c, now() - since);
+	json_object_set_new(o, "source", json_string(source));
+	text = json_dumps(o, JSON_COMPACT);
+	if (text)
+		puts(text);
+	fflush(stdout);
+	free(text);
+	json_decref(o);
+}
+
 static int print(const struct args *a, json_t *o, void (*table)(const json_t *o))
 {
-	char *text = a->json && o ? json_dumps(o, JSON_INDENT(1)) : NULL;
-	int ret = !o || (a->json && !text);
+	bool json = a->json || a->events || a->interval;
+	bool lines = a->events || a->interval;
+	char *text = json && o ? json_dumps(o, lines ? JSON_COMPACT : JSON_INDENT(1)) : NULL;
+	int ret = !o || (json && !text);
 
 	if (text)
 		puts(text);
@@ -177,9 +216,9 @@ static int close_record(const struct args *a, struct keep *k)
 
 static int fecs(const struct args *a)
 {
-	struct keep k = { .format = CTXSW_V2 };
+	struct keep k = { .format = CTXSW_V2, .events = a->events };
 	struct ctxsw *c = ctxsw_new();
-	double began, seconds;
+	double began, next, seconds;
 	struct fecs f;
 	char why[512];
 	int ret, bad;
@@ -192,13 +231,16 @@ static int fecs(const struct args *a)
 		ctxsw_free(c);
 		return 1;
 	}
+	k.offset_ns = f.offset_ns;
 	began = now();
+	next = began + a->interval;
 	do {
 		struct timespec pause = { .tv_nsec = POLL_NS };
 
 		nanosleep(&pause, NULL);
 		ret = fecs_read(&f, c, keep, &k);
-	} while (ret >= 0 && !ended && now() < began + a->witness.seconds);
+		print_some(a, c, "fecs", began, &next);
+	} while (ret >= 0 && !ended && !ferror(stdout) && now() < began + a->witness.seconds);
 	seconds = now() - began;
 	if (ret < 0)
 		fprintf(stderr, "braid-switch: reading stopped: %s\n", strerror(-ret));
@@ -219,11 +261,11 @@ static int fecs(const struct args *a)
 
 static int node(const struct args *a, bool recording)
 {
-	struct keep k = { .format = CTXSW_V1 };
+	struct keep k = { .format = CTXSW_V1, .events = a->events };
 	struct ctxsw *c = ctxsw_new();
 	struct node n;
 	char why[512];
-	double began;
+	double began, next;
 	int ret, bad;
 	json_t *o;
 
@@ -239,13 +281,16 @@ static int node(const struct args *a, bool recording)
 		return 1;
 	}
 	began = now();
+	next = began + a->interval;
 	do {
 		struct timespec pause = { .tv_nsec = POLL_NS };
 
 		if (!n.file)
 			nanosleep(&pause, NULL);
 		ret = node_read(&n, c, keep, &k);
-	} while (ret >= 0 && !ended && (n.file || now() < began + a->witness.seconds));
+		if (!n.file)
+			print_some(a, c, "nvgpu", began, &next);
+	} while (ret >= 0 && !ended && !ferror(stdout) && (n.file || now() < began + a->witness.seconds));
 	if (ret == -EBADMSG)
 		fprintf(stderr, "braid-switch: %s: the last record is cut off\n", a->file);
 	else if (ret < 0 && ret != -ENODATA)
