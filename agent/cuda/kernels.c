@@ -16,9 +16,8 @@
 #include <string.h>
 
 #include "agent/cuda/cuda.h"
-#include "agent/program/sha256.h"
+#include "agent/cuda/kernel_build.h"
 
-#define FORMAT		"braid kernel 1"
 #define SHARED_PLAIN	(48u << 10)
 #define MAX_THREADS	16u
 #define TELL_EACH	16u	/* kernels, till graphs are made anew */
@@ -51,15 +50,9 @@ struct kernels {
 static void key_of(const struct kernels *ks, const struct kernel *k, int major, int minor,
 		   uint8_t key[CACHE_KEY_BYTES])
 {
-	struct sha256 h;
-	char text[96];
+	const struct kernel_build b = { k->source, ks->dev->sm, major, minor };
 
-	sha256_init(&h);
-	snprintf(text, sizeof(text), FORMAT " sm_%d nvrtc %d.%d", ks->dev->sm, major, minor);
-	sha256_add(&h, text, strlen(text) + 1);
-	sha256_add(&h, k->source, strlen(k->source) + 1);
-	sha256_add(&h, ks->headers, sizeof(ks->headers));
-	sha256_end(&h, key);
+	kernel_key(&b, ks->headers, key);
 }
 
 /* An entry of a module, with as much shared memory as it wants. */
@@ -128,23 +121,16 @@ static int from_cache(struct kernels *ks, struct kernel *k)
 static int compile(struct kernels *ks, struct kernel *k, char *why, size_t len)
 {
 	const struct nvrtc_api *rt = &ks->dev->rt;
-	struct nvrtc_job job = {
-		.name = k->name, .source = k->source, .n_headers = gpu_n_headers,
-		.headers = (const struct nvrtc_header *)gpu_headers, .sm = ks->dev->sm,
-	};
 	uint8_t key[CACHE_KEY_BYTES];
 	void *image = NULL;
 	size_t bytes;
 	int ret;
 
-	_Static_assert(sizeof(struct nvrtc_header) == sizeof(struct gpu_header) &&
-		       offsetof(struct nvrtc_header, text) == offsetof(struct gpu_header, text),
-		       "one may be read as the other");
 	if (!rt->lib) {
 		snprintf(why, len, "%s must be compiled: %s", k->name, ks->dev->no_rt);
 		return -ENOENT;
 	}
-	ret = nvrtc_run(rt, &job, &image, &bytes, why, len);
+	ret = kernel_compile(rt, k->name, k->source, ks->dev->sm, &image, &bytes, why, len);
 	if (ret)
 		return ret;
 	ret = adopt(ks, k, image, why, len);
@@ -250,18 +236,6 @@ static void *work(void *arg)
 
 /* ---- the store ---- */
 
-static void hash_headers(struct kernels *ks)
-{
-	struct sha256 h;
-
-	sha256_init(&h);
-	for (unsigned int i = 0; i < gpu_n_headers; i++) {
-		sha256_add(&h, gpu_headers[i].name, strlen(gpu_headers[i].name) + 1);
-		sha256_add(&h, gpu_headers[i].text, strlen(gpu_headers[i].text) + 1);
-	}
-	sha256_end(&h, ks->headers);
-}
-
 static void load_generic(struct kernels *ks)
 {
 	const void *image;
@@ -300,7 +274,7 @@ int kernels_new(struct device *d, struct cache *cache, struct chores *chores,
 	ks->end = &ks->first;
 	pthread_mutex_init(&ks->lock, NULL);
 	pthread_cond_init(&ks->more, NULL);
-	hash_headers(ks);
+	kernel_headers_digest(ks->headers);
 	load_generic(ks);
 	threads = threads < MAX_THREADS ? threads : MAX_THREADS;
 	while (d->rt.lib && ks->n_threads < threads &&

@@ -71,6 +71,18 @@ static json_t *about(struct runner *r)
 			 "refused", refusals(r));
 }
 
+/* What the backend tells of itself, and whether it has done all that it can beforehand. */
+static json_t *about_all(struct runner *r)
+{
+	json_t *o = about(r);
+
+	json_object_set_new(o, "settled", json_boolean(r->ready && !r->asked &&
+			    (!r->ops->settled || r->ops->settled(r->be))));
+	if (r->ops->about)
+		json_object_set_new(o, "device", r->ops->about(r->be));
+	return o;
+}
+
 static uint64_t field(json_t *o, const char *name)
 {
 	return json_integer_value(json_object_get(o, name));
@@ -178,7 +190,7 @@ void runner_control(struct loop_watch *w, uint32_t events)
 		answer(w->fd, field(req, "id"), res,
 		       res ? NULL : "not among the windows that this agent remembers");
 	} else if (!strcmp(op, "runner")) {
-		answer(w->fd, field(req, "id"), about(r), NULL);
+		answer(w->fd, field(req, "id"), about_all(r), NULL);
 	} else {
 		answer(w->fd, field(req, "id"), NULL, "unknown \"op\"");
 	}

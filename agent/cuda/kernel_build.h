@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a kernel's code is made from, and the name that follows from it: for the
+ * agent, and for tools that fill its cache on a machine without a GPU.
+ */
+#ifndef BRAID_AGENT_CUDA_KERNEL_BUILD_H
+#define BRAID_AGENT_CUDA_KERNEL_BUILD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/cuda/cache.h"
+#include "agent/cuda/nvrtc.h"
+
+/**
+ * struct kernel_build - all that code depends on, besides the headers
+ * @source: CUDA C++
+ * @sm: architecture
+ * @major, @minor: the compiler's version
+ */
+struct kernel_build {
+	const char *source;
+	int sm, major, minor;
+};
+
+/** kernel_headers_digest() - of what sources may include */
+void kernel_headers_digest(uint8_t digest[32]);
+
+/** kernel_key() - the name in the cache */
+void kernel_key(const struct kernel_build *b, const uint8_t headers[32],
+		uint8_t key[CACHE_KEY_BYTES]);
+
+/** kernel_compile() - nvrtc_run() with the kernels' headers and options */
+int kernel_compile(const struct nvrtc_api *rt, const char *name, const char *source, int sm,
+		   void **image, size_t *bytes, char *why, size_t len);
+
+#endif
