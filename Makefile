@@ -20,6 +20,7 @@
 #   install-sbin += foo          the same, to $(sbindir)
 #   install-files += file:folder any file, to that folder
 #   install-hooks += target      a target of the fragment's own, run last
+#   installed    += file         what a hook installs and has to be built
 #
 # V=1 shows commands. SANITIZE=1 builds with ASan and UBSan into a tree of its
 # own. Other flags in the same tree rebuild what they touch. Several makes may
@@ -84,6 +85,7 @@ install-bin :=
 install-sbin :=
 install-files :=
 install-hooks :=
+installed :=
 
 .PHONY: all sanitized check check-all style checkpatch clean fuzz install
 .DELETE_ON_ERROR:
@@ -204,7 +206,12 @@ style:
 checkpatch:
 	@tools/style/checkpatch
 
-install: all
+# Installing needs what is installed, not the tests.
+installed += $(patsubst %,$(O)/%,$(install-bin) $(install-sbin))
+.PHONY: installed
+installed: $(installed)
+
+install: installed
 	$(foreach p,$(install-bin),$(INSTALL) -D -m 755 $(O)/$(p) $(DESTDIR)$(bindir)/$(p)$(newline))
 	$(foreach p,$(install-sbin),$(INSTALL) -D -m 755 $(O)/$(p) $(DESTDIR)$(sbindir)/$(p)$(newline))
 	$(foreach f,$(install-files),$(INSTALL) -D -m 644 $(firstword $(subst :, ,$(f))) \

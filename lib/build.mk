@@ -6,6 +6,7 @@ braid-src := lib/buffer.c lib/conn.c lib/device.c lib/error.c lib/infer.c lib/mo
 
 # The shared library shows what the map names and nothing else.
 extra += $(O)/libbraid.so
+installed += $(O)/libbraid.so $(O)/libbraid.a $(O)/man/libbraid.3
 $(O)/libbraid.so: $(patsubst %.c,$(O)/%.o,$(braid-src)) lib/libbraid.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libbraid.so.0 \
@@ -23,7 +24,7 @@ $(O)/man/libbraid.3: include/braid.h lib/man.awk lib/man/example.c
 
 install-hooks += install-libbraid
 .PHONY: install-libbraid
-install-libbraid: all
+install-libbraid: installed
 	$(INSTALL) -D -m 644 $(O)/libbraid.so $(DESTDIR)$(libdir)/libbraid.so.0
 	ln -sf libbraid.so.0 $(DESTDIR)$(libdir)/libbraid.so
 	$(INSTALL) -m 644 $(O)/libbraid.a $(DESTDIR)$(libdir)/libbraid.a

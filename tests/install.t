@@ -15,6 +15,8 @@ report "make install succeeds" $?
 
 for f in sbin/braidd bin/braidctl lib/libbraid.so.0 lib/libbraid.so lib/libbraid.a \
 	include/braid.h include/linux/braid.h lib/pkgconfig/libbraid.pc \
+	include/linux/braid_netlink.h lib/udev/rules.d/60-braid.rules lib/sysusers.d/braid.conf \
+	share/bash-completion/completions/braidctl \
 	lib/systemd/system/braidd.service share/man/man3/libbraid.3 \
 	share/doc/braid/operating.md share/doc/braid/bench.md; do
 	[ -s "$root/usr/$f" ] || echo "usr/$f is missing"
@@ -33,6 +35,49 @@ grep -q '^; /usr/share/doc/braid/operating.md ' "$root/etc/braid/braidd.conf" &&
 	grep -q 'file:/usr/share/doc/braid/operating.md$' \
 		"$root/usr/lib/systemd/system/braidd.service" >"$tmp/out" 2>&1
 report "the configuration and the service name a text that is installed" $?
+
+MAKEFLAGS='' make -s install-dkms O="${O:-build}" DESTDIR="$root" PREFIX=/usr >"$tmp/out" 2>&1
+(
+	cd "$root"/usr/src/braid-*/ || exit 1
+	grep -qx "PACKAGE_VERSION=\"${PWD##*-}\"" dkms.conf || echo "another version in dkms.conf" >&2
+	# All that Kbuild names, and all that is included of ours.
+	grep -o '[a-z_/]*\.o' Kbuild | grep / | sed 's/o$/c/' | xargs ls
+	grep -rho '^#include "[^"]*"' kmod core | sed 's/.*"\(.*\)"/\1/' | sort -u | xargs ls
+) >"$tmp/sources" 2>"$tmp/out"
+grep -q kmod/netlink.c "$tmp/sources" && grep -q core/queue.h "$tmp/sources" && test ! -s "$tmp/out"
+report "the module's source for DKMS is complete" $?
+
+# completes WORDS...: what bash offers for the last of them.
+cat >"$tmp/complete" <<'EOF'
+. "$1"
+shift
+compopt() { :; }
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+_braidctl
+echo "${COMPREPLY[@]}"
+EOF
+completes() {
+	bash "$tmp/complete" "$root/usr/share/bash-completion/completions/braidctl" \
+		"${O:-build}/braidctl" "$@"
+}
+if command -v bash >/dev/null; then
+	{
+		completes mon
+		completes --socket /nonexistent policy ''
+		completes owner 5 we
+		completes policy set fusion_policy merge
+	} >"$tmp/out" 2>&1
+	printf '%s\n' monitor 'get set' weight= 'merge merge+fuse' | diff - "$tmp/out" >"$tmp/said"
+	report "bash completes braidctl" $?
+	"${O:-build}/braidctl" --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' | sort >"$tmp/commands"
+	completes '' | tr ' ' '\n' | sort | diff "$tmp/commands" - >"$tmp/said"
+	report "all of its commands" $?
+	rm -f "$tmp/said"
+else
+	skip "bash completes braidctl" "no bash here"
+	skip "all of its commands" "no bash here"
+fi
 
 echo 'drain_ms = 1' >>"$root/etc/braid/braidd.conf"
 MAKEFLAGS='' make -s install O="${O:-build}" DESTDIR="$root" PREFIX=/usr >"$tmp/out" 2>&1 &&
