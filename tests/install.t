@@ -148,7 +148,7 @@ report "every exported function is in the header" $?
 # What a program says of its options, its page says too.
 for page in "$root"/usr/share/man/man1/*.1 "$root"/usr/share/man/man8/*.8; do
 	prog=$(basename "$page" | sed 's/\.[18]$//')
-	"${O:-build}/$prog" --help 2>&1 | grep -o -- ' --[a-z-]*' | sort -u | sed 's/^ --//' |
+	"${O:-build}/$prog" --help 2>&1 | grep -o -- ' --[a-z0-9-]*' | sort -u | sed 's/^ --//' |
 		while read -r option; do
 			grep -q -- "Fl -$option\( \|$\)" "$page" || echo "$page: no --$option"
 		done
