@@ -44,7 +44,9 @@ _braidctl() {
 		return
 	fi
 	case $command:${#args[@]}:${args[0]-} in
-	:*) words='status models tenants owner monitor policy explain runner reload' ;;
+	:*) words='status models tenants owner monitor policy explain runner reload
+		stalls trace doctor' ;;
+	trace:0:*) compopt -o default ;;
 	models:0:*) words=$(_braidctl_names name models) ;;
 	tenants:0:*) words="set $(_braidctl_names id tenants)" ;;
 	owner:0:*) words="set $(_braidctl_names owner owner)" ;;
