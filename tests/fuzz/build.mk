@@ -7,5 +7,5 @@ fuzz_wire-libs := wire
 
 fuzzers += fuzz_tenant
 fuzz_tenant-src := tests/fuzz/fuzz_tenant.c $(addprefix agent/supervisor/, \
-	memfd.c node.c owner.c tenant_cmd.c)
+	memfd.c node.c owner.c tenant_cmd.c trace.c)
 fuzz_tenant-libs := wire core
