@@ -91,8 +91,8 @@ void braid_set_patience(struct braid *b, unsigned int ms);
  * @us: microseconds, 50 unless set, 10,000 at most; 0: sleep at once
  *
  * Over a socket, where braidd runs on another CPU and answers that soon, it
- * spares waking an idle CPU. Where answers take longer one wait in 64 is spent
- * on finding out whether they still do.
+ * spares waking an idle CPU. Where answers take longer one wait in 64 begins
+ * with four times that, to find out whether they still do.
  */
 void braid_set_spin(struct braid *b, unsigned int us);
 

@@ -7,6 +7,9 @@
  * worth it when the answer comes from another CPU within a moment; otherwise
  * it only takes that time from others. So it is tried now and then, believed
  * while most tries succeed, and not done at all for somebody on the same CPU.
+ *
+ * Where both sides sleep each wakes the other too late for the other's look:
+ * until it is sure of it, a side looks longer, so that both come to spin.
  */
 #ifndef BRAID_LIB_SPIN_H
 #define BRAID_LIB_SPIN_H
@@ -38,7 +41,7 @@ bool spin_worth(struct spin *s);
 /**
  * spin_until() - look until there is something
  * @s: what is learnt from it
- * @us: how long, microseconds
+ * @us: how long, microseconds; four times that as long as there is little trust
  * @there: is there something?
  * @arg: for @there
  *
