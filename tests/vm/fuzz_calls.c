@@ -131,8 +131,7 @@ static int go(int fd, unsigned int nr, void *arg, size_t bytes)
 
 	memset(room, 0, 512);
 	memcpy(room, arg, bytes);
-	if (where != (uintptr_t)room && where >= (uintptr_t)room &&
-	    where + bytes <= (uintptr_t)room + ROOM)
+	if (where > (uintptr_t)room && where - (uintptr_t)room <= ROOM - bytes)
 		memcpy((void *)(uintptr_t)where, arg, bytes);
 	flip = byte() > 200;
 	ret = dev_call(fd, nr, (void *)(uintptr_t)where);

@@ -205,6 +205,8 @@ int main(void)
 	}
 	for (unsigned int i = 0; i < WORKERS; i++) {
 		waitpid(pids[i], &status, 0);
+		if (status)
+			diag("process %u: status %#x", i, status);
 		bad += status != 0;
 		all.programs += s[i].programs;
 		all.calls += s[i].calls;

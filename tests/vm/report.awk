@@ -24,9 +24,17 @@ function end_test(rc)
 		print "# it ended with status " rc
 }
 
-# Is this line of the kernel's log a complaint?
-function complaint(line)
+# Is this line of the kernel's log a complaint? Data races are the module's when
+# it is in one of the two stacks; the kernel has some of its own.
+function complaint(at,    line, i)
 {
+	line = log_lines[at]
+	if (line ~ /BUG: KCSAN:/) {
+		for (i = at; i <= n_log && i < at + 80 && log_lines[i] !~ /====================/; i++)
+			if (log_lines[i] ~ /\[braid\]/)
+				return 1
+		return 0
+	}
 	return line ~ /BUG:|WARNING:|KASAN:|UBSAN:|ODEBUG:|Oops|Kernel panic|DEBUG_LOCKS_WARN_ON/ ||
 	       line ~ /general protection fault|detected stall|self-detected stall|soft lockup/ ||
 	       line ~ /possible (recursive|circular)|inconsistent lock state|suspicious RCU usage/ ||
@@ -82,7 +90,7 @@ END {
 	for (i = 1; i <= n_log; i++) {
 		if (want != "" && log_lines[i] ~ want)
 			found = 1
-		if (!first && complaint(log_lines[i]))
+		if (!first && complaint(i))
 			first = i
 	}
 	if (want != "") {

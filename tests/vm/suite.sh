@@ -8,7 +8,7 @@
 O=${O:-build}
 vm=tests/vm
 
-# need PROGRAM...: prints what is missing of them, on one line.
+# lacking PROGRAM...: prints what is missing of them, on one line.
 lacking() {
 	for program in "$@"; do
 		command -v "$program" >/dev/null || printf '%s ' "$program"
@@ -36,19 +36,15 @@ conformance() {
 suite() {
 	kernel=$1
 	shift
-	if [ ! -f Kbuild ]; then
-		"$vm/run" -k "$kernel" "$@" boot.sh
-		return
-	fi
-	module=$("$vm/module" "$kernel" braid) || {
+	if ! module=$("$vm/module" "$kernel" braid); then
 		echo "not ok 1 - $kernel: the module builds"
 		echo "1..1"
 		return 1
-	}
+	fi
 	# Names of programs, without spaces.
 	# shellcheck disable=SC2046
 	"$vm/run" -k "$kernel" -m "$module" -p "$O/braidctl" -e BRAID_TEST_TRANSPORT=device "$@" \
 		boot.sh load.sh braidctl.sh $(conformance "$kernel") \
-		"$O/vm/isolation" "$O/vm/netlink" "$O/vm/faults" "$O/vm/pin" "$O/vm/failnth" \
-		"$O/vm/storm"
+		"$O/vm/isolation" "$O/vm/netlink" "$O/vm/faults" "$O/vm/pin" "$O/vm/crowd" \
+		"$O/vm/failnth" "$O/vm/storm" "$O/vm/fuzz_ioctl"
 }
