@@ -44,7 +44,7 @@ suite() {
 	# Names of programs, without spaces.
 	# shellcheck disable=SC2046
 	"$vm/run" -k "$kernel" -m "$module" -p "$O/braidctl" -e BRAID_TEST_TRANSPORT=device "$@" \
-		boot.sh load.sh braidctl.sh $(conformance "$kernel") \
-		"$O/vm/isolation" "$O/vm/netlink" "$O/vm/faults" "$O/vm/pin" "$O/vm/crowd" \
-		"$O/vm/failnth" "$O/vm/storm" "$O/vm/fuzz_ioctl"
+		boot.sh load.sh braidctl.sh "$O/vm/isolation" "$O/vm/netlink" $(conformance "$kernel") \
+		"$O/vm/faults" "$O/vm/pin" "$O/vm/crowd" "$O/vm/failnth" "$O/vm/storm" \
+		"$O/vm/fuzz_ioctl"
 }
