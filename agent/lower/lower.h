@@ -141,6 +141,20 @@ struct lower_se {
 	struct lower_val part;
 };
 
+/**
+ * struct lower_place - where a storage is, if not in a buffer of its own
+ * @op: the concatenation that it is a part of, NULL: none
+ * @off: its first channel in that
+ * @made: of a concatenation: @val is set
+ * @val: its rows
+ */
+struct lower_place {
+	const struct prog_op *op;
+	int64_t off;
+	bool made;
+	struct lower_val val;
+};
+
 struct lower_chunk;
 
 /**
@@ -155,6 +169,7 @@ struct lower_chunk;
  * @first_use: by storage: its readers are use[first_use[s]] to use[first_use[s + 1]]
  * @use: numbers of operations
  * @se: by operation: squeeze-excite that it makes or reads, see fuse_se.c
+ * @places: by storage
  * @done: by operation: part of another one's step
  * @spare: what lower_step() gives after a failure
  */
@@ -174,6 +189,7 @@ struct lower {
 	uint32_t *const_bufs;
 	uint32_t *first_use, *use;
 	struct lower_se **se;
+	struct lower_place *places;
 	bool *done;
 	struct lower_step spare;
 	struct lower_chunk *chunks;
@@ -232,6 +248,9 @@ struct lower_val lower_copy(struct lower *l, const struct lower_val *v, uint32_t
 
 /** lower_write() - where output tensor @t goes: dense; noted as its storage's value */
 struct lower_val lower_write(struct lower *l, uint32_t t);
+
+/** lower_write_any() - the same, but rows may be apart */
+struct lower_val lower_write_any(struct lower *l, uint32_t t);
 
 /**
  * lower_write_rows() - the same, but rows may be padded to a multiple of eight
@@ -359,7 +378,6 @@ void lower_move(struct lower *l, const struct lower_val *from, const struct lowe
 void lower_transpose(struct lower *l);
 void lower_copy_op(struct lower *l);
 void lower_slice(struct lower *l);
-void lower_concat(struct lower *l);
 void lower_pad(struct lower *l);
 void lower_expand(struct lower *l);
 void lower_tile(struct lower *l);
@@ -424,6 +442,15 @@ const struct prog_op *lower_use(const struct lower *l, uint32_t t, uint32_t i);
 
 /** lower_only_use() - the one operation that reads a tensor of the arena, or NULL */
 const struct prog_op *lower_only_use(const struct lower *l, uint32_t t);
+
+/* fuse_concat.c */
+void lower_concat(struct lower *l);
+
+/** lower_find_concats() - give parts of concatenations their places; @writer by storage */
+void lower_find_concats(struct lower *l, const uint32_t *writer);
+
+/** lower_place() - rows of output tensor @t in the concatenation that it has a place in */
+struct lower_val lower_place(struct lower *l, uint32_t t);
 
 struct k_se;
 

@@ -119,7 +119,7 @@ void lower_unary(struct lower *l)
 		return;
 	}
 	x = lower_read(l, op->in[0]);
-	y = lower_write(l, op->out[0]);
+	y = lower_write_any(l, op->out[0]);
 	map_step(l, "unary", class_entry(t), &a, &y, in);
 }
 
@@ -139,7 +139,7 @@ void lower_binary(struct lower *l)
 		in[2] = &res;
 		a.has_res = 1;
 	}
-	y = lower_write(l, op->out[0]);
+	y = lower_write_any(l, op->out[0]);
 	map_step(l, "binary", class_entry(t), &a, &y, in);
 }
 

@@ -50,7 +50,7 @@ void lower_fma_conv(struct lower *l)
 		a.has_res = 1;
 		a.ldr = (k_u32)lower_pitch(&res);
 	}
-	y = lower_write(l, op->out[0]);
+	y = lower_write_any(l, op->out[0]);
 	a.act = lower_act(&op->epi);
 	a.groups = (k_u32)p->group;
 	a.cg = lower_div(x.dims[4] / p->group);
@@ -120,7 +120,7 @@ void lower_fma_gemm(struct lower *l)
 		v[3] = lower_read(l, op->epi.residual);
 		a.has_res = 1;
 	}
-	v[4] = lower_write(l, op->out[0]);
+	v[4] = lower_write_any(l, op->out[0]);
 	rank = v[4].rank;
 	lead(&v[0], &v[4], stride[0]);
 	lead(&v[1], &v[4], stride[1]);

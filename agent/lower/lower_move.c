@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * TRANSPOSE, COPY, SLICE, EXPAND: views where a consumer may take them, copies
- * into the tenant's buffers. CONCAT: a copy for each part. PAD and TILE.
+ * into the tenant's buffers. PAD and TILE.
  */
 #include "agent/lower/lower.h"
 
@@ -71,22 +71,6 @@ void lower_expand(struct lower *l)
 	v.rank = y->rank;
 	memcpy(v.dims, y->dims, sizeof(v.dims));
 	result(l, &v, "expand");
-}
-
-void lower_concat(struct lower *l)
-{
-	const struct prog_op *op = l->op;
-	uint32_t axis = (uint32_t)op->params.axis;
-	struct lower_val y = lower_write(l, op->out[0]);
-
-	for (uint32_t i = 0; i < op->n_in; i++) {
-		struct lower_val x = lower_read(l, op->in[i]), part = y;
-
-		part.padded = false;
-		part.dims[axis] = x.dims[axis];
-		lower_move(l, &x, &part, "concat");
-		y.off += x.dims[axis] * y.stride[axis];
-	}
 }
 
 static void pad_step(struct lower *l, struct k_pad *a, const int64_t *lo, const char *what)

@@ -105,7 +105,7 @@ void lower_pool(struct lower *l)
 		lower_mean_pool(l);
 		return;
 	}
-	y = lower_write(l, op->out[0]);
+	y = lower_write_any(l, op->out[0]);
 	a.has_indices = op->n_out > 1 && op->out[1] != PROG_NONE;
 	if (a.has_indices)
 		indices = lower_write(l, op->out[1]);
@@ -163,7 +163,7 @@ void lower_resize(struct lower *l)
 {
 	const struct prog_op *op = l->op;
 	const struct prog_resize *p = &op->params.resize;
-	struct lower_val x = lower_read_rows(l, op->in[0]), y = lower_write(l, op->out[0]);
+	struct lower_val x = lower_read_rows(l, op->in[0]), y = lower_write_any(l, op->out[0]);
 	struct k_resize a = { .extrapolation = p->extrapolation };
 	uint32_t taps[3];
 	struct lower_step *s;

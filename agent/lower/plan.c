@@ -90,15 +90,33 @@ static bool options_ok(struct lower *l, const struct gpu_options *opt)
 	return true;
 }
 
+/* The operation that writes each storage. */
+static uint32_t *writers(const struct program *p)
+{
+	uint32_t *writer = malloc((p->n_storages + 1) * sizeof(*writer));
+
+	for (uint32_t i = 0; writer && i < p->n_storages; i++)
+		writer[i] = LOWER_NONE;
+	for (uint32_t i = 0; writer && i < p->n_ops; i++)
+		for (uint32_t k = 0; k < p->ops[i].n_out; k++)
+			if (p->ops[i].out[k] != PROG_NONE)
+				writer[p->tensors[p->ops[i].out[k]].storage] = i;
+	return writer;
+}
+
 static void lower_all(struct lower *l)
 {
 	const struct program *p = l->p;
+	uint32_t *writer = writers(p);
 
 	l->vals = calloc(p->n_storages + 1, sizeof(*l->vals));
 	l->const_bufs = malloc((p->n_storages + 1) * sizeof(*l->const_bufs));
 	l->done = calloc(p->n_ops + 1, sizeof(*l->done));
 	l->se = calloc(p->n_ops + 1, sizeof(*l->se));
-	if (!l->vals || !l->const_bufs || !l->done || !l->se || !lower_index_uses(l)) {
+	l->places = calloc(p->n_storages + 1, sizeof(*l->places));
+	if (!writer || !l->vals || !l->const_bufs || !l->done || !l->se || !l->places ||
+	    !lower_index_uses(l)) {
+		free(writer);
 		lower_nomem(l);
 		return;
 	}
@@ -106,8 +124,11 @@ static void lower_all(struct lower *l)
 		l->vals[i].buf = LOWER_NONE;
 		l->const_bufs[i] = LOWER_NONE;
 	}
-	if (!l->opt.no_fusion)
+	if (!l->opt.no_fusion) {
+		lower_find_concats(l, writer);
 		lower_find_se(l);
+	}
+	free(writer);
 	for (uint32_t i = 0; i < p->n_ops && !l->err; i++) {
 		l->op = &p->ops[i];
 		if (!l->done[i])
@@ -187,6 +208,7 @@ int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 	free(l->first_use);
 	free(l->use);
 	free(l->se);
+	free(l->places);
 	if (err) {
 		lower_chunks_free(l->chunks);
 		free(l->steps);

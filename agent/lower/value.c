@@ -295,6 +295,16 @@ struct lower_val lower_write(struct lower *l, uint32_t t)
 	return v;
 }
 
+struct lower_val lower_write_any(struct lower *l, uint32_t t)
+{
+	uint32_t storage = lower_t(l, t)->storage;
+
+	if (!l->places[storage].op)
+		return lower_write(l, t);
+	l->vals[storage] = lower_place(l, t);
+	return l->vals[storage];
+}
+
 struct lower_val lower_new_rows(struct lower *l, uint32_t rank, const int64_t *dims)
 {
 	struct lower_val v;
@@ -313,8 +323,9 @@ struct lower_val lower_write_rows(struct lower *l, uint32_t t)
 	const struct prog_tensor *pt = lower_t(l, t);
 	struct lower_val v;
 
-	if (lower_storage(l, t)->place == PROG_OUTPUT || lower_type(l, t) != K_F16)
-		return lower_write(l, t);
+	if (lower_storage(l, t)->place == PROG_OUTPUT || lower_type(l, t) != K_F16 ||
+	    l->places[pt->storage].op)
+		return lower_write_any(l, t);
 	v = lower_new_rows(l, pt->rank, pt->dims);
 	l->vals[pt->storage] = v;
 	return v;
