@@ -101,6 +101,54 @@ struct k_conv {
 #define K_CONV_SMEM(bm, bn, sl, st)	(K_CONV_BASE(bm, bn, sl, st) + (bn) * 4)
 
 /*
+ * The first convolution, of up to four channels in any layout, fp32 or fp16:
+ * an image is read once and converted on the way.
+ *
+ *   h w c		input, oh ow n ldy output
+ *   kh kw .. pw fn	window, epilogue; kq: kw up to a multiple of four
+ *   images bias	of a request; is there one
+ */
+#define K_STEM_SHAPE(X)									\
+	X(h) X(w) X(c) X(oh) X(ow) X(n) X(ldy) X(kh) X(kw) X(kq) X(sh) X(sw) X(ph) X(pw)	\
+	X(fn) X(images) X(bias)
+
+struct k_stem_shape {
+#define K_STEM_FIELD(name) k_u32 name;
+	K_STEM_SHAPE(K_STEM_FIELD)
+#undef K_STEM_FIELD
+};
+
+/**
+ * struct k_stem - y = act(x * w + bias), tiles of 8 rows by 16 pixels
+ * @w: weights, fp16 [n][kh][kq][4], rows of k_stem_pitch() bytes
+ * @b: bias, fp32 [n up to 8]
+ * @stride: of x in elements: image, row, pixel, channel
+ * @tiles_x, @tiles_y: of an image
+ */
+struct k_stem {
+	struct k_ref x, y;
+	k_u64 w, b;
+	struct k_stem_shape s;
+	struct k_act act;
+	k_i32 stride[4];
+	k_u32 degree, tiles_x, tiles_y, tiles_n;
+};
+
+#define K_STEM_Y	8
+#define K_STEM_X	16
+#define K_STEM_NS(X)	X(16) X(32) X(64)
+
+/* Bytes: a row of weights, so that eight of them lie in different banks; in all. */
+#define K_STEM_PITCH(kh, kq)	((kh) * (kq) * 8 + 16)
+#define K_STEM_PW(kq, sw)	((K_STEM_X - 1) * (sw) + (kq))
+#define K_STEM_PATCH(kh, kq, sh, sw) \
+	((((K_STEM_Y - 1) * (sh) + (kh)) * K_STEM_PW(kq, sw) * 8 + 15) / 16 * 16)
+#define K_STEM_OUT(bn)		(K_STEM_Y * K_STEM_X * ((bn) * 2 + 16))
+#define K_STEM_SMEM(bn, kh, kq, sh, sw)							\
+	((bn) * K_STEM_PITCH(kh, kq) + (K_STEM_PATCH(kh, kq, sh, sw) > K_STEM_OUT(bn) ?	\
+					K_STEM_PATCH(kh, kq, sh, sw) : K_STEM_OUT(bn)))
+
+/*
  * Depthwise convolution: as many groups as channels. Chunks of eight channels;
  * a thread makes tw neighbouring pixels of a chunk, a block cb chunks of pt times
  * 256 / cb such groups of pixels of one image.

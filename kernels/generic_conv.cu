@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * The tensor cores' product with its shape in its arguments: every tile, for
- * windows and for single pixels. Depthwise convolutions of the usual windows.
+ * windows and for single pixels. The first convolution. Depthwise convolutions of
+ * the usual windows.
  */
 #include "conv.cuh"
 #include "dw.cuh"
+#include "stem.cuh"
 
 #define CONV(bm, bn, wm, wn, sl, st, ctas)						\
 	ENTRY(braid_conv_##bm##x##bn, k_conv, ctas,					\
@@ -17,3 +19,6 @@ K_CONV_TILES(CONV)
 	ENTRY(braid_dw_##k##x##k##_##stride, k_dw, 2,					\
 	      (dw_tile(dw_window<k, stride, tw>(a.s), a, tile, smem)))
 K_DW_WINDOWS(DW)
+
+#define STEM(bn) ENTRY(braid_stem_##bn, k_stem, 2, (stem_tile<bn>(a.s, a, tile, smem)))
+K_STEM_NS(STEM)

@@ -416,6 +416,10 @@ struct lower_val lower_read_input(struct lower *l, uint32_t t);
 /** lower_conv_fits() - will lower_conv() use the tensor cores for it? */
 bool lower_conv_fits(const struct lower *l, const struct prog_op *op);
 
+/* lower_stem.c */
+bool lower_stem_fits(const struct lower *l, const struct prog_op *op);
+void lower_stem(struct lower *l);
+
 /* lower_dw.c */
 bool lower_dw_fits(const struct lower *l, const struct prog_op *op);
 void lower_dw(struct lower *l);

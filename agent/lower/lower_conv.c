@@ -233,11 +233,15 @@ struct lower_val lower_pack(struct lower *l, const struct lower_val *x)
 
 struct lower_val lower_read_input(struct lower *l, uint32_t t)
 {
-	struct lower_val v = lower_read(l, t);
+	struct lower_val v = lower_read(l, t), packed;
 
 	if (l->err || is_input(l, &v))
 		return v;
-	return lower_pack(l, &v);
+	packed = lower_pack(l, &v);
+	/* The next reader finds it so. */
+	if (v.type == K_F16 && l->bufs[v.buf].place == BUF_ARENA)
+		l->vals[lower_t(l, t)->storage] = packed;
+	return packed;
 }
 
 static bool has(const struct prog_op *op, uint32_t i)
@@ -329,6 +333,10 @@ void lower_conv(struct lower *l)
 
 	if (lower_dw_fits(l, op)) {
 		lower_dw(l);
+		return;
+	}
+	if (lower_stem_fits(l, op)) {
+		lower_stem(l);
 		return;
 	}
 	if (!lower_conv_fits(l, op)) {

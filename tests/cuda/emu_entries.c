@@ -19,17 +19,21 @@ K_CONV_TILES(DECLARE_CONV)
 #define DECLARE_DW(k, stride, tw)							\
 	void braid_dw_##k##x##k##_##stride(const struct emu_ops *ops, const void *a);
 K_DW_WINDOWS(DECLARE_DW)
+#define DECLARE_STEM(bn)	void braid_stem_##bn(const struct emu_ops *ops, const void *a);
+K_STEM_NS(DECLARE_STEM)
 
 #define ROW_CONV(bm, bn, ...)								\
 	{ "braid_conv_" #bm "x" #bn, braid_conv_##bm##x##bn },			\
 	{ "braid_conv1_" #bm "x" #bn, braid_conv1_##bm##x##bn },
 #define ROW_DW(k, stride, tw)								\
 	{ "braid_dw_" #k "x" #k "_" #stride, braid_dw_##k##x##k##_##stride },
+#define ROW_STEM(bn)	{ "braid_stem_" #bn, braid_stem_##bn },
 #define ROW(name, header, args, ctas, fn) { #name, name },
 static const struct {
 	const char *name;
 	emu_entry entry;
-} entries[] = { PLAIN_ENTRIES(ROW) K_CONV_TILES(ROW_CONV) K_DW_WINDOWS(ROW_DW) };
+} entries[] = { PLAIN_ENTRIES(ROW) K_CONV_TILES(ROW_CONV) K_DW_WINDOWS(ROW_DW)
+	      K_STEM_NS(ROW_STEM) };
 
 emu_entry emu_find(const char *name)
 {
