@@ -188,6 +188,54 @@ struct k_dw {
 /* Windows that have a generic entry: kh = kw, sh = sw, neighbouring pixels a thread. */
 #define K_DW_WINDOWS(X)	X(3, 1, 2) X(3, 2, 1) X(5, 1, 2) X(5, 2, 1)
 
+/*
+ * Expansion (a 1x1 convolution) and the depthwise one behind it: a block makes
+ * the expanded pixels that its own see, of some channels, in shared memory.
+ *
+ *   h w c ldx		input; ce expanded channels; oh ow ldy output
+ *   kh kw .. pw	the depthwise window; fn1 fn2 the functions
+ *   ty tx		a block's output pixels; tw of them a thread at a time
+ *   images bias1 bias2 squeeze	as above
+ */
+#define K_MB_SHAPE(X)									\
+	X(h) X(w) X(c) X(ldx) X(ce) X(oh) X(ow) X(ldy) X(kh) X(kw) X(sh) X(sw) X(ph) X(pw)	\
+	X(fn1) X(fn2) X(ty) X(tx) X(tw) X(images) X(bias1) X(bias2) X(squeeze)
+
+struct k_mb_shape {
+#define K_MB_FIELD(name) k_u32 name;
+	K_MB_SHAPE(K_MB_FIELD)
+#undef K_MB_FIELD
+};
+
+/**
+ * struct k_mb - y = act2(depthwise(act1(x * w1 + b1)) + b2)
+ * @w1: fp16 [ce][c up to 16]; @w2: fp16 [kh * kw][ce]
+ * @b1, @b2: fp32 [ce]
+ */
+struct k_mb {
+	struct k_ref x, y;
+	struct k_se se;
+	k_u64 w1, w2, b1, b2;
+	struct k_mb_shape s;
+	struct k_act act1, act2;
+	k_u32 degree, tiles_y, tiles_x, blocks;
+};
+
+#define K_MB_CHANNELS(X)	X(16) X(32)
+
+/* Rows in shared memory are an odd number of 16 bytes apart. */
+#define K_MB_PITCH(c)		((((c) * 2 + 15) / 16 | 1) * 16)
+#define K_MB_UP16(v)		(((v) + 15) / 16 * 16)
+#define K_MB_MIN(a, b)		((a) < (b) ? (a) : (b))
+#define K_MB_IN(t, s, k)	(((t) - 1) * (s) + (k))
+
+/* Input rows, weights of both, expanded pixels (over which sums lie in the end). */
+#define K_MB_A(y, x, c)		(K_MB_UP16(y * x) * K_MB_PITCH(K_MB_UP16(c)))
+#define K_MB_B(cb, c)		((cb) * K_MB_PITCH(K_MB_UP16(c)))
+#define K_MB_D(cb, kh, kw)	((kh) * (kw) * (cb) * 2)
+#define K_MB_E(cb, iy, ix)	((iy) * (ix) * ((cb) * 2 + 16))
+#define K_MB_SUMS(cb)		(K_THREADS * 32 + (cb) * 4)
+
 /**
  * struct k_cpool - maximum or average over windows, chunks of eight channels
  * @n: chunks of a request's output

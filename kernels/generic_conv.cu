@@ -2,10 +2,11 @@
 /*
  * The tensor cores' product with its shape in its arguments: every tile, for
  * windows and for single pixels. The first convolution. Depthwise convolutions of
- * the usual windows.
+ * the usual windows, and with their expansion.
  */
 #include "conv.cuh"
 #include "dw.cuh"
+#include "mb.cuh"
 #include "stem.cuh"
 
 #define CONV(bm, bn, wm, wn, sl, st, ctas)						\
@@ -22,3 +23,6 @@ K_DW_WINDOWS(DW)
 
 #define STEM(bn) ENTRY(braid_stem_##bn, k_stem, 2, (stem_tile<bn>(a.s, a, tile, smem)))
 K_STEM_NS(STEM)
+
+#define MB(cb) ENTRY(braid_mb_##cb, k_mb, 2, (mb_tile<cb, 1>(a.s, a, tile, smem)))
+K_MB_CHANNELS(MB)

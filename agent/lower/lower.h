@@ -170,6 +170,7 @@ struct lower_chunk;
  * @use: numbers of operations
  * @se: by operation: squeeze-excite that it makes or reads, see fuse_se.c
  * @places: by storage
+ * @expand: by operation: of a depthwise convolution, the expansion that it includes
  * @done: by operation: part of another one's step
  * @spare: what lower_step() gives after a failure
  */
@@ -190,6 +191,7 @@ struct lower {
 	uint32_t *first_use, *use;
 	struct lower_se **se;
 	struct lower_place *places;
+	const struct prog_op **expand;
 	bool *done;
 	struct lower_step spare;
 	struct lower_chunk *chunks;
@@ -424,6 +426,9 @@ void lower_stem(struct lower *l);
 bool lower_dw_fits(const struct lower *l, const struct prog_op *op);
 void lower_dw(struct lower *l);
 
+/** lower_dw_weights() - [c][taps] turned to fp16 [taps][c], channels up to a multiple of eight */
+uint32_t lower_dw_weights(struct lower *l, const float *w, int64_t c, int64_t taps);
+
 /** lower_chunk_block() - chunks of channels that a block shares out among its threads */
 uint32_t lower_chunk_block(uint32_t chunks);
 
@@ -446,6 +451,10 @@ const struct prog_op *lower_use(const struct lower *l, uint32_t t, uint32_t i);
 
 /** lower_only_use() - the one operation that reads a tensor of the arena, or NULL */
 const struct prog_op *lower_only_use(const struct lower *l, uint32_t t);
+
+/* lower_mb.c: an expansion and the depthwise convolution behind it */
+void lower_find_mb(struct lower *l, const uint32_t *writer);
+void lower_mb(struct lower *l);
 
 /* fuse_concat.c */
 void lower_concat(struct lower *l);

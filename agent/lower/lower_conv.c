@@ -331,6 +331,10 @@ void lower_conv(struct lower *l)
 	uint32_t w, bias = 0;
 	bool one;
 
+	if (l->expand[op - l->p->ops]) {
+		lower_mb(l);
+		return;
+	}
 	if (lower_dw_fits(l, op)) {
 		lower_dw(l);
 		return;

@@ -41,8 +41,7 @@ bool lower_dw_fits(const struct lower *l, const struct prog_op *op)
 	       lower_is_small(x) && lower_is_small(y);
 }
 
-/* [c][taps] turned to [taps][c], channels padded to whole chunks. */
-static uint32_t pack(struct lower *l, const float *w, int64_t c, int64_t taps)
+uint32_t lower_dw_weights(struct lower *l, const float *w, int64_t c, int64_t taps)
 {
 	int64_t cp = lower_up8(c);
 	uint16_t *to = calloc((size_t)(taps * cp), sizeof(*to));
@@ -134,7 +133,7 @@ void lower_dw(struct lower *l)
 	known(win, &s->tw);
 	per = K_THREADS / s->cb * s->pt;
 	a.segs = (s->oh * ((s->ow + s->tw - 1) / s->tw) + per - 1) / per;
-	w = pack(l, lower_const_data(l, op->in[1]), c, (int64_t)s->kh * s->kw);
+	w = lower_dw_weights(l, lower_const_data(l, op->in[1]), c, (int64_t)s->kh * s->kw);
 	if (has(op, 2)) {
 		s->bias = 1;
 		bias = pack_bias(l, lower_const_data(l, op->in[2]), c);

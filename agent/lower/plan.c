@@ -114,7 +114,8 @@ static void lower_all(struct lower *l)
 	l->done = calloc(p->n_ops + 1, sizeof(*l->done));
 	l->se = calloc(p->n_ops + 1, sizeof(*l->se));
 	l->places = calloc(p->n_storages + 1, sizeof(*l->places));
-	if (!writer || !l->vals || !l->const_bufs || !l->done || !l->se || !l->places ||
+	l->expand = calloc(p->n_ops + 1, sizeof(*l->expand));
+	if (!writer || !l->expand || !l->vals || !l->const_bufs || !l->done || !l->se || !l->places ||
 	    !lower_index_uses(l)) {
 		free(writer);
 		lower_nomem(l);
@@ -127,6 +128,7 @@ static void lower_all(struct lower *l)
 	if (!l->opt.no_fusion) {
 		lower_find_concats(l, writer);
 		lower_find_se(l);
+		lower_find_mb(l, writer);
 	}
 	free(writer);
 	for (uint32_t i = 0; i < p->n_ops && !l->err; i++) {
@@ -209,6 +211,7 @@ int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 	free(l->use);
 	free(l->se);
 	free(l->places);
+	free(l->expand);
 	if (err) {
 		lower_chunks_free(l->chunks);
 		free(l->steps);

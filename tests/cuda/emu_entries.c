@@ -21,6 +21,8 @@ K_CONV_TILES(DECLARE_CONV)
 K_DW_WINDOWS(DECLARE_DW)
 #define DECLARE_STEM(bn)	void braid_stem_##bn(const struct emu_ops *ops, const void *a);
 K_STEM_NS(DECLARE_STEM)
+#define DECLARE_MB(cb)	void braid_mb_##cb(const struct emu_ops *ops, const void *a);
+K_MB_CHANNELS(DECLARE_MB)
 
 #define ROW_CONV(bm, bn, ...)								\
 	{ "braid_conv_" #bm "x" #bn, braid_conv_##bm##x##bn },			\
@@ -28,12 +30,13 @@ K_STEM_NS(DECLARE_STEM)
 #define ROW_DW(k, stride, tw)								\
 	{ "braid_dw_" #k "x" #k "_" #stride, braid_dw_##k##x##k##_##stride },
 #define ROW_STEM(bn)	{ "braid_stem_" #bn, braid_stem_##bn },
+#define ROW_MB(cb)	{ "braid_mb_" #cb, braid_mb_##cb },
 #define ROW(name, header, args, ctas, fn) { #name, name },
 static const struct {
 	const char *name;
 	emu_entry entry;
 } entries[] = { PLAIN_ENTRIES(ROW) K_CONV_TILES(ROW_CONV) K_DW_WINDOWS(ROW_DW)
-	      K_STEM_NS(ROW_STEM) };
+	      K_STEM_NS(ROW_STEM) K_MB_CHANNELS(ROW_MB) };
 
 emu_entry emu_find(const char *name)
 {
