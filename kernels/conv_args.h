@@ -89,6 +89,8 @@ struct k_conv {
 	X(32, 32, 2, 1, 4, 6, 2)							\
 	X(16, 64, 1, 2, 4, 6, 2)
 
+#define K_CONV_STEP	64	/* of K, a stage */
+
 /* Shared memory: the pipeline, over which sums lie later; bias. */
 #define K_CONV_PIPE(bm, bn, st)		((st) * ((bm) + (bn)) * 128)
 #define K_CONV_SUMS(bm, bn, sl)		((sl) > 1 && ((sl) - 1) * (bm) * (bn) * 4 > (bm) * ((bn) + 4) * 4 ? \

@@ -33,6 +33,11 @@
 	PLAIN(braid_resize, window, k_resize, 4, resize_tile)			\
 	PLAIN(braid_cpool, cpool, k_cpool, 4, cpool_tile)			\
 	PLAIN(braid_mean, cpool, k_mean, 4, mean_tile)				\
+	PLAIN(braid_norm8, rows8, k_norm8, 2, norm8_tile)			\
+	PLAIN(braid_attn_16, attn, k_attn, 2, attn_tile<16>)			\
+	PLAIN(braid_attn_32, attn, k_attn, 2, attn_tile<32>)			\
+	PLAIN(braid_attn_64, attn, k_attn, 2, attn_tile<64>)			\
+	PLAIN(braid_attn_128, attn, k_attn, 1, attn_tile<128>)			\
 	PLAIN(braid_fma_conv, fma, k_fma_conv, 2, fma_conv_tile<true>)		\
 	PLAIN(braid_fma_gemm, fma, k_fma_gemm, 2, fma_gemm_tile<true>)		\
 	PLAIN(braid_rnn, rnn, k_rnn, 2, rnn_tile)

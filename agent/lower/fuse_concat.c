@@ -74,6 +74,8 @@ static struct lower_val whole(struct lower *l, const struct prog_op *op)
 			mine->val = lower_place(l, op->out[0]);
 		else
 			mine->val = lower_new_rows(l, y->rank, y->dims);
+		/* Nobody writes behind the last part. */
+		mine->val.padded = false;
 	}
 	return mine->val;
 }

@@ -171,6 +171,8 @@ struct lower_chunk;
  * @se: by operation: squeeze-excite that it makes or reads, see fuse_se.c
  * @places: by storage
  * @expand: by operation: of a depthwise convolution, the expansion that it includes
+ * @attn: by operation: of a product with values, the one that makes the scores
+ * @siblings: by operation: the next product of the same rows, made in one with this
  * @done: by operation: part of another one's step
  * @spare: what lower_step() gives after a failure
  */
@@ -191,7 +193,7 @@ struct lower {
 	uint32_t *first_use, *use;
 	struct lower_se **se;
 	struct lower_place *places;
-	const struct prog_op **expand;
+	const struct prog_op **expand, **attn, **siblings;
 	bool *done;
 	struct lower_step spare;
 	struct lower_chunk *chunks;
@@ -408,9 +410,24 @@ void lower_mean_pool(struct lower *l);
 void lower_pool(struct lower *l);
 void lower_resize(struct lower *l);
 
-/* lower_conv.c */
+struct k_conv;
+
+/* lower_conv.c, lower_gemm.c */
 void lower_conv(struct lower *l);
 void lower_gemm(struct lower *l);
+
+/**
+ * lower_product() - the step of a product on tensor cores
+ * @a: shape of x and w set; the rest is set here
+ * @x: rows
+ * @w: buffer of packed weights
+ * @bias: buffer of the bias, where a->s.bias
+ * @one: rows of x are rows of the product
+ * @what: word for profiles
+ * @to: where the result goes; NULL: to the operation's output
+ */
+void lower_product(struct lower *l, struct k_conv *a, const struct lower_val *x, uint32_t w,
+		   uint32_t bias, bool one, const char *what, const struct lower_val *to);
 
 /** lower_read_input() - the tensor as fp16 rows for cp.async; packed where it lies otherwise */
 struct lower_val lower_read_input(struct lower *l, uint32_t t);
@@ -455,6 +472,13 @@ const struct prog_op *lower_only_use(const struct lower *l, uint32_t t);
 /* lower_mb.c: an expansion and the depthwise convolution behind it */
 void lower_find_mb(struct lower *l, const uint32_t *writer);
 void lower_mb(struct lower *l);
+
+/* lower_attn.c */
+void lower_find_attn(struct lower *l);
+void lower_attn(struct lower *l);
+
+/** lower_find_siblings() - products with constant weights that read the same rows (lower_gemm.c) */
+void lower_find_siblings(struct lower *l);
 
 /* fuse_concat.c */
 void lower_concat(struct lower *l);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * CONV and GEMM with constant weights on the tensor cores (kernels/conv.cuh):
- * what shapes they take, how weights are packed, which tile at which degree.
- * What they do not take, lower_fma.c does.
+ * CONV on the tensor cores (kernels/conv.cuh): what shapes they take, how
+ * weights are packed, which tile at which degree. What they do not take,
+ * lower_fma.c does.
  */
 #include "agent/lower/lower.h"
 
@@ -12,7 +12,7 @@
 #include "agent/lower/tiles.h"
 #include "kernels/conv_args.h"
 
-#define K_STEP	64
+#define K_STEP	K_CONV_STEP
 
 /**
  * struct variant - what is launched from a degree on
@@ -161,25 +161,6 @@ static uint32_t pack_conv(struct lower *l, const float *w, int64_t n, int64_t ta
 	return buf;
 }
 
-/* op(b) of a GEMM turned to [n][k], times alpha. */
-static uint32_t pack_gemm(struct lower *l, const float *b, int64_t n, int64_t k, bool trans,
-			  float alpha, int64_t ldw)
-{
-	uint16_t *to = calloc((size_t)(n * ldw), sizeof(*to));
-	uint32_t buf;
-
-	if (!to) {
-		lower_nomem(l);
-		return 0;
-	}
-	for (int64_t i = 0; i < n; i++)
-		for (int64_t j = 0; j < k; j++)
-			to[i * ldw + j] = lower_half(alpha * b[trans ? i * k + j : j * n + i]);
-	buf = lower_const(l, to, (uint64_t)(n * ldw) * sizeof(*to));
-	free(to);
-	return buf;
-}
-
 /* ---- operands ---- */
 
 /* Can cp.async take it: fp16 rows in the arena, 16-byte aligned, whole chunks of channels? */
@@ -244,14 +225,8 @@ struct lower_val lower_read_input(struct lower *l, uint32_t t)
 	return packed;
 }
 
-static bool has(const struct prog_op *op, uint32_t i)
-{
-	return i < op->n_in && op->in[i] != PROG_NONE;
-}
-
-/* Output, residual, kernels and the step: what convolutions and products share. */
-static void product(struct lower *l, struct k_conv *a, const struct lower_val *x, uint32_t w,
-		    uint32_t bias, bool one, const char *what)
+void lower_product(struct lower *l, struct k_conv *a, const struct lower_val *x, uint32_t w,
+		   uint32_t bias, bool one, const char *what, const struct lower_val *to)
 {
 	const struct prog_op *op = l->op;
 	struct k_conv_shape *s = &a->s;
@@ -267,7 +242,7 @@ static void product(struct lower *l, struct k_conv *a, const struct lower_val *x
 		s->ldr = (k_u32)lower_pitch(&res);
 		s->r_any = !lower_is_chunked(l, &res);
 	}
-	y = lower_write_rows(l, op->out[0]);
+	y = to ? *to : lower_write_rows(l, op->out[0]);
 	if (l->err)
 		return;
 	s->ldx = (k_u32)lower_pitch(x);
@@ -311,7 +286,7 @@ bool lower_conv_fits(const struct lower *l, const struct prog_op *op)
 
 	if (l->opt.mode != GPU_FP16 || op->kind != PROG_CONV || x->type != BRAID_TYPE_F32)
 		return false;
-	if (!lower_const_data(l, op->in[1]) || (has(op, 2) && !lower_const_data(l, op->in[2])))
+	if (!lower_const_data(l, op->in[1]) || (op->n_in > 2 && op->in[2] != PROG_NONE && !lower_const_data(l, op->in[2])))
 		return false;
 	if (x->dims[1] != 1 || y->dims[1] != 1 || p->win.kernel[0] != 1)
 		return false;
@@ -370,7 +345,7 @@ void lower_conv(struct lower *l)
 	s->images = (k_u32)y->dims[0];
 	one = taps == 1 && !s->ph && !s->pw && !win->pad_hi[1] && !win->pad_hi[2];
 	w = pack_conv(l, lower_const_data(l, op->in[1]), y->dims[4], taps, c, s->c, s->ldw);
-	if (has(op, 2)) {
+	if (op->n_in > 2 && op->in[2] != PROG_NONE) {
 		s->bias = 1;
 		bias = lower_bias(l, lower_const_data(l, op->in[2]), y->dims[4]);
 	}
@@ -379,60 +354,5 @@ void lower_conv(struct lower *l)
 		lower_se_excite(l, se, &a.se);
 	}
 	if (!l->err)
-		product(l, &a, &x, w, bias, one, "conv");
-}
-
-/* Is t a constant of one number a column? */
-static bool is_row_bias(const struct lower *l, uint32_t t, int64_t n)
-{
-	const struct prog_tensor *b = lower_t(l, t);
-
-	return lower_const_data(l, t) && b->elems == n && b->rank && b->dims[b->rank - 1] == n;
-}
-
-static bool gemm_fits(const struct lower *l)
-{
-	const struct prog_op *op = l->op;
-	const struct prog_gemm *p = &op->params.gemm;
-	const struct prog_tensor *a = lower_t(l, op->in[0]), *b = lower_t(l, op->in[1]);
-	const struct prog_tensor *y = lower_t(l, op->out[0]);
-	int64_t n = y->dims[y->rank - 1], k = a->dims[a->rank - 1];
-
-	if (l->opt.mode != GPU_FP16 || a->type != BRAID_TYPE_F32 || p->trans_a)
-		return false;
-	if (!lower_const_data(l, op->in[1]) || b->elems != n * k)
-		return false;
-	if (has(op, 2) && !is_row_bias(l, op->in[2], n))
-		return false;
-	return lower_is_small(a) && lower_is_small(y) && y->elems / n == a->elems / k;
-}
-
-void lower_gemm(struct lower *l)
-{
-	const struct prog_op *op = l->op;
-	const struct prog_gemm *p = &op->params.gemm;
-	const struct prog_tensor *y = lower_t(l, op->out[0]);
-	struct k_conv a = { 0 };
-	struct k_conv_shape *s = &a.s;
-	struct lower_val x;
-	uint32_t w, bias = 0;
-
-	if (!gemm_fits(l)) {
-		lower_fma_gemm(l);
-		return;
-	}
-	x = lower_read_input(l, op->in[0]);
-	s->n = (k_u32)y->dims[y->rank - 1];
-	s->c = s->k = (k_u32)lower_up8(x.dims[x.rank - 1]);
-	s->ldw = (s->k + K_STEP - 1) / K_STEP * K_STEP;
-	s->h = s->oh = s->kh = s->kw = s->sh = s->sw = s->dh = s->dw = s->groups = s->images = 1;
-	s->w = s->ow = (k_u32)(y->elems / s->n);
-	w = pack_gemm(l, lower_const_data(l, op->in[1]), s->n, x.dims[x.rank - 1], p->trans_b,
-		      p->alpha, s->ldw);
-	if (has(op, 2)) {
-		s->bias = 1;
-		bias = lower_bias(l, lower_const_data(l, op->in[2]), s->n);
-	}
-	if (!l->err)
-		product(l, &a, &x, w, bias, true, "gemm");
+		lower_product(l, &a, &x, w, bias, one, "conv", NULL);
 }

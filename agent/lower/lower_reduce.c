@@ -4,6 +4,8 @@
  */
 #include "agent/lower/lower.h"
 
+#include "kernels/attn_args.h"
+
 /* How many threads share a result of @m elements when there are @n results. */
 static uint32_t share(int64_t n, int64_t m)
 {
@@ -166,6 +168,55 @@ static void group_norm(struct lower *l)
 	LOWER_WRITE(l, s, struct k_group_norm, y, &y);
 }
 
+/* Rows of all requests, eight a block. */
+static void norm8_bind(const struct lower_step *s, uint32_t degree, void *args, struct gpu_launch *out)
+{
+	struct k_norm8 *a = args;
+
+	a->degree = degree;
+	out->grid = (degree * a->rows + 7) / 8;
+}
+
+/* fp16 rows of whole chunks, a warp each (kernels/rows8.cuh). */
+static bool norm8_fits(const struct lower *l, const struct lower_val *x)
+{
+	const struct prog_op *op = l->op;
+	int64_t n = x->dims[x->rank - 1];
+
+	return x->type == K_F16 && l->bufs[x->buf].place == BUF_ARENA && lower_pitch(x) % 8 == 0 &&
+	       lower_pitch(x) && x->off % 8 == 0 && n % 8 == 0 && n <= K_NORM8_MAX &&
+	       op->params.norm.axis == (int32_t)x->rank - 1 && !has(op->out, op->n_out, 1) &&
+	       !has(op->out, op->n_out, 2) && lower_storage(l, op->out[0])->place == PROG_ARENA;
+}
+
+static void norm8(struct lower *l, const struct lower_val *x)
+{
+	const struct prog_op *op = l->op;
+	struct lower_val y = lower_write_rows(l, op->out[0]), scale, shift;
+	struct k_norm8 a = {
+		.epsilon = op->params.norm.epsilon, .rms = op->params.norm.kind == PROG_NORM_RMS,
+		.has_scale = has(op->in, op->n_in, 1), .has_shift = has(op->in, op->n_in, 2),
+	};
+	struct lower_step *s;
+
+	a.n = (k_u32)x->dims[x->rank - 1];
+	a.rows = (k_u32)(lower_elems(x) / a.n);
+	a.ldx = (k_u32)lower_pitch(x);
+	a.ldy = (k_u32)lower_pitch(&y);
+	if (a.has_scale)
+		scale = lower_read_dense(l, op->in[1]);
+	if (a.has_shift)
+		shift = lower_read_dense(l, op->in[2]);
+	s = LOWER_STEP(l, "norm", "braid_norm8", 0, a, a.rows);
+	s->bind = norm8_bind;
+	LOWER_READ(l, s, struct k_norm8, x, x);
+	if (a.has_scale)
+		LOWER_READ(l, s, struct k_norm8, scale, &scale);
+	if (a.has_shift)
+		LOWER_READ(l, s, struct k_norm8, shift, &shift);
+	LOWER_WRITE(l, s, struct k_norm8, y, &y);
+}
+
 void lower_norm(struct lower *l)
 {
 	const struct prog_op *op = l->op;
@@ -180,6 +231,11 @@ void lower_norm(struct lower *l)
 	}
 	if (p->kind == PROG_NORM_GROUP) {
 		group_norm(l);
+		return;
+	}
+	x = lower_read_rows(l, op->in[0]);
+	if (!l->err && norm8_fits(l, &x)) {
+		norm8(l, &x);
 		return;
 	}
 	a.kind = p->kind == PROG_NORM_LAYER ? K_LAYER_NORM : K_RMS_NORM;

@@ -115,7 +115,9 @@ static void lower_all(struct lower *l)
 	l->se = calloc(p->n_ops + 1, sizeof(*l->se));
 	l->places = calloc(p->n_storages + 1, sizeof(*l->places));
 	l->expand = calloc(p->n_ops + 1, sizeof(*l->expand));
-	if (!writer || !l->expand || !l->vals || !l->const_bufs || !l->done || !l->se || !l->places ||
+	l->attn = calloc(p->n_ops + 1, sizeof(*l->attn));
+	l->siblings = calloc(p->n_ops + 1, sizeof(*l->siblings));
+	if (!writer || !l->expand || !l->attn || !l->siblings || !l->vals || !l->const_bufs || !l->done || !l->se || !l->places ||
 	    !lower_index_uses(l)) {
 		free(writer);
 		lower_nomem(l);
@@ -129,6 +131,8 @@ static void lower_all(struct lower *l)
 		lower_find_concats(l, writer);
 		lower_find_se(l);
 		lower_find_mb(l, writer);
+		lower_find_attn(l);
+		lower_find_siblings(l);
 	}
 	free(writer);
 	for (uint32_t i = 0; i < p->n_ops && !l->err; i++) {
@@ -212,6 +216,8 @@ int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 	free(l->se);
 	free(l->places);
 	free(l->expand);
+	free(l->attn);
+	free(l->siblings);
 	if (err) {
 		lower_chunks_free(l->chunks);
 		free(l->steps);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/attn_args.h"
 #include "kernels/conv_args.h"
 #include "kernels/entries.h"
 

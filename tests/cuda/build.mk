@@ -66,3 +66,8 @@ test_cuda_models-src := tests/cuda/test_cuda_models.c
 test_cuda_models-libs := draw zoo cuda lower program cpu onnxpb
 test_cuda_models-ldlibs := -lprotobuf-c -ljansson -lm
 $(O)/tests/test_cuda_models: $(standin)
+
+tests += test_gpu_blocks
+test_gpu_blocks-src := tests/cuda/test_gpu_blocks.c tests/program/graph.c
+test_gpu_blocks-libs := $(emu-libs-all)
+test_gpu_blocks-ldlibs := -lprotobuf-c -lm

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/args.h"
+#include "kernels/attn_args.h"
 #include "kernels/conv_args.h"
 #include "kernels/entries.h"
 #include "tests/cuda/emu_plan.h"
