@@ -41,6 +41,7 @@ static uint64_t now(void)
 /*
  * Stop the runner and give it a request, user_data 0: what follows is queued.
  * Stopped before it asked for more it gets none: then it is let go once more.
+ * Where it fetches itself, a runner that is stopped has nothing at all.
  */
 static void hold(void)
 {
@@ -49,6 +50,8 @@ static void hold(void)
 	for (;;) {
 		daemon_kill_runner(&d, SIGSTOP);
 		work_submit(b, &w, at[0], 0);
+		if (daemon_over_device())
+			return;
 		for (int i = 0; i < 50; i++) {
 			if (daemon_status(&d, "fetched") == 1)
 				return;
@@ -69,6 +72,10 @@ static void test_cancel(void)
 	struct braid_completion c[4];
 	unsigned int right = 0;
 
+	if (daemon_over_device()) {
+		tap_skip("cancelling what an agent has", "a runner that is stopped has nothing");
+		return;
+	}
 	hold();
 	for (unsigned int i = 1; i < 4; i++)
 		work_submit(b, &w, at[i], i < 3 ? 1 : 3);

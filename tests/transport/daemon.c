@@ -113,6 +113,57 @@ void daemon_spawn(struct daemon *d)
 	close(log);
 }
 
+bool daemon_over_device(void)
+{
+	const char *t = getenv("BRAID_TEST_TRANSPORT");
+
+	return t && !strcmp(t, "device");
+}
+
+/* What a file of the kernel's queue says, -1: there is none. */
+static long long kernel_file(const char *of, const char *name)
+{
+	char path[128];
+	long long v = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/braid/braid0/%s/%s", of ? of : ".",
+		 strcmp(name, "queued") ? name : "depth");
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%lld", &v) != 1)
+		v = -1;
+	if (f)
+		fclose(f);
+	return v;
+}
+
+/* The kernel counts on from one braidd to the next: what was before. */
+static struct {
+	const char *of, *name;
+	long long value;
+} base[] = {
+	{ NULL, "generation" }, { "counters", "submitted" }, { "counters", "completed" },
+	{ "counters", "dropped" }, { "counters", "killed" }, { "counters", "requeued" },
+	{ "counters", "withdrawn" },
+};
+
+static void count_from_here(void)
+{
+	for (size_t i = 0; i < sizeof(base) / sizeof(base[0]); i++)
+		base[i].value = kernel_file(base[i].of, base[i].name);
+}
+
+/* Where the queue is the kernel's, so are its figures. */
+static long long of_kernel(const char *of, const char *name)
+{
+	long long v = kernel_file(of, name);
+
+	for (size_t i = 0; v >= 0 && i < sizeof(base) / sizeof(base[0]); i++)
+		if (!strcmp(base[i].name, name) && !of == !base[i].of)
+			v -= base[i].value;
+	return v;
+}
+
 void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 {
 	const char *backend = getenv("BRAID_TEST_BACKEND");
@@ -121,10 +172,12 @@ void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 	strcpy(d->dir, "/tmp/braid-test-XXXXXX");
 	if (!mkdtemp(d->dir))
 		bail("mkdtemp");
-	if (daemon_over_device())
+	if (daemon_over_device()) {
 		strcpy(d->socket, "/dev/braid0");
-	else
+		count_from_here();
+	} else {
 		snprintf(d->socket, sizeof(d->socket), "%s/q", d->dir);
+	}
 	snprintf(d->control, sizeof(d->control), "%s/c", d->dir);
 	snprintf(d->config, sizeof(d->config), "%s/conf", d->dir);
 	snprintf(d->models, sizeof(d->models), "%s/models", d->dir);
@@ -177,29 +230,6 @@ json_t *daemon_ask(struct daemon *d, const char *json)
 
 	json_decref(o);
 	return r;
-}
-
-bool daemon_over_device(void)
-{
-	const char *t = getenv("BRAID_TEST_TRANSPORT");
-
-	return t && !strcmp(t, "device");
-}
-
-/* Where the queue is the kernel's, so are its figures. */
-static long long of_kernel(const char *of, const char *name)
-{
-	char path[128];
-	long long v = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/class/braid/braid0/%s/%s", of ? of : ".", name);
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%lld", &v) != 1)
-		v = -1;
-	if (f)
-		fclose(f);
-	return v;
 }
 
 static long long member(struct daemon *d, const char *of, const char *name)

@@ -15,13 +15,14 @@
 
 struct raw {
 	int sock;
+	bool device;			/* it is no socket */
 	uint64_t seq, seen;
 	struct braid_completion done[4096];
 	unsigned int n_done;		/* received, not yet looked at */
 	uint8_t buf[WIRE_MAX_BYTES];
 };
 
-/* Connect; 0 or a negative errno. */
+/* Connect, or open a device; 0 or a negative errno. */
 int raw_open(struct raw *r, const char *path);
 void raw_close(struct raw *r);
 

@@ -95,7 +95,7 @@ static int n_resting(pid_t pid, int hope)
 	return n;
 }
 
-/* Mappings of tenants' buffers. */
+/* Mappings of tenants' buffers: memfds, or the kernel's. */
 static int n_mapped(pid_t pid)
 {
 	char path[64], line[512];
@@ -105,18 +105,35 @@ static int n_mapped(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f))
-		n += strstr(line, "memfd:braid") != NULL;
+		n += strstr(line, "memfd:braid") || strstr(line, "braid-buffer");
 	if (f)
 		fclose(f);
 	return n;
 }
 
+/* Of the kernel's queue a tenant is told the bytes alone. */
+static long long owned_there(const char *what)
+{
+	struct braid_get_info i = { .size = sizeof(i) };
+	static struct raw r;
+	int ret;
+
+	if (strcmp(what, "bytes") || raw_open(&r, d.socket))
+		return 0;
+	ret = raw_call(&r, BRAID_NR_GET_INFO, &i, -1, NULL);
+	raw_close(&r);
+	return ret ? ret : (long long)i.bytes_used;
+}
+
 static long long owned(const char *what)
 {
-	json_t *list = daemon_ask(&d, "{\"cmd\":\"owners\"}"), *o;
 	long long n = 0;
+	json_t *list, *o;
 	size_t i;
 
+	if (daemon_over_device())
+		return owned_there(what);
+	list = daemon_ask(&d, "{\"cmd\":\"owners\"}");
 	json_array_foreach(list, i, o)
 		n += json_integer_value(json_object_get(o, what));
 	json_decref(list);
