@@ -48,3 +48,39 @@ suite() {
 		"$O/vm/faults" "$O/vm/pin" "$O/vm/crowd" "$O/vm/failnth" "$O/vm/storm" \
 		"$O/vm/fuzz_ioctl"
 }
+
+# service KERNEL [OPTION...]: boots it with braid.ko, for braidd itself: its runner
+# with the CPU backend, real models, tenants that link libbraid, and deaths of
+# all of them. BRAID_VM_LONG=1: all of these tests, and as many deaths as they
+# have outside of a machine.
+service() {
+	kernel=$1
+	shift
+	if ! module=$("$vm/module" "$kernel" braid); then
+		echo "not ok 1 - $kernel: the module builds"
+		echo "1..1"
+		return 1
+	fi
+	if [ "${BRAID_VM_LONG:-0}" = 1 ]; then
+		programs="$O/tests/test_lib_infer $O/tests/test_poison $O/tests/test_reload"
+	else
+		programs=''
+		set -- "$@" -e BRAID_TEST_RUNNER_KILLS=8 -e BRAID_TEST_SUPERVISOR_KILLS=2 \
+			-e BRAID_TEST_TENANT_KILLS=25
+	fi
+	# Names of programs, without spaces.
+	# shellcheck disable=SC2086
+	"$vm/run" -k "$kernel" -m "$module" -M 1024 -p "$O/braidd" -p "$O/braid-zoo" \
+		-p "$O/braidctl" -e BRAID_TEST_TRANSPORT=device -e BRAID_TEST_PROGRAMS=/programs "$@" \
+		"$O/tests/test_lib_async" "$O/tests/test_kill" "$O/tests/test_tenant_kill" $programs
+}
+
+# The reason why there are no test machines here, or nothing.
+no_machines() {
+	missing=$(lacking qemu-system-x86_64 busybox cpio gcc-12 apt-get)
+	if [ -n "$missing" ]; then
+		echo "test machines need ${missing% }"
+	elif ! said=$("$vm/kernel" 6.1 2>&1); then
+		echo "no kernel to boot: $(echo "$said" | tail -n 1)"
+	fi
+}
