@@ -233,8 +233,6 @@ void client_completions(struct client *c)
 		}
 		if (ret)
 			client_close(c, "completions can't be sent");
-		else if (c->rings.used)
-			rings_active(&c->rings);	/* it may have more soon */
 	}
 	watch_for(c);
 }

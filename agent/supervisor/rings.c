@@ -150,8 +150,11 @@ void rings_given(const struct wire_call *call)
 
 int rings_send(struct rings *r, const void *msg, size_t bytes)
 {
-	int ret = ring_put(&r->out, msg, bytes);
+	int ret;
 
+	/* Whom the bell wakes may answer before it returns: to one that is awake. */
+	rings_active(r);
+	ret = ring_put(&r->out, msg, bytes);
 	r->blocked = ret == -EAGAIN;
 	if (!ret && ring_wake(&r->out))
 		ring_bell(r->their_bell);

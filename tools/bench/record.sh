@@ -45,7 +45,9 @@ stop() {
 	pid=
 }
 
-# As the scheduler places everybody, the same without spinning, all on one CPU.
+# As the scheduler places everybody, with and without spinning, all on one CPU;
+# and, where that may be had, the first two with real-time priority, which is as
+# if nobody else were there: then each hop to another CPU has to wake it.
 trips() { # PREFIX OPTION LINE
 	start "$dir/null" "$1" "$3"
 	for i in 1 2 3 4 5; do
@@ -67,6 +69,12 @@ roundtrip() {
 		trips "" --sleep "spin_us=0"
 		printf '],\n"all_on_one_cpu": ['
 		trips "taskset -c 0" "" ""
+		if chrt -f 1 true 2>/dev/null; then
+			printf '],\n"with_priority": ['
+			trips "chrt -f 1" "" ""
+			printf '],\n"with_priority_without_spinning": ['
+			trips "chrt -f 1" --sleep "spin_us=0"
+		fi
 		printf ']}\n'
 	} >"$to/cpu-roundtrip.json"
 }
