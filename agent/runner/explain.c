@@ -91,6 +91,12 @@ void explain_window(struct explain *e, const struct window *w, uint32_t reason, 
 		memcpy(k->groups[g].model, w->models[w->plan.order[pg->first]]->conf.name,
 		       BRAID_NAME_MAX);
 	}
+	/* The ring is larger than a cache near the core: fetch the next one's place. */
+	k = &e->ring[(w->id + 1) % KEPT];
+	__builtin_prefetch(k, 1);
+	__builtin_prefetch(k->jobs, 1);
+	__builtin_prefetch(k->groups, 1);
+	__builtin_prefetch((char *)k->groups + 64, 1);
 }
 
 void explain_group(struct explain *e, const struct window *w, uint32_t group)

@@ -131,15 +131,15 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 	struct wire_reply r = { .buf = s->out };
 	struct braid_fetch *arg = &a->fetch.arg.fetch;
 	uint64_t now = server_round(s);
-	struct bq_fetch f = {
-		.wants = a->wants, .n_wants = a->n_wants,
-		.jobs = a->jobs, .slices = a->slices, .events = a->events,
-	};
+	struct bq_fetch f = a->room;
 	int ret;
 
 	if (!a->connected || !a->fetching)
 		return;
-	make_room(&a->fetch, &f);
+	f.wants = a->wants;
+	f.jobs = a->jobs;
+	f.slices = a->slices;
+	f.events = a->events;
 	ret = bq_fetch(&s->q, &f, now);
 	if (ret == -EAGAIN) {
 		if (f.when < *when)
@@ -185,6 +185,7 @@ static int fetch(struct server *s, struct wire_call *call)
 	a->n_wants = call->count[0];
 	memcpy(a->wants, a->next_wants, a->n_wants * sizeof(a->wants[0]));
 	a->fetch = *call;
+	a->room = f;
 	a->fetching = true;
 	a->fetch_by_ring = a->by_ring;
 	if (call->arg.fetch.flags & BRAID_FETCH_NONBLOCK) {

@@ -63,6 +63,7 @@ struct agent {
 	bool fetching;			/* a FETCH waits for its answer */
 	bool fetch_by_ring;
 	struct wire_call fetch;
+	struct bq_fetch room;		/* for its answer */
 	struct braid_want wants[4096], next_wants[4096];
 	uint32_t n_wants;
 	struct braid_job jobs[BRAID_MAX_BATCH];
