@@ -93,7 +93,8 @@ void braid_agent_dies(struct braid_agent *a)
 		q->wants = NULL;
 		q->n_wants = 0;
 		WRITE_ONCE(q->fetch_seq, q->fetch_seq + 1);
-		braid_queue_looked(q);
+		q->fetch_waits = false;
+		WRITE_ONCE(q->kick, false);
 	}
 	braid_queue_unlock(q);
 	/* Another thread of it may be waiting in FETCH. */

@@ -90,6 +90,7 @@
  * @n_wants: how many
  * @fetch_seq: counts FETCHes that wait; changed under @lock. A waiter that
  *             finds another number has been replaced
+ * @fetch_waits: one does; under @lock
  * @kick: the agent should look; set by anybody, cleared under @lock
  * @agent_wait: FETCH and poll() of the agent
  * @look_timer: see above; set under @lock
@@ -115,6 +116,7 @@ struct braid_queue {
 	const struct braid_want *wants;
 	u32 n_wants;
 	unsigned long fetch_seq;
+	bool fetch_waits;
 	bool kick;
 	wait_queue_head_t agent_wait;
 
@@ -298,6 +300,12 @@ void braid_queue_lock(struct braid_queue *q) __acquires(&q->lock);
 /* After a change: see above. */
 void braid_queue_unlock(struct braid_queue *q) __releases(&q->lock);
 
+/*
+ * After the agent's own look found nothing but @when to look again. The kick
+ * was cleared before: from now on it is woken.
+ */
+void braid_queue_unlock_looked(struct braid_queue *q, u64 when) __releases(&q->lock);
+
 /* After one from which nothing follows but dead nodes. */
 void braid_queue_unlock_reap(struct braid_queue *q) __releases(&q->lock);
 
@@ -318,16 +326,6 @@ static inline void braid_queue_breathe(struct braid_queue *q)
 	braid_queue_unlock(q);
 	cond_resched();
 	braid_queue_lock(q);
-}
-
-/*
- * The agent has looked and found nothing (under the lock, before
- * braid_queue_unlock()): from now on it is woken again.
- */
-static inline void braid_queue_looked(struct braid_queue *q)
-{
-	lockdep_assert_held(&q->lock);
-	WRITE_ONCE(q->kick, false);
 }
 
 /* trace.c: completions that came since the lock was taken */

@@ -47,16 +47,20 @@ static void trace_window(const struct braid_queue *q, const struct bq_fetch *f)
 		trace_braid_fetch(q->index, &f->jobs[i], f->window, q->now);
 }
 
-/* The queue looks for these from now on; the FETCH that waits is replaced. */
-static void set_wants(struct braid_queue *q, const struct braid_want *wants, u32 n)
+/*
+ * The queue looks for these from now on; a FETCH that waits is replaced, perhaps
+ * by one that @waits. poll() is not concerned: it looks for itself.
+ */
+static void set_wants(struct braid_queue *q, const struct braid_want *wants, u32 n, bool waits)
 {
 	lockdep_assert_held(&q->lock);
 	q->wants = wants;
 	q->n_wants = n;
 	WRITE_ONCE(q->fetch_seq, q->fetch_seq + 1);
-	braid_queue_looked(q);
-	if (wq_has_sleeper(&q->agent_wait))
+	WRITE_ONCE(q->kick, false);
+	if (q->fetch_waits)
 		wake_up_interruptible(&q->agent_wait);
+	q->fetch_waits = waits;
 }
 
 /* Under the lock. 0, -EAGAIN: nothing yet, or why this FETCH is wrong. */
@@ -115,6 +119,7 @@ static int deliver(struct braid_agent *a, struct braid_fetch *arg, const struct 
  */
 static int begin(struct braid_agent *a, struct braid_fetch *arg, unsigned long *seq)
 {
+	bool waits = !(arg->flags & BRAID_FETCH_NONBLOCK);
 	struct braid_want *wants = a->wants[a->turn];
 	struct braid_queue *q = a->queue;
 	struct bq_fetch f;
@@ -130,14 +135,17 @@ static int begin(struct braid_agent *a, struct braid_fetch *arg, unsigned long *
 		return -EFAULT;
 	braid_queue_lock(q);
 	ret = take(a, &f);
-	if (!ret && !(arg->flags & BRAID_FETCH_NONBLOCK)) {
-		set_wants(q, NULL, 0);
+	if (!ret && waits) {
+		set_wants(q, NULL, 0, false);
 	} else if (!ret || ret == -EAGAIN) {
-		set_wants(q, wants, f.n_wants);
+		set_wants(q, wants, f.n_wants, ret && waits);
 		*seq = q->fetch_seq;
 		a->turn = !a->turn;
 	}
-	braid_queue_unlock(q);
+	if (ret == -EAGAIN)
+		braid_queue_unlock_looked(q, f.when);
+	else
+		braid_queue_unlock(q);
 	return ret ? ret : deliver(a, arg, &f);
 }
 
@@ -156,10 +164,13 @@ static int again(struct braid_agent *a, struct braid_fetch *arg, unsigned long s
 	}
 	prepare(a, arg, q->wants, &f);
 	ret = take(a, &f);
-	if (ret == -EAGAIN)
-		braid_queue_looked(q);
-	else
-		set_wants(q, NULL, 0);
+	if (ret == -EAGAIN) {
+		WRITE_ONCE(q->kick, false);
+		braid_queue_unlock_looked(q, f.when);
+		return ret;
+	}
+	q->fetch_waits = false;
+	set_wants(q, NULL, 0, false);
 	braid_queue_unlock(q);
 	return ret ? ret : deliver(a, arg, &f);
 }
@@ -168,8 +179,10 @@ static int again(struct braid_agent *a, struct braid_fetch *arg, unsigned long s
 static void give_up(struct braid_queue *q, unsigned long seq)
 {
 	braid_queue_lock(q);
-	if (q->fetch_seq == seq)
-		set_wants(q, NULL, 0);
+	if (q->fetch_seq == seq) {
+		q->fetch_waits = false;
+		set_wants(q, NULL, 0, false);
+	}
 	braid_queue_unlock(q);
 }
 
@@ -222,18 +235,20 @@ __poll_t braid_agent_poll(struct file *file, poll_table *wait)
 {
 	struct braid_agent *a = file->private_data;
 	struct braid_queue *q = a->queue;
-	__poll_t mask = 0;
 	struct bq_look look;
+	__poll_t mask = 0;
 
 	poll_wait(file, &q->agent_wait, wait);
 	braid_queue_lock(q);
 	if (a->gone)
 		mask = EPOLLERR | EPOLLHUP;
-	else if (!bq_window(&q->bq, q->wants, q->n_wants, q->now, &look) &&
-		 (look.reason || look.events))
+	else if (bq_window(&q->bq, q->wants, q->n_wants, q->now, &look))
+		;
+	else if (look.reason || look.events)
 		mask = EPOLLIN | EPOLLRDNORM;
-	if (!mask)
-		braid_queue_looked(q);
+	else
+		WRITE_ONCE(q->kick, false);
+	/* Others may wait as well: if this is news, they are woken. */
 	braid_queue_unlock(q);
 	return mask;
 }

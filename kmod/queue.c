@@ -154,17 +154,29 @@ void braid_queue_lock(struct braid_queue *q) __acquires(&q->lock)
 	}
 }
 
+static void set_timers(struct braid_queue *q, u64 when)
+{
+	if (q->stopping)
+		return;
+	set_look_timer(q, when);
+	set_event_timer(q, bq_next_event(&q->bq));
+}
+
 void braid_queue_unlock(struct braid_queue *q) __releases(&q->lock)
 {
 	struct after after = { .n_woken = 0 };
-	u64 when;
 
 	lockdep_assert_held(&q->lock);
-	when = look(q, &after);
-	if (!q->stopping) {
-		set_look_timer(q, when);
-		set_event_timer(q, bq_next_event(&q->bq));
-	}
+	set_timers(q, look(q, &after));
+	leave(q, &after);
+}
+
+void braid_queue_unlock_looked(struct braid_queue *q, u64 when) __releases(&q->lock)
+{
+	struct after after = { .n_woken = 0 };
+
+	lockdep_assert_held(&q->lock);
+	set_timers(q, when);
 	leave(q, &after);
 }
 
