@@ -45,7 +45,8 @@ struct compose {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct entry *first, **end;
-	bool stop, told;
+	atomic_bool stop;
+	bool told;
 	uint64_t tick;
 	struct entry entries[ENTRIES];
 };
@@ -82,7 +83,8 @@ static int add_alone(const struct device *d, struct graph *g, const struct level
 		     const uint32_t *deps, uint32_t n_deps, uint32_t *node)
 {
 	struct gpu_launch_args a = { l->launches[i].args, l->launches[i].args_bytes,
-				     l->launches[i].grid, l->kernels[i]->threads };
+				     l->launches[i].grid, l->kernels[i]->threads,
+				     l->launches[i].cluster };
 
 	return graph_add(d, g, l->code[i], &a, deps, n_deps, node);
 }
@@ -129,13 +131,19 @@ static int add_level(struct compose *c, struct entry *e, struct graph *g, const 
 {
 	uint32_t which[CUDA_MAX_PARTS], n = 0, deps[CUDA_MAX_PARTS], n_deps = *n_nodes;
 	const struct device *d = &c->be->dev;
+	int ret = 0;
 
 	memcpy(deps, nodes, n_deps * sizeof(*deps));
 	*n_nodes = 0;
-	for (uint32_t i = 0; i < l->n; i++)
-		which[n++] = i;
-	if (!n)
-		return 0;
+	for (uint32_t i = 0; i < l->n && !ret; i++) {
+		/* What is launched in clusters has a grid of its own. */
+		if (l->launches[i].cluster > 1)
+			ret = add_alone(d, g, l, i, deps, n_deps, &nodes[(*n_nodes)++]);
+		else
+			which[n++] = i;
+	}
+	if (ret || !n)
+		return ret;
 	if (n == 1)
 		return add_alone(d, g, l, which[0], deps, n_deps, &nodes[(*n_nodes)++]);
 	return add_fused(c, e, g, l, which, n, deps, n_deps, &nodes[(*n_nodes)++]);
@@ -161,8 +169,8 @@ static int side_by_side(struct compose *c, struct entry *e, const struct graph_p
 		ret = get_level(parts, e->n, s, l);
 		if (!ret)
 			ret = add_level(c, e, &g, l, nodes, &n_nodes);
-		if (!ret && e->cancelled)
-			ret = -ECANCELED;
+		if (!ret && (atomic_load(&c->stop) || e->cancelled))
+			ret = -ECANCELED;	/* compiling all of it may take minutes */
 	}
 	free(l);
 	return graph_end(&c->be->dev, &g, ret, out, NULL, 0);

@@ -62,6 +62,7 @@ struct reaper;
  * @n_sms: multiprocessors that may be used
  * @integrated: host and device have one memory
  * @can_register: others' memory can be made known to the device
+ * @has_clusters: blocks of a launch can be run in clusters
  * @low_priority, @high_priority: of streams
  */
 struct device {
@@ -73,7 +74,7 @@ struct device {
 	cu_green green;
 	char name[96];
 	int sm, n_sms, low_priority, high_priority;
-	bool integrated, can_register, retained;
+	bool integrated, can_register, has_clusters, retained;
 	size_t bytes;
 };
 
@@ -244,7 +245,7 @@ struct graph {
 struct gpu_launch_args {
 	const void *args;
 	size_t bytes;
-	uint32_t grid, threads;
+	uint32_t grid, threads, cluster;
 };
 
 /*

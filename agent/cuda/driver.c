@@ -68,6 +68,7 @@ static const struct symbol symbols[] = {
 	SYMBOL(graph_upload, "cuGraphUpload"),
 	SYMBOL(graph_launch, "cuGraphLaunch"),
 	SYMBOL(exec_free, "cuGraphExecDestroy"),
+	OPTIONAL(node_set, "cuGraphKernelNodeSetAttribute"),
 	OPTIONAL(device_resource, "cuDeviceGetDevResource"),
 	OPTIONAL(split_sms, "cuDevSmResourceSplitByCount"),
 	OPTIONAL(resource_desc, "cuDevResourceGenerateDesc"),

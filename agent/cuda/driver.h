@@ -80,6 +80,14 @@ struct cu_kernel_node {
 	cu_context ctx;
 };
 
+#define CU_NODE_CLUSTER		4
+
+/* The value of a node's attribute. */
+struct cu_node_value {
+	unsigned int dim[3];
+	unsigned char room[52];
+};
+
 /* A partition of the device; only the number of multiprocessors is read. */
 struct cu_resource {
 	unsigned int type;
@@ -96,7 +104,7 @@ struct cu_resource {
  * struct cu_api - functions of the driver
  *
  * Named as the driver names them, without the prefix and the version. Those
- * from @device_resource on are NULL with a driver that does not have them.
+ * from @node_set on are NULL with a driver that does not have them.
  */
 struct cu_api {
 	void *lib;
@@ -152,6 +160,7 @@ struct cu_api {
 	cu_result (*graph_launch)(cu_exec e, cu_stream s);
 	cu_result (*exec_free)(cu_exec e);
 
+	cu_result (*node_set)(cu_node n, int attribute, const struct cu_node_value *v);
 	cu_result (*device_resource)(cu_device dev, struct cu_resource *r, unsigned int type);
 	cu_result (*split_sms)(struct cu_resource *parts, unsigned int *n,
 			       const struct cu_resource *whole, struct cu_resource *rest,

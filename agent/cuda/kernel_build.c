@@ -12,20 +12,44 @@
 
 #define FORMAT	"braid kernel 1"	/* and the options of kernel_compile() */
 
-void kernel_headers_digest(uint8_t digest[32])
+/*
+ * What a text includes, and what that includes: a header that it does not see
+ * may change without its code being made again. A name in a comment counts
+ * too, which does no harm.
+ */
+static void include(const char *text, uint64_t *seen)
 {
-	struct sha256 h;
+	static const char word[] = "#include \"";
 
-	sha256_init(&h);
-	for (unsigned int i = 0; i < gpu_n_headers; i++) {
-		sha256_add(&h, gpu_headers[i].name, strlen(gpu_headers[i].name) + 1);
-		sha256_add(&h, gpu_headers[i].text, strlen(gpu_headers[i].text) + 1);
+	while ((text = strstr(text, word))) {
+		size_t len;
+
+		text += sizeof(word) - 1;
+		len = strcspn(text, "\"\n");
+		for (unsigned int i = 0; i < gpu_n_headers && i < 64; i++) {
+			if (*seen >> i & 1 || strlen(gpu_headers[i].name) != len ||
+			    memcmp(gpu_headers[i].name, text, len))
+				continue;
+			*seen |= 1ull << i;
+			include(gpu_headers[i].text, seen);
+		}
 	}
-	sha256_end(&h, digest);
 }
 
-void kernel_key(const struct kernel_build *b, const uint8_t headers[32],
-		uint8_t key[CACHE_KEY_BYTES])
+static void add_headers(struct sha256 *h, const char *source)
+{
+	uint64_t seen = 0;
+
+	include(source, &seen);
+	for (unsigned int i = 0; i < gpu_n_headers; i++) {
+		if (i < 64 && !(seen >> i & 1))
+			continue;
+		sha256_add(h, gpu_headers[i].name, strlen(gpu_headers[i].name) + 1);
+		sha256_add(h, gpu_headers[i].text, strlen(gpu_headers[i].text) + 1);
+	}
+}
+
+void kernel_key(const struct kernel_build *b, uint8_t key[CACHE_KEY_BYTES])
 {
 	struct sha256 h;
 	char text[96];
@@ -34,7 +58,7 @@ void kernel_key(const struct kernel_build *b, const uint8_t headers[32],
 	snprintf(text, sizeof(text), FORMAT " sm_%d nvrtc %d.%d", b->sm, b->major, b->minor);
 	sha256_add(&h, text, strlen(text) + 1);
 	sha256_add(&h, b->source, strlen(b->source) + 1);
-	sha256_add(&h, headers, 32);
+	add_headers(&h, b->source);
 	sha256_end(&h, key);
 }
 

@@ -13,7 +13,7 @@
 #include "agent/cuda/nvrtc.h"
 
 /**
- * struct kernel_build - all that code depends on, besides the headers
+ * struct kernel_build - all that code depends on, besides the headers it includes
  * @source: CUDA C++
  * @sm: architecture
  * @major, @minor: the compiler's version
@@ -23,12 +23,8 @@ struct kernel_build {
 	int sm, major, minor;
 };
 
-/** kernel_headers_digest() - of what sources may include */
-void kernel_headers_digest(uint8_t digest[32]);
-
 /** kernel_key() - the name in the cache */
-void kernel_key(const struct kernel_build *b, const uint8_t headers[32],
-		uint8_t key[CACHE_KEY_BYTES]);
+void kernel_key(const struct kernel_build *b, uint8_t key[CACHE_KEY_BYTES]);
 
 /** kernel_compile() - nvrtc_run() with the kernels' headers and options */
 int kernel_compile(const struct nvrtc_api *rt, const char *name, const char *source, int sm,

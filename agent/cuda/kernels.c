@@ -42,7 +42,6 @@ struct kernels {
 	unsigned int n_threads, pending, compiled, finished;
 	bool stop, told;
 	cu_module generic;
-	uint8_t headers[32];		/* digest of what sources include */
 };
 
 /* ---- code ---- */
@@ -52,7 +51,7 @@ static void key_of(const struct kernels *ks, const struct kernel *k, int major, 
 {
 	const struct kernel_build b = { k->source, ks->dev->sm, major, minor };
 
-	kernel_key(&b, ks->headers, key);
+	kernel_key(&b, key);
 }
 
 /* An entry of a module, with as much shared memory as it wants. */
@@ -142,6 +141,19 @@ static int compile(struct kernels *ks, struct kernel *k, char *why, size_t len)
 	return ret;
 }
 
+/* Several kernels have the same generic entry: what one is allowed all are. */
+static uint32_t shared_of(struct kernels *ks, const struct kernel *k)
+{
+	uint32_t most = k->smem;
+
+	pthread_mutex_lock(&ks->lock);
+	for (struct kernel *other = ks->all; other; other = other->next)
+		if (other->generic && !strcmp(other->generic, k->generic) && other->smem > most)
+			most = other->smem;
+	pthread_mutex_unlock(&ks->lock);
+	return most;
+}
+
 static int from_generic(struct kernels *ks, struct kernel *k, char *why, size_t len)
 {
 	cu_function f;
@@ -149,7 +161,7 @@ static int from_generic(struct kernels *ks, struct kernel *k, char *why, size_t 
 
 	if (!ks->generic || !k->generic)
 		return -ENOENT;
-	ret = entry(ks, ks->generic, k->generic, k->smem, &f, why, len);
+	ret = entry(ks, ks->generic, k->generic, shared_of(ks, k), &f, why, len);
 	if (ret)
 		return ret;
 	atomic_store_explicit(&k->code, f, memory_order_release);
@@ -274,7 +286,6 @@ int kernels_new(struct device *d, struct cache *cache, struct chores *chores,
 	ks->end = &ks->first;
 	pthread_mutex_init(&ks->lock, NULL);
 	pthread_cond_init(&ks->more, NULL);
-	kernel_headers_digest(ks->headers);
 	load_generic(ks);
 	threads = threads < MAX_THREADS ? threads : MAX_THREADS;
 	while (d->rt.lib && ks->n_threads < threads &&

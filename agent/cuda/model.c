@@ -306,8 +306,8 @@ int model_load(struct backend *be, const struct program *p, bool fp32,
 	       struct backend_model **out, char *why, size_t len)
 {
 	const struct gpu_options opt = {
-		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = be->dev.sm, .n_sms = be->dev.n_sms,
-		.no_clusters = true,	/* launches ask for none, and any may be composed */
+		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = be->dev.sm, .n_sms = getenv("BRAID_TILE_SMS") ? atoi(getenv("BRAID_TILE_SMS")) : be->dev.n_sms,
+		.no_clusters = !be->dev.has_clusters || getenv("BRAID_NO_CLUSTERS"),
 	};
 	struct backend_model *m = calloc(1, sizeof(*m));
 	char reason[384] = "";

@@ -88,7 +88,6 @@ static struct {
 	atomic_uint next, done, failed;
 	struct nvrtc_api rt;
 	struct cache *cache;
-	uint8_t headers[32];
 } all;
 
 static void say(void *arg, const char *text)
@@ -105,7 +104,7 @@ static void compile(const struct gpu_kernel *k)
 	void *image;
 	size_t bytes;
 
-	kernel_key(&b, all.headers, key);
+	kernel_key(&b, key);
 	if (!cache_get(all.cache, key, &blob)) {
 		cache_release(&blob);
 		return;
@@ -141,7 +140,7 @@ static bool is_listed(const struct gpu_kernel *k)
 static int add_model(const char *path)
 {
 	const struct gpu_options opt = { .mode = o.fp32 ? GPU_FP32 : GPU_FP16, .sm = o.sm,
-					 .n_sms = o.sms, .no_clusters = true };
+					 .n_sms = o.sms, .no_clusters = o.sm < 90 || getenv("BRAID_NO_CLUSTERS") };
 	const struct load_config lc = { .batch = o.batch, .passes = true };
 	struct gpu_plan *plan;
 	struct program *p;
@@ -178,7 +177,6 @@ int main(int argc, char **argv)
 		say(NULL, why);
 		return 1;
 	}
-	kernel_headers_digest(all.headers);
 	all.cache = cache_open(o.cache, CACHE_BYTES, say, NULL);
 	for (unsigned int i = 0; i < o.n_models; i++)
 		bad |= add_model(o.models[i]);

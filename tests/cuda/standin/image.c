@@ -107,23 +107,19 @@ API cu_result cuModuleUnload(cu_module m)
 
 API cu_result cuModuleGetFunction(cu_function *out, cu_module m, const char *name)
 {
-	void *entry = NULL, *cluster = NULL;
 	cu_result res = si_check();
-	char symbol[256];
+	void *entry = NULL;
 	cu_function f;
 
 	if (res)
 		return res;
 	entry = dlsym(m->lib, name);
-	snprintf(symbol, sizeof(symbol), "%s_cluster", name);
-	cluster = dlsym(m->lib, symbol);
 	if (!entry)
 		return CU_NOT_FOUND;
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return CU_OUT_OF_MEMORY;
 	memcpy(&f->entry, &entry, sizeof(entry));
-	f->cluster = cluster ? *(unsigned int *)cluster : 1;
 	f->shared_limit = PLAIN_SHARED;
 	f->next = m->functions;
 	m->functions = f;
@@ -158,10 +154,11 @@ cu_result call_make(struct call *c, const struct cu_kernel_node *p)
 {
 	const void *args;
 
-	*c = (struct call){ .f = p->func, .grid = p->grid[0], .shared = p->shared_bytes };
+	*c = (struct call){ .f = p->func, .grid = p->grid[0], .shared = p->shared_bytes,
+			    .cluster = 1 };
 	if (!p->func || !p->grid[0] || p->grid[1] != 1 || p->grid[2] != 1 || p->block[0] != 256 ||
 	    p->block[1] != 1 || p->block[2] != 1 || p->params ||
-	    !args_of(p->extra, &args, &c->args_bytes) || p->grid[0] % p->func->cluster ||
+	    !args_of(p->extra, &args, &c->args_bytes) ||
 	    p->shared_bytes > (unsigned int)p->func->shared_limit) {
 		si_misuse("a kernel is launched as it must not be");
 		return INVALID_VALUE;
@@ -185,7 +182,7 @@ void call_run(const struct call *c, unsigned int *seed)
 
 	if (slow)
 		usleep(rand_r(seed) % slow);
-	emu_launch(c->f->entry, c->grid, c->f->cluster, c->shared, c->args, rand_r(seed));
+	emu_launch(c->f->entry, c->grid, c->cluster, c->shared, c->args, rand_r(seed));
 }
 
 void call_drop(struct call *c)

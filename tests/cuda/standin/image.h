@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the stand-in's compiler makes and its driver loads: a head, and a
- * shared object for the host (tests/cuda/emu.h). A kernel's entry has its name;
- * blocks of a cluster are in an unsigned int NAME_cluster, where there are any.
+ * shared object for the host (tests/cuda/emu.h). A kernel's entry has its name.
  */
 #ifndef BRAID_TESTS_CUDA_STANDIN_IMAGE_H
 #define BRAID_TESTS_CUDA_STANDIN_IMAGE_H

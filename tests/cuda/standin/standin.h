@@ -66,7 +66,6 @@ bool memory_known(uint64_t at, size_t bytes);
 /* image.c */
 struct cu_function_opaque {
 	emu_entry entry;
-	unsigned int cluster;
 	int shared_limit;
 	struct cu_function_opaque *next;
 };
@@ -74,7 +73,7 @@ struct cu_function_opaque {
 /* A kernel with its arguments, copied. */
 struct call {
 	cu_function f;
-	unsigned int grid, shared;
+	unsigned int grid, shared, cluster;
 	size_t args_bytes;
 	void *args;
 };
