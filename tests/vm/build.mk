@@ -13,3 +13,9 @@ endef
 vm/fuzz_ioctl-src += tests/vm/fuzz_calls.c
 vm/netlink-src += tests/vm/nl.c
 $(foreach t,$(vm-tests),$(eval $(call vm_test,$(t))))
+
+# On the library and the runner's own link.
+progs += vm/cost
+vm/cost-src := tests/vm/cost.c
+vm/cost-libs := braid agent
+vm/cost-ldlibs := -linih -ljansson

@@ -45,7 +45,7 @@ suite() {
 	# shellcheck disable=SC2046
 	"$vm/run" -k "$kernel" -m "$module" -p "$O/braidctl" -e BRAID_TEST_TRANSPORT=device "$@" \
 		boot.sh load.sh braidctl.sh "$O/vm/isolation" "$O/vm/netlink" $(conformance "$kernel") \
-		"$O/vm/faults" "$O/vm/pin" "$O/vm/crowd" "$O/vm/failnth" "$O/vm/storm" \
+		"$O/vm/cost" "$O/vm/faults" "$O/vm/pin" "$O/vm/crowd" "$O/vm/failnth" "$O/vm/storm" \
 		"$O/vm/fuzz_ioctl"
 }
 
@@ -71,8 +71,9 @@ service() {
 	# Names of programs, without spaces.
 	# shellcheck disable=SC2086
 	"$vm/run" -k "$kernel" -m "$module" -M 1024 -p "$O/braidd" -p "$O/braid-zoo" \
-		-p "$O/braidctl" -e BRAID_TEST_TRANSPORT=device -e BRAID_TEST_PROGRAMS=/programs "$@" \
-		"$O/tests/test_lib_async" "$O/tests/test_kill" "$O/tests/test_tenant_kill" $programs
+		-p "$O/braidctl" -p "$O/braid-bench" -e BRAID_TEST_TRANSPORT=device \
+		-e BRAID_TEST_PROGRAMS=/programs "$@" \
+		service.sh "$O/tests/test_lib_async" "$O/tests/test_kill" "$O/tests/test_tenant_kill" $programs
 }
 
 # The reason why there are no test machines here, or nothing.

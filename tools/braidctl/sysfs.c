@@ -93,8 +93,8 @@ static json_t *knob_set(const struct ctl *c, const char *knob, const char *value
 	if (fd >= 0)
 		n = write(fd, value, strlen(value));
 	if (n < 0 && (errno == EINVAL || errno == EOPNOTSUPP || errno == ERANGE))
-		fprintf(stderr, "%s: %s: '%s' can't be\n", program_invocation_short_name, knob,
-			value);
+		fprintf(stderr, "%s: %s: it does not take '%s'\n",
+			program_invocation_short_name, knob, value);
 	else if (n < 0)
 		fail(path, errno);
 	if (fd >= 0)
