@@ -100,6 +100,7 @@ enum backend_sabotage {
  *             launches share the device, its share of it
  * @others: launches that ran when it was launched
  * @staged: its inputs were copied to the device first
+ * @crowd: with tiles for one of several launches
  * @left: the backend's own, from launch() to reap()
  */
 struct backend_group {
@@ -111,7 +112,7 @@ struct backend_group {
 	int status;
 	uint64_t start_ns, end_ns, device_ns;
 	uint32_t others;
-	bool staged;
+	bool staged, crowd;
 	uint32_t left;
 };
 

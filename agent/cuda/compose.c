@@ -178,12 +178,12 @@ static int side_by_side(struct compose *c, struct entry *e, const struct graph_p
 
 /* ---- making and taking apart; the thread's ---- */
 
-static struct graph_part part_of(const struct compose_part *p, struct slot *s)
+/* Several are a crowd. */
+static const struct gpu_plan *plan_of(const struct compose_part *p)
 {
-	return (struct graph_part){
-		.plan = p->model->plan, .kernels = p->model->kernels, .degree = p->degree,
-		.at = { p->model->weights, s->arena, s->scratch, s->io.at },
-	};
+	const struct tile_plan *sets = p->model->sets;
+
+	return sets[TILES_CROWD].plan ? sets[TILES_CROWD].plan : sets[TILES_ALONE].plan;
 }
 
 static int make_copy(struct compose *c, struct entry *e, uint32_t number)
@@ -197,7 +197,7 @@ static int make_copy(struct compose *c, struct entry *e, uint32_t number)
 		if (m->n_plain + number >= m->n_slots)
 			return -ENOSPC;
 		to->slots[i] = &m->slots[m->n_plain + number];
-		parts[i] = part_of(&e->parts[i], to->slots[i]);
+		parts[i] = model_part(m, to->slots[i], TILES_CROWD, e->parts[i].degree);
 	}
 	if (e->form == BACKEND_BRANCHES)
 		return graph_branches(&c->be->dev, parts, e->n, &to->exec, NULL, 0);
@@ -209,7 +209,7 @@ static bool make(struct compose *c, struct entry *e)
 	uint32_t steps = 0;
 
 	for (uint32_t i = 0; i < e->n; i++)
-		steps += e->parts[i].model->plan->n_steps;
+		steps += plan_of(&e->parts[i])->n_steps;
 	e->kernels = calloc((size_t)steps * COPIES + 1, sizeof(struct kernel *));
 	if (!e->kernels)
 		return false;

@@ -62,7 +62,6 @@ struct reaper;
  * @n_sms: multiprocessors that may be used
  * @integrated: host and device have one memory
  * @can_register: others' memory can be made known to the device
- * @has_clusters: blocks of a launch can be run in clusters
  * @low_priority, @high_priority: of streams
  */
 struct device {
@@ -74,7 +73,7 @@ struct device {
 	cu_green green;
 	char name[96];
 	int sm, n_sms, low_priority, high_priority;
-	bool integrated, can_register, has_clusters, retained;
+	bool integrated, can_register, retained;
 	size_t bytes;
 };
 
@@ -276,11 +275,36 @@ void exec_retire(struct backend *be, struct exec *e);
 
 /* ---- model.c ---- */
 
+/*
+ * Tiles are chosen for a launch that has the device to itself, small ones that
+ * fill it soon, or for one among several, large ones that cost the others
+ * least. On an H100 the second kind gave twice the throughput at 32 launches
+ * in flight and 1.4 times at eight.
+ */
+enum tiles { TILES_ALONE, TILES_CROWD, TILES };
+
+#define CROWD		3u	/* others in flight, that make a crowd */
+
+/**
+ * struct tile_plan - a model's plan with one kind of tiles
+ * @plan: NULL: there is only the other kind
+ * @kernels: one a kernel of the plan
+ * @weights: on the device; kinds that pack alike share them
+ * @is_best: nothing better to come; the loader's, then the chores thread's
+ */
+struct tile_plan {
+	struct gpu_plan *plan;
+	struct kernel **kernels;
+	cu_ptr weights;
+	bool is_best;
+};
+
 /**
  * struct slot - memory for one launch of a model
+ * @scratch: of each kind of tiles
  * @io: table of addresses, @max_degree rows
  * @stage: inputs copied to the device, @max_degree rows
- * @exec: the graphs, by index of the degree; the caller's
+ * @exec: the graphs, by tiles and index of the degree; the caller's
  * @fresh: better ones, from the chores thread, taken at the next launch
  * @busy: in flight
  */
@@ -288,11 +312,11 @@ struct slot {
 	struct backend_model *model;
 	struct slot *next_free;
 	uint32_t number, max_degree;
-	cu_ptr memory, arena, scratch, stage;
+	cu_ptr memory, arena, scratch[TILES], stage;
 	struct pinned io;
 	uint64_t *table;
-	struct exec *exec[GPU_MAX_DEGREES];
-	_Atomic(struct exec *) fresh[GPU_MAX_DEGREES];
+	struct exec *exec[TILES][GPU_MAX_DEGREES];
+	_Atomic(struct exec *) fresh[TILES][GPU_MAX_DEGREES];
 	bool busy;
 };
 
@@ -322,30 +346,27 @@ struct io_desc {
  * @free: plain slots that are free, @n_free; @n_full of them run any degree
  * @bounce: pinned rows for tensors that the device can't reach; @bounce_free
  *          is a stack of those that are free
- * @copy: in place or copied, by index of the degree
+ * @copy: in place or copied, by tiles and index of the degree
  * @uses: the caller's one, and every chore that is queued for it
  */
 struct backend_model {
 	struct chore chore;
 	struct backend *be;
-	struct gpu_plan *plan;
-	struct kernel **kernels;
+	struct tile_plan sets[TILES];
 	uint32_t n_inputs, n_io, max_degree;
 	struct io_desc io[CUDA_MAX_IO];
 	uint64_t stage_row, bounce_row;
 	uint32_t degrees[GPU_MAX_DEGREES], n_degrees;
-	cu_ptr weights;
 	struct slot slots[CUDA_MAX_SLOTS];
 	uint32_t n_slots, n_plain, n_free, n_full;
 	struct slot *free;
 	struct pinned bounce;
 	uint32_t *bounce_free, n_bounce;
-	struct choice copy[GPU_MAX_DEGREES];
+	struct choice copy[TILES][GPU_MAX_DEGREES];
 	float alone_ns[GPU_MAX_DEGREES];
 	uint64_t id;
 	atomic_uint uses;
 	atomic_bool dead;
-	bool is_best;			/* nothing better to come; the chores thread's */
 	struct backend_model *next;	/* in backend.models */
 };
 
@@ -354,6 +375,9 @@ int model_load(struct backend *be, const struct program *p, bool fp32,
 void model_drop(struct backend_model *m);
 /** model_use() - keep it; model_drop() undoes that */
 void model_use(struct backend_model *m);
+/** model_part() - a model's part of a graph */
+struct graph_part model_part(const struct backend_model *m, const struct slot *s,
+			     enum tiles tiles, uint32_t degree);
 /** model_degree() - index of a degree, -1: none of them */
 int model_degree(const struct backend_model *m, uint32_t degree);
 /** models_better() - chores: replace graphs whose kernels have become better */
@@ -416,6 +440,7 @@ struct flight {
 	struct composed *composed;
 	uint64_t start_ns, v0;
 	uint32_t others;
+	enum tiles tiles;
 	bool staged;
 	int16_t row[CUDA_MAX_PARTS][GPU_MAX_DEGREE];	/* of bounce, -1: none */
 };

@@ -37,7 +37,6 @@ static int learn(struct device *d, char *why, size_t len)
 	d->sm = attribute(d, CU_ATTR_MAJOR) * 10 + attribute(d, CU_ATTR_MINOR);
 	d->n_sms = attribute(d, CU_ATTR_MULTIPROCESSORS);
 	d->integrated = attribute(d, CU_ATTR_INTEGRATED);
-	d->has_clusters = d->sm >= 90 && d->cu.node_set;
 	d->can_register = attribute(d, CU_ATTR_HOST_REGISTER);
 	d->cu.device_name(d->name, sizeof(d->name), d->dev);
 	d->cu.device_memory(&d->bytes, d->dev);

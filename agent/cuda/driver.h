@@ -104,7 +104,7 @@ struct cu_resource {
  * struct cu_api - functions of the driver
  *
  * Named as the driver names them, without the prefix and the version. Those
- * from @node_set on are NULL with a driver that does not have them.
+ * from @device_resource on are NULL with a driver that does not have them.
  */
 struct cu_api {
 	void *lib;
@@ -155,12 +155,12 @@ struct cu_api {
 	cu_result (*graph_free)(cu_graph g);
 	cu_result (*graph_kernel)(cu_node *n, cu_graph g, const cu_node *deps, size_t n_deps,
 				  const struct cu_kernel_node *p);
+	cu_result (*node_set)(cu_node n, int attribute, const struct cu_node_value *v);
 	cu_result (*graph_instantiate)(cu_exec *e, cu_graph g, unsigned long long flags);
 	cu_result (*graph_upload)(cu_exec e, cu_stream s);
 	cu_result (*graph_launch)(cu_exec e, cu_stream s);
 	cu_result (*exec_free)(cu_exec e);
 
-	cu_result (*node_set)(cu_node n, int attribute, const struct cu_node_value *v);
 	cu_result (*device_resource)(cu_device dev, struct cu_resource *r, unsigned int type);
 	cu_result (*split_sms)(struct cu_resource *parts, unsigned int *n,
 			       const struct cu_resource *whole, struct cu_resource *rest,

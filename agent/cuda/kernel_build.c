@@ -12,6 +12,18 @@
 
 #define FORMAT	"braid kernel 1"	/* and the options of kernel_compile() */
 
+#define CROWD_PART	8u
+
+void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, bool crowd)
+{
+	if (crowd)
+		n_sms = n_sms / CROWD_PART ? n_sms / CROWD_PART : 1;
+	*opt = (struct gpu_options){
+		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = sm, .n_sms = n_sms,
+		.no_clusters = sm < 90,
+	};
+}
+
 /*
  * What a text includes, and what that includes: a header that it does not see
  * may change without its code being made again. A name in a comment counts

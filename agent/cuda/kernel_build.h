@@ -6,6 +6,7 @@
 #ifndef BRAID_AGENT_CUDA_KERNEL_BUILD_H
 #define BRAID_AGENT_CUDA_KERNEL_BUILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,18 @@ struct kernel_build {
 	const char *source;
 	int sm, major, minor;
 };
+
+struct gpu_options;
+
+/**
+ * kernel_options() - how a model is lowered for a device
+ * @opt: set
+ * @sm: architecture
+ * @n_sms: multiprocessors
+ * @fp32: in 32 bits
+ * @crowd: with tiles for one launch among several: for an eighth of the device
+ */
+void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, bool crowd);
 
 /** kernel_key() - the name in the cache */
 void kernel_key(const struct kernel_build *b, uint8_t key[CACHE_KEY_BYTES]);

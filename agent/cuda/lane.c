@@ -125,28 +125,45 @@ static cu_result fill_table(struct backend *be, struct flight *f, uint32_t part,
 
 /* ---- start ---- */
 
-static struct exec *graph_of(struct backend *be, struct slot *s, uint32_t degree)
+static struct exec *graph_of(struct backend *be, struct slot *s, enum tiles tiles, uint32_t degree)
 {
-	struct exec *fresh = atomic_load_explicit(&s->fresh[degree], memory_order_relaxed);
+	struct exec **have = &s->exec[tiles][degree], *fresh;
 
-	if (fresh) {
-		fresh = atomic_exchange(&s->fresh[degree], NULL);
-		exec_retire(be, s->exec[degree]);
-		s->exec[degree] = fresh;
+	if (atomic_load_explicit(&s->fresh[tiles][degree], memory_order_relaxed)) {
+		fresh = atomic_exchange(&s->fresh[tiles][degree], NULL);
+		exec_retire(be, *have);
+		*have = fresh;
 	}
-	return s->exec[degree];
+	return *have;
 }
 
-/* The first free slot that runs so many; small groups leave the large ones alone. */
-static struct slot **find_slot(struct backend_model *m, uint32_t degree)
+/*
+ * A free slot that has the graph. In a crowd the last ones first: they run small
+ * groups only, and have no other tiles.
+ */
+static struct slot **find_slot(struct backend_model *m, enum tiles tiles, uint32_t degree)
 {
 	struct slot **at, **best = NULL;
 
 	for (at = &m->free; *at; at = &(*at)->next_free)
-		if ((*at)->max_degree >= degree &&
-		    (!best || (*at)->max_degree < (*best)->max_degree))
+		if ((*at)->exec[tiles][degree] && (!best || (*at)->number > (*best)->number))
 			best = at;
 	return best;
+}
+
+/* Who has the device almost to himself gets tiles for that, if there are any left. */
+static struct slot **choose_slot(struct backend *be, struct backend_model *m, uint32_t degree,
+				 enum tiles *tiles)
+{
+	struct slot **at;
+
+	*tiles = be->lanes.in_flight < CROWD || !m->sets[TILES_CROWD].plan ? TILES_ALONE :
+									    TILES_CROWD;
+	at = find_slot(m, *tiles, degree);
+	if (at || !m->sets[TILES_CROWD].plan)
+		return at;
+	*tiles = !*tiles;
+	return find_slot(m, *tiles, degree);
 }
 
 static bool copies(const struct backend *be, const struct backend_model *m)
@@ -231,11 +248,13 @@ static int launch_group(struct backend *be, struct backend_launch *launch,
 {
 	struct backend_model *m = g->model;
 	int degree = model_degree(m, g->degree);
-	struct slot **at = find_slot(m, g->degree), *s;
+	struct slot **at, *s;
+	enum tiles tiles;
 	struct flight *f;
 
 	if (degree < 0)
 		return -EINVAL;
+	at = choose_slot(be, m, degree, &tiles);
 	f = at ? flight_new(be, launch, g, 1) : NULL;
 	if (!f || !take_rows(f, 0, g, f->start_ns))
 		return -EAGAIN;
@@ -245,8 +264,9 @@ static int launch_group(struct backend *be, struct backend_launch *launch,
 	m->n_full -= s->max_degree == m->max_degree;
 	s->busy = true;
 	f->slots[0] = s;
-	f->staged = copies(be, m) && choice_pick(&m->copy[degree]) == COPIED;
-	fly(be, f, graph_of(be, s, degree), launch->sabotage);
+	f->tiles = tiles;
+	f->staged = copies(be, m) && choice_pick(&m->copy[tiles][degree]) == COPIED;
+	fly(be, f, graph_of(be, s, tiles, degree), launch->sabotage);
 	return 0;
 }
 
@@ -286,6 +306,7 @@ static bool launch_composed(struct backend *be, struct backend_launch *launch)
 	for (uint32_t i = 0; i < n; i++)
 		c->slots[i]->busy = true;
 	f->composed = c;
+	f->tiles = TILES_CROWD;
 	fly(be, f, c->exec, launch->sabotage);
 	return true;
 }
@@ -345,7 +366,7 @@ static void learn(struct backend_model *m, const struct flight *f, const struct 
 
 	if (f->n_groups > 1)
 		return;
-	choice_learn(&m->copy[degree], f->staged ? COPIED : IN_PLACE,
+	choice_learn(&m->copy[f->tiles][degree], f->staged ? COPIED : IN_PLACE,
 		     (float)g->device_ns / g->degree);
 	*alone += ((float)g->device_ns - *alone) / (*alone ? 16 : 1);
 }
@@ -389,6 +410,7 @@ static uint32_t land(struct backend *be, struct flight *f, uint64_t now,
 		g->end_ns = now;
 		g->others = f->others;
 		g->staged = f->staged;
+		g->crowd = f->tiles == TILES_CROWD;
 		learn(g->model, f, g);
 		s->busy = false;
 		if (!f->composed) {

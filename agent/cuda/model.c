@@ -14,11 +14,13 @@
 #include <string.h>
 
 #include "agent/cuda/cuda.h"
+#include "agent/cuda/kernel_build.h"
 #include "agent/program/program.h"
 
 #define FULL_SLOTS	8u	/* run every degree */
 #define LATER_DEGREE	4u	/* the others' largest */
 #define SHARED_SLOTS	2u	/* for graphs of several models */
+#define ALONE_SLOTS	(CROWD + 1)	/* with graphs for who is alone: no more are */
 #define MEMORY_PART	16u	/* of the device, for one model's slots */
 #define MIN_SLOTS	2u	/* whatever that part is */
 
@@ -33,7 +35,7 @@ static void set_degrees(struct backend_model *m, uint32_t max)
 {
 	const uint32_t n = sizeof(all_degrees) / sizeof(all_degrees[0]);
 
-	max = max < m->plan->max_degree ? max : m->plan->max_degree;
+	max = max < m->sets[0].plan->max_degree ? max : m->sets[0].plan->max_degree;
 	for (uint32_t i = 0; i < n && all_degrees[i] <= max; i++)
 		m->degrees[m->n_degrees++] = all_degrees[i];
 	m->max_degree = m->degrees[m->n_degrees - 1];
@@ -69,30 +71,31 @@ static void describe(struct backend_model *m, const struct program *p)
 
 /* ---- kernels ---- */
 
-static int get_kernels(struct backend_model *m, char *why, size_t len)
+static int get_kernels(struct backend_model *m, struct tile_plan *set, char *why, size_t len)
 {
-	const struct gpu_plan *plan = m->plan;
+	const struct gpu_plan *plan = set->plan;
 	int ret = 0;
 
-	m->kernels = calloc(plan->n_kernels + 1, sizeof(struct kernel *));
-	if (!m->kernels)
+	set->kernels = calloc(plan->n_kernels + 1, sizeof(struct kernel *));
+	if (!set->kernels)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < plan->n_kernels && !ret; i++)
-		ret = kernels_get(m->be->kernels, &plan->kernels[i], &m->kernels[i], why, len);
+		ret = kernels_get(m->be->kernels, &plan->kernels[i], &set->kernels[i], why, len);
 	return ret;
 }
 
 static void better_kernels(struct backend_model *m)
 {
-	for (uint32_t i = 0; i < m->plan->n_kernels; i++)
-		if (!atomic_load(&m->kernels[i]->best))
-			kernels_better(m->be->kernels, m->kernels[i]);
+	for (struct tile_plan *set = m->sets; set < m->sets + TILES; set++)
+		for (uint32_t i = 0; set->plan && i < set->plan->n_kernels; i++)
+			if (!atomic_load(&set->kernels[i]->best))
+				kernels_better(m->be->kernels, set->kernels[i]);
 }
 
-static bool is_better(const struct backend_model *m)
+static bool is_better(const struct tile_plan *set)
 {
-	for (uint32_t i = 0; i < m->plan->n_kernels; i++)
-		if (!atomic_load(&m->kernels[i]->best))
+	for (uint32_t i = 0; i < set->plan->n_kernels; i++)
+		if (!atomic_load(&set->kernels[i]->best))
 			return false;
 	return true;
 }
@@ -106,19 +109,36 @@ static uint32_t slot_degree(const struct backend_model *m, uint32_t number)
 	return LATER_DEGREE;
 }
 
+static uint64_t scratch_bytes(const struct backend_model *m, enum tiles tiles, uint32_t degree)
+{
+	const struct gpu_plan *plan = m->sets[tiles].plan;
+
+	return plan ? up(gpu_plan_scratch(plan, degree, NULL)) : 0;
+}
+
+static uint64_t arena_bytes(const struct backend_model *m, uint32_t degree)
+{
+	uint64_t most = 0;
+
+	for (int t = 0; t < TILES; t++)
+		if (m->sets[t].plan && m->sets[t].plan->arena_bytes > most)
+			most = m->sets[t].plan->arena_bytes;
+	return up(degree * most);
+}
+
 static uint64_t slot_bytes(const struct backend_model *m, uint32_t degree)
 {
-	return up(degree * m->plan->arena_bytes) + up(gpu_plan_scratch(m->plan, degree, NULL)) +
-	       up(degree * m->stage_row) + CUDA_ALIGN;
+	return arena_bytes(m, degree) + scratch_bytes(m, TILES_ALONE, degree) +
+	       scratch_bytes(m, TILES_CROWD, degree) + up(degree * m->stage_row) + CUDA_ALIGN;
 }
 
 static void slot_free(struct backend_model *m, struct slot *s)
 {
 	const struct device *d = &m->be->dev;
 
-	for (uint32_t i = 0; i < GPU_MAX_DEGREES; i++) {
-		exec_free(d, s->exec[i]);
-		exec_free(d, atomic_load(&s->fresh[i]));
+	for (uint32_t i = 0; i < TILES * GPU_MAX_DEGREES; i++) {
+		exec_free(d, s->exec[i / GPU_MAX_DEGREES][i % GPU_MAX_DEGREES]);
+		exec_free(d, atomic_load(&s->fresh[i / GPU_MAX_DEGREES][i % GPU_MAX_DEGREES]));
 	}
 	if (s->memory)
 		d->cu.mem_free(s->memory);
@@ -126,28 +146,50 @@ static void slot_free(struct backend_model *m, struct slot *s)
 	memset(s, 0, sizeof(*s));
 }
 
-static struct graph_part part_of(const struct slot *s, uint32_t degree)
+struct graph_part model_part(const struct backend_model *m, const struct slot *s,
+			     enum tiles tiles, uint32_t degree)
 {
-	const struct backend_model *m = s->model;
+	const struct tile_plan *set = &m->sets[m->sets[tiles].plan ? tiles : TILES_ALONE];
 
 	return (struct graph_part){
-		.plan = m->plan, .kernels = m->kernels, .degree = degree,
-		.at = { m->weights, s->arena, s->scratch, s->io.at },
+		.plan = set->plan, .kernels = set->kernels, .degree = degree,
+		.at = { set->weights, s->arena, s->scratch[set - m->sets], s->io.at },
 	};
 }
 
-static int slot_graph(const struct slot *s, uint32_t degree, struct exec **e, char *why, size_t len)
+static int slot_graph(const struct slot *s, enum tiles tiles, uint32_t degree, struct exec **e,
+		      char *why, size_t len)
 {
-	struct graph_part part = part_of(s, degree);
+	struct graph_part part = model_part(s->model, s, tiles, degree);
 
 	return graph_branches(&s->model->be->dev, &part, 1, e, why, len);
+}
+
+/* Has this slot a graph of this degree with these tiles? */
+static bool has_graph(const struct slot *s, enum tiles tiles, uint32_t degree)
+{
+	const struct backend_model *m = s->model;
+
+	if (s->number >= m->n_plain || degree > s->max_degree || !m->sets[tiles].plan)
+		return false;
+	return tiles == TILES_CROWD || s->number < ALONE_SLOTS || !m->sets[TILES_CROWD].plan;
+}
+
+static int zero_scratch(const struct backend_model *m, struct slot *s, enum tiles tiles)
+{
+	uint64_t zero = 0;
+
+	if (!m->sets[tiles].plan)
+		return 0;
+	gpu_plan_scratch(m->sets[tiles].plan, s->max_degree, &zero);
+	return zero ? m->be->dev.cu.set_d32(s->scratch[tiles], 0, (zero + 3) / 4) : 0;
 }
 
 static int slot_memory(struct backend_model *m, struct slot *s, char *why, size_t len)
 {
 	const struct device *d = &m->be->dev;
 	uint32_t rows = s->max_degree;
-	uint64_t zero = 0, table = up((uint64_t)rows * m->n_io * sizeof(uint64_t));
+	uint64_t table = up((uint64_t)rows * m->n_io * sizeof(uint64_t));
 	cu_result res;
 	int ret;
 
@@ -155,9 +197,12 @@ static int slot_memory(struct backend_model *m, struct slot *s, char *why, size_
 	if (ret)
 		return ret;
 	s->arena = up(s->memory);
-	s->scratch = s->arena + up(rows * m->plan->arena_bytes);
-	s->stage = s->scratch + up(gpu_plan_scratch(m->plan, rows, &zero));
-	res = zero ? d->cu.set_d32(s->scratch, 0, (zero + 3) / 4) : 0;
+	s->scratch[TILES_ALONE] = s->arena + arena_bytes(m, rows);
+	s->scratch[TILES_CROWD] = s->scratch[TILES_ALONE] + scratch_bytes(m, TILES_ALONE, rows);
+	s->stage = s->scratch[TILES_CROWD] + scratch_bytes(m, TILES_CROWD, rows);
+	res = zero_scratch(m, s, TILES_ALONE);
+	if (!res)
+		res = zero_scratch(m, s, TILES_CROWD);
 	if (res)
 		return cu_fail(&d->cu, res, "scratch memory", why, len);
 	ret = pinned_new(d, table, &s->io);
@@ -179,9 +224,13 @@ static int slot_new(struct backend_model *m, uint32_t number, char *why, size_t 
 	s->max_degree = slot_degree(m, number);
 	ret = slot_memory(m, s, why, len);
 	/* Slots of several models' graphs get theirs in compose.c. */
-	for (uint32_t i = 0; i < m->n_degrees && !ret && number < m->n_plain; i++)
-		if (m->degrees[i] <= s->max_degree)
-			ret = slot_graph(s, m->degrees[i], &s->exec[i], why, len);
+	for (uint32_t i = 0; i < TILES * m->n_degrees && !ret; i++) {
+		enum tiles tiles = i / m->n_degrees;
+		uint32_t k = i % m->n_degrees;
+
+		if (has_graph(s, tiles, m->degrees[k]))
+			ret = slot_graph(s, tiles, m->degrees[k], &s->exec[tiles][k], why, len);
+	}
 	return ret;
 }
 
@@ -264,14 +313,19 @@ static void destroy(struct chore *c)
 	pthread_mutex_unlock(&be->lock);
 	for (uint32_t i = 0; i < CUDA_MAX_SLOTS; i++)
 		slot_free(m, &m->slots[i]);
-	for (uint32_t i = 0; m->kernels && i < m->plan->n_kernels; i++)
-		kernels_put(be->kernels, m->kernels[i]);
-	free(m->kernels);
-	if (m->weights)
-		be->dev.cu.mem_free(m->weights);
+	for (int t = 0; t < TILES; t++) {
+		struct tile_plan *set = &m->sets[t];
+
+		for (uint32_t i = 0; set->kernels && i < set->plan->n_kernels; i++)
+			kernels_put(be->kernels, set->kernels[i]);
+		free(set->kernels);
+		if (set->weights && (!t || set->weights != m->sets[0].weights))
+			be->dev.cu.mem_free(set->weights);
+	}
 	pinned_free(&be->dev, &m->bounce);
 	free(m->bounce_free);
-	gpu_plan_free(m->plan);
+	for (int t = 0; t < TILES; t++)
+		gpu_plan_free(m->sets[t].plan);
 	free(m);
 }
 
@@ -288,27 +342,70 @@ void model_drop(struct backend_model *m)
 	chores_put(m->be->chores, &m->chore);
 }
 
-static int upload(struct backend_model *m, char *why, size_t len)
+/* Weights that are packed alike are there once. */
+static int upload(struct backend_model *m, struct tile_plan *set, char *why, size_t len)
 {
+	const struct gpu_plan *plan = set->plan, *first = m->sets[0].plan;
 	const struct device *d = &m->be->dev;
 	cu_result res = 0;
 	int ret;
 
-	ret = gpu_alloc(d, m->plan->image_bytes, &m->weights, why, len);
+	if (plan != first && plan->image_bytes == first->image_bytes &&
+	    !memcmp(plan->image, first->image, plan->image_bytes)) {
+		set->weights = m->sets[0].weights;
+		return 0;
+	}
+	ret = gpu_alloc(d, plan->image_bytes, &set->weights, why, len);
 	if (ret)
 		return ret;
-	if (m->plan->image_bytes)
-		res = d->cu.copy_to(m->weights, m->plan->image, m->plan->image_bytes);
+	if (plan->image_bytes)
+		res = d->cu.copy_to(set->weights, plan->image, plan->image_bytes);
 	return res ? cu_fail(&d->cu, res, "weights", why, len) : 0;
+}
+
+/* The 32-bit mode is a reference: one kind of tiles is enough for that. */
+static int make_plans(struct backend_model *m, const struct program *p, bool fp32, char *why,
+		      size_t len)
+{
+	const struct device *d = &m->be->dev;
+	struct gpu_options opt;
+	int ret;
+
+	kernel_options(&opt, d->sm, d->n_sms, fp32, false);
+	ret = gpu_plan_make(p, &opt, &m->sets[TILES_ALONE].plan, why, len);
+	if (ret || fp32)
+		return ret;
+	kernel_options(&opt, d->sm, d->n_sms, fp32, true);
+	return gpu_plan_make(p, &opt, &m->sets[TILES_CROWD].plan, why, len);
+}
+
+/* What the device needs of a model; @reason is of memory. */
+static int make(struct backend_model *m, const struct program *p, char *why, size_t len,
+		char *reason, size_t reason_len)
+{
+	int ret = 0;
+
+	set_degrees(m, m->be->max_degree);
+	describe(m, p);
+	for (int t = 0; t < TILES && !ret; t++)
+		if (m->sets[t].plan)
+			ret = get_kernels(m, &m->sets[t], why, len);
+	for (int t = 0; t < TILES && !ret; t++) {
+		if (!m->sets[t].plan)
+			continue;
+		m->sets[t].is_best = is_better(&m->sets[t]);
+		ret = upload(m, &m->sets[t], reason, reason_len);
+	}
+	if (!ret)
+		ret = make_slots(m, reason, reason_len);
+	if (!ret)
+		ret = make_bounce(m);
+	return ret;
 }
 
 int model_load(struct backend *be, const struct program *p, bool fp32,
 	       struct backend_model **out, char *why, size_t len)
 {
-	const struct gpu_options opt = {
-		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = be->dev.sm, .n_sms = getenv("BRAID_TILE_SMS") ? atoi(getenv("BRAID_TILE_SMS")) : be->dev.n_sms,
-		.no_clusters = !be->dev.has_clusters || getenv("BRAID_NO_CLUSTERS"),
-	};
 	struct backend_model *m = calloc(1, sizeof(*m));
 	char reason[384] = "";
 	cu_result res;
@@ -319,21 +416,9 @@ int model_load(struct backend *be, const struct program *p, bool fp32,
 	gpu_enter(&be->dev);
 	m->be = be;
 	atomic_store(&m->uses, 1);
-	ret = gpu_plan_make(p, &opt, &m->plan, why, len);
-	if (ret) {
-		free(m);
-		return ret;
-	}
-	set_degrees(m, be->max_degree);
-	describe(m, p);
-	ret = get_kernels(m, why, len);
-	m->is_best = !ret && is_better(m);
+	ret = make_plans(m, p, fp32, why, len);
 	if (!ret)
-		ret = upload(m, reason, sizeof(reason));
-	if (!ret)
-		ret = make_slots(m, reason, sizeof(reason));
-	if (!ret)
-		ret = make_bounce(m);
+		ret = make(m, p, why, len, reason, sizeof(reason));
 	/* Copies and zeros went through the default stream, lanes do not wait for it. */
 	res = ret ? 0 : be->dev.cu.stream_synchronize(NULL);
 	if (res)
@@ -342,7 +427,7 @@ int model_load(struct backend *be, const struct program *p, bool fp32,
 		if (*reason)
 			snprintf(why, len,
 				 "%s (weights take %llu MiB, a lane of %u requests %llu MiB)",
-				 reason, (unsigned long long)m->plan->image_bytes >> 20,
+				 reason, (unsigned long long)m->sets[0].plan->image_bytes >> 20,
 				 m->max_degree,
 				 (unsigned long long)slot_bytes(m, m->max_degree) >> 20);
 		model_drop(m);
@@ -361,24 +446,26 @@ int model_load(struct backend *be, const struct program *p, bool fp32,
 /* ---- better graphs ---- */
 
 /* The caller takes it at the next launch; one that it has not taken is replaced. */
-static void hand_over(struct backend_model *m, struct slot *s, uint32_t i)
+static void hand_over(struct backend_model *m, struct slot *s, enum tiles tiles, uint32_t i)
 {
 	struct exec *e = NULL;
 
-	if (slot_graph(s, m->degrees[i], &e, NULL, 0))
+	if (slot_graph(s, tiles, m->degrees[i], &e, NULL, 0))
 		return;
-	exec_free(&m->be->dev, atomic_exchange(&s->fresh[i], e));
+	exec_free(&m->be->dev, atomic_exchange(&s->fresh[tiles][i], e));
 }
 
-static void refresh(struct backend_model *m)
+static void refresh(struct backend_model *m, enum tiles tiles)
 {
-	if (!is_better(m) || m->is_best)
+	struct tile_plan *set = &m->sets[tiles];
+
+	if (!set->plan || set->is_best || !is_better(set))
 		return;
-	m->is_best = true;
+	set->is_best = true;
 	for (uint32_t n = 0; n < m->n_plain; n++)
 		for (uint32_t i = 0; i < m->n_degrees && !atomic_load(&m->dead); i++)
-			if (m->degrees[i] <= m->slots[n].max_degree)
-				hand_over(m, &m->slots[n], i);
+			if (has_graph(&m->slots[n], tiles, m->degrees[i]))
+				hand_over(m, &m->slots[n], tiles, i);
 }
 
 /* The next model after @id, kept from going. */
@@ -403,7 +490,8 @@ void models_better(struct backend *be)
 
 	while ((m = next_model(be, id))) {
 		id = m->id;
-		refresh(m);
+		refresh(m, TILES_ALONE);
+		refresh(m, TILES_CROWD);
 		model_drop(m);
 	}
 }

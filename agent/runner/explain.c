@@ -25,7 +25,7 @@ struct kept_group {
 	char model[BRAID_NAME_MAX];
 	uint32_t degree, launch, n_groups, done, others;
 	enum backend_form ran;
-	bool staged;
+	bool staged, crowd;
 	enum plan_merge_why merge_why;
 	enum plan_fuse_why fuse_why;
 	int status;
@@ -113,6 +113,7 @@ void explain_group(struct explain *e, const struct window *w, uint32_t group)
 	k->groups[group].end_ns = g->end_ns;
 	k->groups[group].others = g->others;
 	k->groups[group].staged = g->staged;
+	k->groups[group].crowd = g->crowd;
 	k->groups[group].ran = w->launches[w->plan.groups[group].launch].ran;
 }
 
@@ -177,6 +178,7 @@ static json_t *group_json(const struct kept *k, uint32_t g)
 		json_object_set_new(o, "ran", json_string(ran_words(kg)));
 		json_object_set_new(o, "beside", json_integer(kg->others));
 		json_object_set_new(o, "inputs_copied", json_boolean(kg->staged));
+		json_object_set_new(o, "large_tiles", json_boolean(kg->crowd));
 	}
 	return o;
 }

@@ -315,6 +315,48 @@ static double together(const struct model *m, const struct model *other,
 	return worst;
 }
 
+/* Many launches at once: those that find others in flight have other tiles. */
+static double in_a_crowd(const struct model *m, const struct backend_side *b, uint32_t degree,
+			 bool *crowd)
+{
+	static struct flight flights[SLOTS];
+	uint32_t n = SLOTS / degree, left = n;
+	struct backend_group *done[SLOTS];
+
+	memset(flights, 0, sizeof(flights));
+	for (uint32_t i = 0; i < n; i++) {
+		add_group(&flights[i], m, b, degree, straight + i * degree, straight + i * degree);
+		flights[i].launch.groups = flights[i].groups;
+	}
+	for (uint32_t i = 0; i < n || left;) {
+		unsigned int ended = b->ops->reap(b->be, done, SLOTS);
+
+		for (unsigned int k = 0; k < ended; k++)
+			*crowd |= done[k]->crowd;
+		left -= ended;
+		if (i < n && !b->ops->launch(b->be, &flights[i].launch))
+			i++;
+	}
+	return off_by(m, straight, n * degree);
+}
+
+static void check_crowd(const struct model *m, const struct backend_side *b, bool fp32,
+			double tolerance)
+{
+	const int rounds = patience > 16 ? 20 : 1;
+	double worst = 0;
+	bool crowd = false;
+
+	/* On a fast device the first may have ended before the last begins. */
+	for (int i = 0; i < rounds; i++)
+		for (uint32_t degree = 1; degree <= 2; degree++)
+			worst = fmax(worst, in_a_crowd(m, b, degree, &crowd));
+	ok(worst <= tolerance, "%s, many launches at once%s: off by %.2g", m->name,
+	   crowd ? ", with tiles for that" : "", worst);
+	if (!crowd && !fp32)
+		diag("%s: there never were enough at once for other tiles", m->name);
+}
+
 static void check_forms(struct model *m, struct model *other, bool fp32, double tolerance,
 			const struct backend_side *b)
 {
@@ -357,6 +399,7 @@ static void check_mode(struct model *m, struct model *other, bool fp32, double a
 	ret = run(m, &b, 8, straight, swapped);
 	ok(!ret && off_by(m, straight, 8) > tolerance, "%s in %s: swapped outputs are noticed",
 	   m->name, mode);
+	check_crowd(m, &b, fp32, tolerance);
 	if (other)
 		check_forms(m, other, fp32, tolerance, &b);
 	json_array_append_new(measured, json_pack("{s:s,s:s,s:f,s:f,s:f}", "model", m->name, "mode",
@@ -426,7 +469,7 @@ int main(void)
 	const char *env = getenv("BRAID_TEST_GPU"), *json = getenv("BRAID_TEST_JSON");
 	const bool real = env && !strcmp(env, "1");
 	const struct backend_config cfg = {
-		.lanes = 4, .max_degree = MAX_DEGREE, .say = say, .lost = lost,
+		.lanes = 8, .max_degree = MAX_DEGREE, .say = say, .lost = lost,
 		.no_compiler = !real, .cache_dir = getenv("BRAID_TEST_CACHE"),
 	};
 	const struct backend_config plain = { .max_degree = MAX_DEGREE };

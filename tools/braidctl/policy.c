@@ -82,9 +82,11 @@ static void print_group(const json_t *g)
 		printf(", still running");
 	printf("\n    %s\n    %s", ctl_str(g, "merge"), ctl_str(g, "fuse"));
 	if (json_object_get(g, "ran"))
-		printf("\n    %s, beside %lld others%s", ctl_str(g, "ran"), ctl_int(g, "beside"),
+		printf("\n    %s, beside %lld others%s%s", ctl_str(g, "ran"), ctl_int(g, "beside"),
 		       json_is_true(json_object_get(g, "inputs_copied")) ?
-		       ", inputs copied first" : "");
+		       ", inputs copied first" : "",
+		       json_is_true(json_object_get(g, "large_tiles")) ?
+		       ", with tiles for a shared device" : "");
 	printf("\n    requests:");
 	json_array_foreach(json_object_get(g, "requests"), i, r)
 		printf(" %lld/%lld", ctl_int(r, "tenant"), ctl_int(r, "request"));

@@ -5,6 +5,7 @@
  * machine that builds for others can do it, and an embedded one need not.
  */
 #include <argp.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -137,30 +138,42 @@ static bool is_listed(const struct gpu_kernel *k)
 }
 
 /* Plans stay: their strings are what is compiled. */
-static int add_model(const char *path)
+static int add_plan(const struct program *p, bool crowd, char *why, size_t len)
 {
-	const struct gpu_options opt = { .mode = o.fp32 ? GPU_FP32 : GPU_FP16, .sm = o.sm,
-					 .n_sms = o.sms, .no_clusters = o.sm < 90 || getenv("BRAID_NO_CLUSTERS") };
-	const struct load_config lc = { .batch = o.batch, .passes = true };
+	struct gpu_options opt;
 	struct gpu_plan *plan;
-	struct program *p;
-	char why[512];
 	void *list;
+	int ret;
 
-	if (program_load(path, &lc, &p, why, sizeof(why)) ||
-	    gpu_plan_make(p, &opt, &plan, why, sizeof(why))) {
-		fprintf(stderr, "braid-kernels: %s: %s\n", path, why);
-		return 1;
-	}
-	program_free(p);
+	kernel_options(&opt, o.sm, o.sms, o.fp32, crowd);
+	ret = gpu_plan_make(p, &opt, &plan, why, len);
+	if (ret)
+		return ret;
 	list = realloc(all.list, (all.n + plan->n_kernels + 1) * sizeof(*all.list));
 	if (!list)
-		return 1;
+		return -ENOMEM;
 	all.list = list;
 	for (uint32_t i = 0; i < plan->n_kernels; i++)
 		if (!is_listed(&plan->kernels[i]))
 			all.list[all.n++] = &plan->kernels[i];
 	return 0;
+}
+
+static int add_model(const char *path)
+{
+	const struct load_config lc = { .batch = o.batch, .passes = true };
+	struct program *p = NULL;
+	char why[512] = "no memory";
+	int ret = program_load(path, &lc, &p, why, sizeof(why));
+
+	if (!ret)
+		ret = add_plan(p, false, why, sizeof(why));
+	if (!ret && !o.fp32)
+		ret = add_plan(p, true, why, sizeof(why));
+	if (ret)
+		fprintf(stderr, "braid-kernels: %s: %s\n", path, why);
+	program_free(p);
+	return ret != 0;
 }
 
 int main(int argc, char **argv)
