@@ -264,6 +264,19 @@ static int set_runner(struct config *c, const char *name, const char *value)
 	return 1;
 }
 
+static int set_probes(struct config *c, const char *name, const char *value)
+{
+	static const char *const switches[] = { "on", "off", NULL };
+	int i;
+
+	if (!strcmp(name, "witness")) {
+		i = word(value, switches);
+		c->witness = i == 0;
+		return i < 0 ? i : 0;
+	}
+	return 1;
+}
+
 static int set_debug(struct config *c, const char *name, const char *value)
 {
 	if (!strcmp(name, "kill_runner_on"))
@@ -295,6 +308,8 @@ static int handle(void *user, const char *section, const char *name, const char 
 		ret = set_runner(r->c, name, value);
 	else if (!strcmp(section, "queue"))
 		ret = set_knob(r->c, name, value, words, sizeof(words));
+	else if (!strcmp(section, "probes"))
+		ret = set_probes(r->c, name, value);
 	else if (!strcmp(section, "debug"))
 		ret = set_debug(r->c, name, value);
 	else

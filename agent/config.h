@@ -69,6 +69,7 @@ struct config {
 	bool compile;			/* kernels, while running */
 	char cache_dir[PATH_MAX];	/* "": none */
 	unsigned int cache_mib;
+	bool witness;			/* [probes]: see backend_config */
 };
 
 /**

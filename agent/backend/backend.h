@@ -33,6 +33,7 @@ struct backend_buf;
  * @no_compiler: never compile; what was built ahead and what is kept must do
  * @cache_dir: where to keep what took long to make, NULL or "" for nowhere
  * @cache_bytes: how much of it
+ * @witness: watch whether the device is switched to others meanwhile
  * @say: a line for people, from any thread; may be NULL
  * @lost: the device is lost, and only the end of the process gets it back;
  *        from any thread; may be NULL. Nothing that runs will ever be reaped
@@ -48,6 +49,7 @@ struct backend_config {
 	bool no_compiler;
 	const char *cache_dir;
 	uint64_t cache_bytes;
+	bool witness;
 	void (*say)(void *arg, const char *text);
 	void (*lost)(void *arg, const char *why);
 	void *arg;

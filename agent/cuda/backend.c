@@ -90,6 +90,7 @@ static void cuda_close(struct backend *be)
 {
 	if (!be)
 		return;
+	watcher_free(be);
 	/* What runs writes into tenants' memory, unless the device is lost anyway. */
 	if (be->dev.retained && !atomic_load(&be->is_lost))
 		be->dev.cu.ctx_synchronize();
@@ -146,6 +147,8 @@ static int cuda_open(const struct backend_config *cfg, struct backend **out, cha
 		ret = reaper_new(be);
 	if (!ret)
 		ret = lanes_new(be, lanes, why, len);
+	if (!ret && cfg->witness)
+		ret = watcher_new(be);
 	if (ret)
 		goto fail;
 	backend_say(be, "GPU %s, sm_%d, %d multiprocessors, CUDA %d.%d, %s", be->dev.name,
@@ -280,14 +283,18 @@ static bool cuda_settled(struct backend *be)
 static json_t *cuda_about(struct backend *be)
 {
 	size_t left = 0, total = 0;
+	json_t *o, *seen = watcher_about(be);
 
 	be->dev.cu.mem_info(&left, &total);
-	return json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:I,s:I}", "gpu", be->dev.name, "sm",
+	o = json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:I,s:I}", "gpu", be->dev.name, "sm",
 			 be->dev.sm, "multiprocessors", be->dev.n_sms, "lanes", (int)be->lanes.n,
 			 "kernels_to_compile", (int)kernels_pending(be->kernels),
 			 "kernels_compiled", (int)kernels_compiled(be->kernels),
 			 "composed_graphs", (int)compose_count(be->compose),
 			 "memory_free", (json_int_t)left, "memory", (json_int_t)total);
+	if (seen)
+		json_object_set_new(o, "witness", seen);
+	return o;
 }
 
 const struct backend_ops cuda_backend_ops = {

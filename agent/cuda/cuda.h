@@ -10,6 +10,7 @@
  *   compose.c  graphs of several models: branches, side by side
  *   lane.c     launches in flight, from their start to their end
  *   chores.c   the thread for what must not hold up launches
+ *   watcher.c  the thread that looks whether the GPU is ours, if asked to
  *   backend.c  the vtable
  *
  * Four kinds of threads. The *caller* (the runner's loop) launches and reaps
@@ -50,6 +51,7 @@ struct chores;
 struct kernels;
 struct compose;
 struct reaper;
+struct watcher;
 
 /* ---- device.c ---- */
 
@@ -495,6 +497,8 @@ struct backend {
 	struct reaper *reaper;
 	int event;
 	bool polls;
+
+	struct watcher *watcher;	/* watcher.c; NULL: not asked for */
 };
 
 /** backend_say() - a line for people */
@@ -512,5 +516,13 @@ void reaper_free(struct backend *be);
 void reaper_wake(struct backend *be);
 /** reaper_tell() - make event readable */
 void reaper_tell(struct backend *be);
+
+/* ---- watcher.c ---- */
+
+/** watcher_new() - have the witness run in this context; one that can't is told of */
+int watcher_new(struct backend *be);
+void watcher_free(struct backend *be);
+/** watcher_about() - what it has seen, NULL: it was not asked for; any thread */
+struct json_t *watcher_about(struct backend *be);
 
 #endif

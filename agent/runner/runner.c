@@ -260,7 +260,7 @@ static int open_backend(struct runner *r, char *why, size_t len)
 		.polls = wants_to_poll(c), .device = c->gpu, .sms = c->sms,
 		.no_compiler = !c->compile,
 		.cache_dir = c->cache_dir, .cache_bytes = (uint64_t)c->cache_mib << 20,
-		.say = say, .lost = lost, .arg = r,
+		.witness = c->witness, .say = say, .lost = lost, .arg = r,
 	};
 	int ret;
 

@@ -61,6 +61,11 @@ test_cuda_backend-libs := cuda program
 test_cuda_backend-ldlibs := -ljansson
 $(O)/tests/test_cuda_backend: $(standin)
 
+tests += test_witness
+test_witness-src := tests/cuda/test_witness.c
+test_witness-libs := cuda
+test_witness-ldlibs := -ljansson
+
 tests += test_cuda_models
 test_cuda_models-src := tests/cuda/test_cuda_models.c
 test_cuda_models-libs := draw zoo cuda lower program cpu onnxpb

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -581,6 +582,22 @@ static void hang(void)
 	bad_end(BACKEND_HANG, NULL);
 }
 
+/* The stand-in has no such kernel: that is told, and all else is served. */
+static void no_witness(void)
+{
+	const struct backend_config cfg = { .max_degree = MAX_DEGREE, .say = say, .witness = true };
+	char why[256] = "";
+	const char *words;
+	json_t *o;
+
+	check(!ops->open(&cfg, &be, why, sizeof(why)), "not opened: %s", why);
+	o = ops->about(be);
+	words = json_string_value(json_object_get(json_object_get(o, "witness"), "error"));
+	check(words && strstr(words, "loading its kernel"), "error: %s", words ? words : "none");
+	json_decref(o);
+	ops->close(be);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -599,6 +616,7 @@ static const struct {
 	{ "old", old, "an old driver" },
 	{ "feeble", feeble, "an old GPU" },
 	{ "green", green, "some multiprocessors" },
+	{ "no_witness", no_witness, "a witness that can't be" },
 	{ "fault", fault, "a fault on the device is told" },
 	{ "launch_fails", launch_fails, "a launch that fails is told" },
 	{ "hang", hang, "a launch that hangs is not reaped" },

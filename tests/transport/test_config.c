@@ -69,6 +69,9 @@ int main(void)
 	ok(!strcmp(c.backend, "cuda") && c.gpu == 1 && c.sms == 16 && c.fp32 &&
 	   c.spin == SPIN_OFF && !c.cache_dir[0] && c.cache_mib == 9 &&
 	   c.kill_how == KILL_BY_GPU_HANG, "is configured");
+	is_int(read_text("[probes]\nwitness = on\n", &c), 0, "probes");
+	ok(c.witness, "are configured");
+	refused("[probes]\nwitness = maybe\n", ":2:", "'maybe' can't be witness");
 	refused("[runner]\nbackend = tpu\n", ":2:", "'tpu' can't be backend");
 	refused("[runner]\nprecision = fp8\n", ":2:", "'fp8' can't be precision");
 	refused("[runner]\nspin = much\n", ":2:", "'much' can't be spin");

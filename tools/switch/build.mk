@@ -12,5 +12,5 @@ progs += braid-switch
 install-bin += braid-switch
 install-files += tools/switch/braid-switch.1:$(mandir)/man1
 braid-switch-src := tools/switch/main.c
-braid-switch-libs := switch ctxsw
+braid-switch-libs := switch ctxsw cuda
 braid-switch-ldlibs := -ljansson -ldl

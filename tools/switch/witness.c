@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The witness: see witness.h. Its kernel is PTX, which the driver compiles for
- * whatever GPU it finds; no compiler is needed at run time.
+ * The witness in processes and contexts of its own: see witness.h.
  */
 #include "tools/switch/witness.h"
 
@@ -13,57 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/cuda/witness.h"
 #include "tools/switch/cuda.h"
-
-#define BUCKETS	40u
-
-/*
- * out[0] first reading, out[1] last one, out[2] number of absences, out[3]
- * readings; then pairs: last reading before, first one after.
- */
-static const char ptx[] =
-	".version 6.4\n"
-	".target sm_70\n"
-	".address_size 64\n"
-	".visible .entry witness(.param .u64 p_out, .param .u64 p_time, .param .u64 p_limit,\n"
-	"			 .param .u64 p_keep)\n"
-	"{\n"
-	"	.reg .u64 %out, %time, %limit, %keep, %first, %prev, %now, %d, %n, %loops, %at;\n"
-	"	.reg .pred %p;\n"
-	"	ld.param.u64 %out, [p_out];\n"
-	"	ld.param.u64 %time, [p_time];\n"
-	"	ld.param.u64 %limit, [p_limit];\n"
-	"	ld.param.u64 %keep, [p_keep];\n"
-	"	cvta.to.global.u64 %out, %out;\n"
-	"	mov.u64 %n, 0;\n"
-	"	mov.u64 %loops, 0;\n"
-	"	mov.u64 %first, %globaltimer;\n"
-	"	mov.u64 %prev, %first;\n"
-	"again:\n"
-	"	mov.u64 %now, %globaltimer;\n"
-	"	add.u64 %loops, %loops, 1;\n"
-	"	sub.u64 %d, %now, %prev;\n"
-	"	setp.le.u64 %p, %d, %limit;\n"
-	"	@%p bra next;\n"
-	"	setp.ge.u64 %p, %n, %keep;\n"
-	"	@%p bra count;\n"
-	"	shl.b64 %at, %n, 4;\n"
-	"	add.u64 %at, %at, %out;\n"
-	"	st.global.u64 [%at+32], %prev;\n"
-	"	st.global.u64 [%at+40], %now;\n"
-	"count:\n"
-	"	add.u64 %n, %n, 1;\n"
-	"next:\n"
-	"	mov.u64 %prev, %now;\n"
-	"	sub.u64 %d, %now, %first;\n"
-	"	setp.lt.u64 %p, %d, %time;\n"
-	"	@%p bra again;\n"
-	"	st.global.u64 [%out], %first;\n"
-	"	st.global.u64 [%out+8], %now;\n"
-	"	st.global.u64 [%out+16], %n;\n"
-	"	st.global.u64 [%out+24], %loops;\n"
-	"	ret;\n"
-	"}\n";
 
 static int by_size(const void *a, const void *b)
 {
@@ -72,41 +22,23 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-json_t *witness_summary(const uint64_t *gaps, uint64_t n, uint64_t kept, uint64_t first_ns,
-			uint64_t last_ns)
+/* What witness_json() tells, and what takes every absence to know. */
+static json_t *summary(const uint64_t *out, uint64_t keep)
 {
-	uint64_t histogram[BUCKETS] = { 0 }, away = 0, *sizes;
-	double seconds = (last_ns - first_ns) / 1e9;
-	json_t *h = json_array(), *o;
+	struct witness_figures f = { 0 };
+	uint64_t kept = out[2] < keep ? out[2] : keep, *sizes;
+	json_t *o;
 
-	if (kept > n)
-		kept = n;
+	witness_add(&f, out, keep);
+	o = witness_json(&f);
 	sizes = calloc(kept + 1, sizeof(*sizes));
-	if (!sizes || !(seconds > 0)) {
-		free(sizes);
-		json_decref(h);
-		return NULL;
+	for (uint64_t i = 0; sizes && i < kept; i++)
+		sizes[i] = out[WITNESS_HEAD + 2 * i + 1] - out[WITNESS_HEAD + 2 * i];
+	if (o && sizes) {
+		qsort(sizes, kept, sizeof(*sizes), by_size);
+		json_object_set_new(o, "median_away_ns", json_integer(sizes[kept / 2]));
+		json_object_set_new(o, "p99_away_ns", json_integer(sizes[kept * 99 / 100]));
 	}
-	for (uint64_t i = 0; i < kept; i++) {
-		unsigned int b;
-
-		sizes[i] = gaps[2 * i + 1] - gaps[2 * i];
-		away += sizes[i];
-		b = sizes[i] ? 64 - __builtin_clzll(sizes[i]) : 0;
-		histogram[b < BUCKETS ? b : BUCKETS - 1]++;
-	}
-	qsort(sizes, kept, sizeof(*sizes), by_size);
-	for (unsigned int b = 0; b < BUCKETS; b++)
-		json_array_append_new(h, json_integer(histogram[b]));
-	/* Times are known of the absences that were kept; if there were more, say so. */
-	o = json_pack("{s:f,s:I,s:f,s:I,s:I,s:f,s:I,s:I,s:I,s:o}", "seconds", seconds,
-		      "absences", (json_int_t)n, "absences_per_s", n / seconds,
-		      "not_kept", (json_int_t)(n - kept), "away_ns", (json_int_t)away,
-		      "away_share", away / 1e9 / seconds,
-		      "median_away_ns", (json_int_t)(kept ? sizes[kept / 2] : 0),
-		      "p99_away_ns", (json_int_t)(kept ? sizes[kept * 99 / 100] : 0),
-		      "longest_away_ns", (json_int_t)(kept ? sizes[kept - 1] : 0),
-		      "away_log2_ns", h);
 	free(sizes);
 	return o;
 }
@@ -120,7 +52,7 @@ struct child {
 static json_t *watch(struct cuda *c, const struct witness_options *o, void *fn, int go, int told,
 		     char *why, size_t len)
 {
-	size_t bytes = 32 + 16ull * o->max_gaps;
+	size_t bytes = 8 * WITNESS_HEAD + 16ull * o->max_gaps;
 	uint64_t time_ns = o->seconds * 1e9, limit = o->threshold_ns, keep = o->max_gaps;
 	uint64_t *host = malloc(bytes), dev = 0, warm_ns = 1000000;
 	void *params[] = { &dev, &warm_ns, &limit, &keep };
@@ -146,10 +78,7 @@ static json_t *watch(struct cuda *c, const struct witness_options *o, void *fn, 
 		if (!err)
 			err = c->copy_back(host, dev, bytes);
 		if (!err)
-			res = witness_summary(host + 4, host[2], keep, host[0], host[1]);
-		if (res)
-			json_object_set_new(res, "ns_a_reading",
-					    json_real((double)(host[1] - host[0]) / host[3]));
+			res = summary(host, keep);
 	}
 	if (err)
 		snprintf(why, len, "the witness did not run: %s", cuda_words(c, err));
@@ -166,9 +95,9 @@ static void child_main(const struct witness_options *o, int go, int told)
 	int err;
 
 	if (!cuda_open(&c, o->device, why, sizeof(why))) {
-		err = c.module_load(&mod, ptx);
+		err = c.module_load(&mod, witness_ptx);
 		if (!err)
-			err = c.module_function(&fn, mod, "witness");
+			err = c.module_function(&fn, mod, WITNESS_ENTRY);
 		if (err)
 			snprintf(why, sizeof(why), "the witness can't be loaded: %s",
 				 cuda_words(&c, err));

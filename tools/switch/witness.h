@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The witness: a kernel of one thread that reads the GPU's clock over and over
- * and notes where it jumps. It runs in a context of its own, so it is one more
- * to be switched; what it sees is its own absence.
+ * The witness (agent/cuda/witness.h) in contexts of its own: each is one more
+ * to be switched.
  */
 #ifndef BRAID_TOOLS_SWITCH_WITNESS_H
 #define BRAID_TOOLS_SWITCH_WITNESS_H
@@ -36,9 +35,5 @@ struct witness_options {
  * Return: a JSON object with a list of processes; NULL on failure.
  */
 json_t *witness_run(const struct witness_options *o, char *why, size_t len);
-
-/** witness_summary() - figures of gaps [start, end) of one process; as witness_run() gives them */
-json_t *witness_summary(const uint64_t *gaps, uint64_t n, uint64_t kept, uint64_t first_ns,
-			uint64_t last_ns);
 
 #endif
