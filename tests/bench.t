@@ -80,6 +80,16 @@ for as in processes streams; do
 	check "as $as, open loop" measures '$r->{mode} eq "open" && $run->{done} > 5' \
 		--as $as --backend cpu --models "$tmp/models" -l tiny_mlp:2 --open 100
 done
+# Requests so far only grow, and the last line has all that were done in the measured time.
+# shellcheck disable=SC2016
+check "--progress" sh -c '"$0" --progress "$1/progress" --warmup 0.1 -t 0.4 -j "$1/p.json" -q \
+	--as streams --backend cpu --models "$1/models" -l tiny_mlp:1 >"$1/out" 2>&1 &&
+	perl -MJSON::PP -e '\''local $/; open my $j, "<", "$ARGV[0]/p.json"; my $r = decode_json(<$j>);
+		local $/ = "\n"; my ($n, $last) = (0, 0); open my $f, "<", "$ARGV[0]/progress";
+		while (<$f>) { my $l = decode_json($_); die if $l->{requests} < $last;
+			$last = $l->{requests}; $n++; }
+		exit !($n >= 5 && $last >= $r->{runs}[0]{in_time} * 0.8 && $last > 0)'\'' "$1"' \
+	"$O/braid-bench" "$tmp"
 check "a model that is not there" refuses 1 "nobody" --as streams --backend cpu \
 	--models "$tmp/models" -l nobody:1
 check "no models" refuses 64 "needs --models" --as processes -l tiny_mlp:1

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <braid.h>
 
@@ -67,6 +68,7 @@ struct options {
 	unsigned int repeat;
 	uint64_t seed;
 	bool quiet;
+	FILE *progress;			/* requests so far; NULL: not wanted */
 	char policies[MAX_POLICIES][16];
 	unsigned int n_policies;	/* 0: leave as it is */
 	struct load loads[64];

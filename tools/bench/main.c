@@ -92,20 +92,32 @@ const char *as_words(enum system_kind as)
 	return words[as];
 }
 
+/* A line of the file that follows the run: for who changes something meanwhile. */
+static void follow(FILE *f, const char *policy, uint64_t sum)
+{
+	if (!f)
+		return;
+	fprintf(f, "{\"ts_ns\":%llu,\"policy\":\"%s\",\"requests\":%llu}\n",
+		(unsigned long long)now_ns(), policy, (unsigned long long)sum);
+	fflush(f);
+}
+
 static void progress(const struct options *o, const struct shared *sh, const char *policy)
 {
 	uint64_t stop = atomic_load(&sh->gate.stop_ns), before = 0;
 	bool show = !o->quiet && isatty(STDERR_FILENO);
+	double step = o->progress ? 0.05 : 1;
 
 	while (now_ns() < stop) {
 		uint64_t sum = 0, left = stop - now_ns();
 
-		nap(left > 1000000000ull ? 1 : left / 1e9);
+		nap(left > step * 1e9 ? step : left / 1e9);
 		for (unsigned int i = 0; i < o->n_tenants; i++)
 			sum += atomic_load(&sh->results[i].progress);
+		follow(o->progress, policy, sum);
 		if (show && left > 1000000000ull)
 			fprintf(stderr, "\r%-12s %8llu req/s, %4.0f s left ", policy,
-				(unsigned long long)(sum - before), left / 1e9);
+				(unsigned long long)((sum - before) / step), left / 1e9);
 		before = sum;
 	}
 	if (show)

@@ -12,7 +12,7 @@
 #include "tools/bench/bench.h"
 
 enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS,
-       OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED };
+       OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED, OPT_PROGRESS };
 
 static const struct argp_option options[] = {
 	{ "socket", 's', "PATH", 0, "the queue ($BRAID_PATH, /dev/braid0, /run/braid/braid.sock)", 0 },
@@ -40,6 +40,7 @@ static const struct argp_option options[] = {
 	{ "repeat", OPT_REPEAT, "N", 0, "so many rounds, policies interleaved (1)", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of arrivals and inputs (1)", 0 },
 	{ "json", 'j', "FILE", 0, "results as JSON; - is standard output", 0 },
+	{ "progress", OPT_PROGRESS, "FILE", 0, "requests so far, a line of JSON each 50 ms", 0 },
 	{ "quiet", 'q', NULL, 0, "no progress", 0 },
 	{ 0 }
 };
@@ -270,6 +271,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_SEED:
 		o->seed = strtoull(arg, NULL, 0);
+		return 0;
+	case OPT_PROGRESS:
+		o->progress = fopen(arg, "we");
+		if (!o->progress)
+			argp_failure(state, 1, errno, "%s", arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': what is this?", arg);

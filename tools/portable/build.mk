@@ -5,7 +5,7 @@
 
 portable := $(O)/portable
 portable-bin := braidd braidctl braid-bench braid-zoo braid-run braid-kernels braid-tune \
-	tests/test_cuda_models
+	tests/test_cuda_models braid-switch $(if $(probes-missing),,braid-probe)
 # What comes with glibc, whichever it is, comes from the machine.
 portable-system := linux-vdso|ld-linux|libc\.so|libm\.so|libpthread|libdl|librt
 
@@ -17,5 +17,5 @@ portable: $(addprefix $(O)/,$(portable-bin))
 		strip -o $(portable)/bin/$$(basename $$f) $(O)/$$f || exit 1; done
 	$(Q)ldd $(addprefix $(O)/,$(portable-bin)) | awk '$$2 == "=>" && $$3 ~ /^\// { print $$3 }' | \
 		sort -u | grep -Ev '/($(portable-system))' | xargs -r cp -L -t $(portable)/lib
-	$(Q)cp tools/portable/gpu tools/bench/summary.py $(portable)/
+	$(Q)cp tools/portable/gpu tools/portable/probes.py tools/bench/summary.py $(portable)/
 	$(Q)cp -r tools/bench/peers $(portable)/

@@ -1,0 +1,476 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What sharing a GPU costs, by every source at once; and what the sources cost.
+
+    probes.py FOLDER [--seconds 2] [--tenants 1,2,4,8] [--model resnet50]
+
+For each number of tenants, as processes that are time-sliced, as processes
+under MPS, and as tenants of Braid: context switches by the driver's records
+(FECS) with and without a witness kernel, sync wait by uprobes. Then the ratio
+of throughput with each probe to that without, alternating within one run.
+
+Root. Writes FOLDER/probes.json with all that was read; a step that fails is in
+it with its words, and the others go on. With --backend cpu it is rehearsed on a
+machine without a GPU.
+"""
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ENTRIES = ("cuLaunchKernel", "cuLaunchKernel_ptsz", "cuGraphLaunch", "cuGraphLaunch_ptsz",
+           "cuStreamSynchronize", "cuStreamSynchronize_ptsz", "cuCtxSynchronize",
+           "cuEventSynchronize", "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoH_v2")
+
+
+def say(*words):
+    print(time.strftime("%T"), *words, flush=True)
+
+
+def text_of(path):
+    with contextlib.suppress(OSError), open(path, errors="replace") as f:
+        return f.read()
+    return ""
+
+
+def last_json(text):
+    """The last line that is JSON, or all of it."""
+    for part in [text] + text.strip().splitlines()[::-1]:
+        with contextlib.suppress(ValueError):
+            return json.loads(part)
+    return None
+
+
+class Tool:
+    """A program of ours in the background; what it says comes with result()."""
+
+    def __init__(self, *cmd, env=None):
+        self.cmd = [str(c) for c in cmd]
+        self.out = tempfile.TemporaryFile("w+")
+        self.err = tempfile.TemporaryFile("w+")
+        self.began = time.monotonic()
+        self.proc = subprocess.Popen(self.cmd, stdout=self.out, stderr=self.err, env=env)
+
+    def words(self):
+        self.err.seek(0)
+        return self.err.read().strip()
+
+    def wait_for(self, word, seconds=10):
+        """Until it has said @word on standard error."""
+        until = time.monotonic() + seconds
+        while word not in self.words():
+            if self.proc.poll() is not None or time.monotonic() > until:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def stop(self, sig=signal.SIGINT):
+        if self.proc.poll() is None:
+            self.proc.send_signal(sig)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.proc.wait(20)
+            return
+        self.proc.kill()
+        self.proc.wait()
+
+    def result(self, timeout=60):
+        try:
+            self.proc.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.stop()
+        self.out.seek(0)
+        found = last_json(self.out.read())
+        if found is None or self.proc.returncode:
+            return {"command": " ".join(self.cmd[:4]), "status": self.proc.returncode,
+                    "error": self.words()[-600:]}
+        return found
+
+
+class Load:
+    """braid-bench in the background: when it runs, and how much it has done when."""
+
+    def __init__(self, args, extra, seconds, env=None):
+        self.dir = tempfile.mkdtemp(dir=args.tmp)
+        self.file = os.path.join(self.dir, "progress")
+        self.tool = Tool("braid-bench", "-q", "-t", seconds, "--warmup", 0.5, "--progress",
+                         self.file, "-j", os.path.join(self.dir, "result"), *extra, env=env)
+
+    def wait_begun(self, seconds=120):
+        until = time.monotonic() + seconds
+        while not text_of(self.file):
+            if self.tool.proc.poll() is not None or time.monotonic() > until:
+                raise RuntimeError("the load did not begin: " + self.tool.words()[-600:])
+            time.sleep(0.02)
+        time.sleep(0.6)
+
+    def lines(self):
+        return [json.loads(line) for line in text_of(self.file).splitlines()]
+
+    def end(self):
+        self.tool.stop()
+
+
+def rate(lines, begin, end):
+    """Requests a second between two times, to the lines' 50 ms."""
+    inside = [x for x in lines if begin <= x["ts_ns"] / 1e9 <= end]
+    if len(inside) < 2:
+        return None
+    first, last = inside[0], inside[-1]
+    return (last["requests"] - first["requests"]) / ((last["ts_ns"] - first["ts_ns"]) / 1e9)
+
+
+class Braidd:
+    def __init__(self, args, *lines):
+        self.args = args
+        self.dir = tempfile.mkdtemp(dir=args.tmp)
+        conf = os.path.join(self.dir, "conf")
+        with open(conf, "w") as f:
+            f.write(f"[braidd]\ntransport = socket\nsocket = {self.dir}/q\n"
+                    f"control = {self.dir}/c\ngroup =\nmodel_dir = {args.models}\n"
+                    f"[runner]\nbackend = {args.backend}\ncache_dir = {args.cache}\n")
+            f.write("".join(line + "\n" for line in lines))
+        self.tool = Tool("braidd", "--config", conf)
+        until = time.monotonic() + 180
+        while (self.ctl("runner") or {}).get("settled") is not True:
+            if self.tool.proc.poll() is not None or time.monotonic() > until:
+                self.stop()
+                raise RuntimeError("braidd does not serve: " + self.tool.words()[-600:])
+            time.sleep(0.1)
+
+    def ctl(self, *words):
+        p = subprocess.run(["braidctl", "--socket", f"{self.dir}/c", "--json", *words],
+                           capture_output=True, text=True, check=False)
+        return last_json(p.stdout)
+
+    def load(self):
+        return ["-s", f"{self.dir}/q", "--control", f"{self.dir}/c"]
+
+    def stop(self):
+        self.tool.stop(signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def mps(args):
+    """The daemon, and the environment that leads to it."""
+    d = tempfile.mkdtemp(dir=args.tmp)
+    env = dict(os.environ, CUDA_MPS_PIPE_DIRECTORY=d, CUDA_MPS_LOG_DIRECTORY=d)
+    subprocess.run(["nvidia-cuda-mps-control", "-d"], env=env, check=True)
+    try:
+        yield env
+    finally:
+        subprocess.run(["nvidia-cuda-mps-control"], input="quit\n", text=True, env=env,
+                       check=False, stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def system(args, name, tenants, *conf):
+    """A way to run the tenants: arguments of braid-bench, environment, braidd."""
+    load = ["-l", f"{args.model}:{tenants}"]
+    direct = ["--as", "processes", "--backend", args.backend, "--models", args.models, "--cache",
+              args.cache]
+    if name == "braid":
+        b = Braidd(args, *conf)
+        try:
+            yield load + b.load(), None, b
+        finally:
+            b.stop()
+    elif name == "mps":
+        with mps(args) as env:
+            yield load + direct, env, None
+    else:
+        yield load + direct, None, None
+
+
+def watch(args, env, b, witness):
+    """All sources over the same time, while a load runs."""
+    tools = {}
+    before = b.ctl("runner") if b and witness else None
+    if witness and not b:
+        # It makes its context first: the others begin a little later and end before it.
+        tools["witness"] = Tool("braid-switch", "witness", "--json", "-s", args.seconds + 1.5,
+                                env=env)
+        time.sleep(1)
+    tools["fecs"] = Tool("braid-switch", "fecs", "--json", "-s", args.seconds)
+    tools["uprobes"] = Tool("braid-probe", "run", "--pin", "none", "--json", "--only",
+                            "host_stall", "-s", args.seconds)
+    if b:
+        tools["queue"] = Tool("braid-probe", "run", "--pin", "none", "--json", "--only",
+                              "queue_latency", "-s", args.seconds)
+    found = {name: t.result() for name, t in tools.items()}
+    if "witness" in tools:
+        found["witness_pid"] = tools["witness"].proc.pid
+    if before:
+        after = b.ctl("runner")
+        found["witness"] = {"before": (before.get("device") or before).get("witness"),
+                            "after": (after.get("device") or after).get("witness")}
+    return found
+
+
+def count(args, name, tenants):
+    """Switches and waits, without and with a witness."""
+    res = {"system": name, "tenants": tenants, "model": args.model}
+    seconds = 2 * args.seconds + 30
+    with system(args, name, tenants) as (extra, env, b):
+        load = Load(args, extra, seconds, env)
+        try:
+            load.wait_begun()
+            begin = time.monotonic()
+            res["plain"] = watch(args, env, b, False)
+            res["requests_per_second"] = rate(load.lines(), begin, time.monotonic())
+            if not b:
+                begin = time.monotonic()
+                res["with_witness"] = watch(args, env, b, True)
+                res["requests_per_second_with_witness"] = rate(load.lines(), begin,
+                                                               time.monotonic())
+        finally:
+            load.end()
+    if name != "braid":
+        return res
+    with system(args, name, tenants, "[probes]", "witness = on") as (extra, env, b):
+        load = Load(args, extra, seconds, env)
+        try:
+            load.wait_begun()
+            begin = time.monotonic()
+            res["with_witness"] = watch(args, env, b, True)
+            res["requests_per_second_with_witness"] = rate(load.lines(), begin,
+                                                           time.monotonic())
+        finally:
+            load.end()
+    return res
+
+
+PROBES = {
+    "host_stall": (["braid-probe", "run", "--pin", "none", "--json", "--only", "host_stall"],
+                   "attached"),
+    "queue_latency": (["braid-probe", "run", "--pin", "none", "--json", "--only",
+                       "queue_latency"], "attached"),
+    "fecs": (["braid-switch", "fecs", "--json", "-s", "60"], None),
+}
+
+
+def overhead(args, name, tenants, probe):
+    """Off and on in turn while one load runs; the ratio of neighbours, and its spread."""
+    cmd, word = PROBES[probe]
+    ratios, parts = [], []
+    with system(args, name, tenants) as (extra, env, _):
+        load = Load(args, extra, args.rounds * 2 * args.step + 60, env)
+        try:
+            load.wait_begun()
+            for _ in range(args.rounds):
+                begin = time.monotonic()
+                time.sleep(args.step)
+                parts.append((begin, time.monotonic()))
+                tool = Tool(*cmd)
+                if word and not tool.wait_for(word):
+                    raise RuntimeError(tool.words()[-600:])
+                time.sleep(0.2)
+                begin = time.monotonic()
+                time.sleep(args.step)
+                parts.append((begin, time.monotonic()))
+                tool.stop()
+                found = tool.result()
+                time.sleep(0.1)
+            lines = load.lines()
+        finally:
+            load.end()
+    rates = [rate(lines, *p) for p in parts]
+    for off, on in zip(rates[::2], rates[1::2]):
+        if off and on:
+            ratios.append(on / off)
+    return {"system": name, "tenants": tenants, "model": args.model, "probe": probe,
+            "rates": rates, "ratio_median": statistics.median(ratios) if ratios else None,
+            "ratios": ratios, "last_figures": found}
+
+
+def pytorch(args, how, tenants, under_mps):
+    """Processes that wait in the driver, as CUDA programs mostly do."""
+    out = os.path.join(args.tmp, "peers.json")
+    with contextlib.ExitStack() as stack:
+        env = stack.enter_context(mps(args)) if under_mps else None
+        probe = Tool("braid-probe", "run", "--pin", "none", "--json", "--only", "host_stall",
+                     "-s", 600)
+        peers = Tool(sys.executable, os.path.join(HERE, "peers", "run.py"), "-l",
+                     f"{args.model}:{tenants}", "--how", how, "-t", args.seconds, "--json", out,
+                     env=env)
+        try:
+            peers.result(120)
+        finally:
+            peers.stop()
+            probe.stop()
+        return {"system": f"pytorch {how}", "mps": under_mps, "tenants": tenants,
+                "uprobes": probe.result(), "bench": last_json(text_of(out)),
+                "words": peers.words()[-300:]}
+
+
+def entry_bytes():
+    """How the functions that get a probe begin: what a probe there costs depends on it."""
+    found = {}
+    try:
+        lib = ctypes.CDLL("libcuda.so.1")
+    except OSError as e:
+        return {"error": str(e)}
+    for name in ENTRIES:
+        with contextlib.suppress(AttributeError):
+            at = ctypes.cast(getattr(lib, name), ctypes.c_void_p).value
+            found[name] = ctypes.string_at(at, 16).hex(" ")
+    return found
+
+
+def machine():
+    smi = shutil.which("nvidia-smi")
+    gpu = subprocess.run([smi, "--query-gpu=name,driver_version,clocks.sm,clocks.max.sm",
+                          "--format=csv,noheader"], capture_output=True, text=True,
+                         check=False).stdout.strip() if smi else ""
+    cpu = [line.split(":")[1].strip() for line in text_of("/proc/cpuinfo").splitlines()
+           if line.startswith("model name")]
+    return {"kernel": platform.release(), "cpus": os.cpu_count(), "cpu": cpu[:1], "gpu": gpu,
+            "date": time.strftime("%F %T")}
+
+
+def trace(args):
+    """A trace of a mixed load, for Perfetto."""
+    path = os.path.join(args.out, "trace.json")
+    with system(args, "braid", 1) as (_, env, b):
+        mix = [w for m in args.mix.split(",") for w in ("-l", f"{m}:2")]
+        load = Load(args, mix + b.load(), 30, env)
+        try:
+            load.wait_begun()
+            p = subprocess.run(["braidctl", "--socket", f"{b.dir}/c", "trace", path,
+                                str(args.trace_seconds)], capture_output=True, text=True,
+                               check=False, timeout=60)
+            runner, explain = b.ctl("runner"), b.ctl("explain")
+        finally:
+            load.end()
+    return {"status": p.returncode, "words": (p.stdout + p.stderr)[-600:],
+            "bytes": len(text_of(path)), "runner": runner, "explain": explain}
+
+
+def figure(value, digits=1):
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def seen_by_witness(found, key):
+    """A witness's share or rate; the agent's is the difference of two readings."""
+    w = found.get("witness") or {}
+    if "processes" in w:
+        w = w["processes"][0]
+        return w.get(key)
+    a, b = w.get("before") or {}, w.get("after") or {}
+    seconds = b.get("seconds", 0) - a.get("seconds", 0)
+    if seconds <= 0:
+        return None
+    of = {"absences_per_s": ("absences", 1), "away_share": ("away_ns", 1e9)}[key]
+    return (b[of[0]] - a[of[0]]) / of[1] / seconds
+
+
+def seen_of_witness(found, key):
+    """The same by the driver's records: the context of the witness's process."""
+    pids = {w.get("pid") for w in (found.get("witness") or {}).get("processes", [])}
+    for c in (found.get("fecs") or {}).get("contexts", []):
+        if c["pid"] in pids and c["came"]:
+            return c[key]
+    return None
+
+
+def summary(doc):
+    rows = ["| system | tenants | req/s | FECS switches/s | with a witness | its absences/s: FECS "
+            "| itself | away: FECS | itself |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    for c in doc["count"]:
+        f, w = c["plain"].get("fecs", {}), c.get("with_witness", {})
+        rows.append("| " + " | ".join([
+            c["system"], str(c["tenants"]), figure(c["requests_per_second"], 0),
+            figure(f.get("switches_per_s")), figure(w.get("fecs", {}).get("switches_per_s")),
+            figure(seen_of_witness(w, "came_per_s")), figure(seen_by_witness(w, "absences_per_s")),
+            figure(seen_of_witness(w, "away_share"), 3),
+            figure(seen_by_witness(w, "away_share"), 3)]) + " |")
+    rows += ["", "| probe | system | throughput with it |", "|---|---|--:|"]
+    for o in doc["overhead"]:
+        rows.append(f"| {o['probe']} | {o['system']}, {o['tenants']} | "
+                    f"{figure(o['ratio_median'], 3)} |")
+    return "\n".join(rows) + "\n"
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("out", metavar="FOLDER")
+    p.add_argument("--seconds", type=float, default=2, help="of each count")
+    p.add_argument("--step", type=float, default=0.6, help="of each half of a round")
+    p.add_argument("--rounds", type=int, default=8)
+    p.add_argument("--tenants", default="1,2,4,8")
+    p.add_argument("--systems", default="braid,processes,mps")
+    p.add_argument("--model", default="resnet50")
+    p.add_argument("--mix", default="resnet50,mobilenet_v2,squeezenet1_1")
+    p.add_argument("--trace-seconds", type=float, default=0.1)
+    p.add_argument("--models", help="folder of ONNX files; made with braid-zoo without it")
+    p.add_argument("--cache", help="compiled kernels")
+    p.add_argument("--backend", default="cuda")
+    p.add_argument("--pytorch", default="eager", help="how; empty: not at all")
+    p.add_argument("--limit", type=float, default=400, help="begin nothing after so many seconds")
+    args = p.parse_args()
+    began = time.monotonic()
+
+    os.environ["PATH"] = os.path.join(HERE, "bin") + ":" + os.environ["PATH"]
+    os.environ["LD_LIBRARY_PATH"] = ":".join(
+        filter(None, [os.path.join(HERE, "lib"), os.environ.get("LD_LIBRARY_PATH")]))
+    os.makedirs(args.out, exist_ok=True)
+    args.tmp = tempfile.mkdtemp(prefix="braid-probes-")
+    args.cache = os.path.abspath(args.cache or os.path.join(args.out, "kernels"))
+    args.models = args.models or os.path.join(args.out, "models")
+    os.makedirs(args.models, exist_ok=True)
+    for m in {args.model, *args.mix.split(",")}:
+        path = os.path.join(args.models, m + ".onnx")
+        if not os.path.exists(path):
+            subprocess.run(["braid-zoo", m, "-o", path], check=True)
+
+    numbers = [int(n) for n in args.tenants.split(",")]
+    systems = args.systems.split(",")
+    most = min(4, max(numbers))
+    doc = {"machine": machine(), "command": " ".join(sys.argv[1:]), "entries": entry_bytes(),
+           "check": subprocess.run(["braid-probe", "check"], capture_output=True, text=True,
+                                   check=False).stdout.splitlines(),
+           "count": [], "overhead": [], "pytorch": [], "failed": []}
+    steps = [("trace", trace, ())]
+    steps += [("count", count, (s, n)) for s in systems for n in numbers]
+    steps += [("overhead", overhead, (s, most, probe)) for s in systems if s != "mps"
+              for probe in PROBES if probe != "queue_latency" or s == "braid"]
+    if args.pytorch:
+        steps += [("pytorch", pytorch, (args.pytorch, n, m))
+                  for n, m in ((1, False), (most, False), (most, True))]
+    for name, step, how in steps:
+        title = " ".join([name, *map(str, how)])
+        if time.monotonic() - began > args.limit:
+            doc["failed"].append({"step": title, "error": "no time was left"})
+            continue
+        say(title)
+        try:
+            res = step(args, *how)
+            if name == "trace":
+                doc["trace"] = res
+            else:
+                doc[name].append(res)
+        except Exception as e:  # pylint: disable=broad-except
+            say(title, "FAILED:", e)
+            doc["failed"].append({"step": title, "error": str(e)})
+        # What has been read so far is kept, whatever comes.
+        with open(os.path.join(args.out, "probes.json"), "w") as f:
+            json.dump(doc, f, indent=1)
+    shutil.rmtree(args.tmp, ignore_errors=True)
+    with open(os.path.join(args.out, "probes.md"), "w") as f:
+        f.write(summary(doc))
+    print(summary(doc))
+    say("done,", len(doc["failed"]), "failed")
+    return bool(doc["failed"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
