@@ -22,7 +22,8 @@ template <int bm, int bn, int wm, int wn, int sl, int st> struct conv_cfg {
 	static constexpr int WN = wn, WARPS = wm * wn;
 	static constexpr int WTM = bm / wm, WTN = bn / wn, MI = WTM / 16, NI = WTN / 8;
 	static constexpr int AL = bm < 32 ? 1 : bm / 32, BL = bn / 32;
-	static constexpr int STAGE = (bm + bn) * 128, LD = bn + 4;
+	/* A stage: rows of input, then rows of weights. */
+	static constexpr int STAGE = (bm + bn) * 128, B_AT = bm * 128, LD = bn + 4;
 	static constexpr int BIAS = K_CONV_BASE(bm, bn, sl, st);
 	/* Chunks of eight results that a thread finishes, at most. */
 	static constexpr int ENDS = (bm * bn / 8 + K_THREADS - 1) / K_THREADS;
@@ -36,7 +37,7 @@ struct conv_at {
 template <class C, class S> DEV struct conv_at conv_where(const S &s, const struct k_conv &a, u32 tile)
 {
 	struct conv_at w;
-	u32 tn, kt = (s.k + 63) / 64;
+	u32 tn, kt = s.ldw / 64;
 
 	w.part = a.split > 1 ? tile % a.split : 0;
 	w.q = a.split > 1 ? tile / a.split : tile;
@@ -71,7 +72,7 @@ template <class C> struct conv_b {
 
 		pitch = s.ldw * 2;
 		at = (const char *)a.w + (u64)(w.g * s.n + w.n0 + r0) * pitch + w.kt0 * 128 + c8 * 16;
-		to = smem + C::BM * 128 + r0 * 128 + ((c8 ^ (r0 & 7)) << 4);
+		to = smem + C::B_AT + r0 * 128 + ((c8 ^ (r0 & 7)) << 4);
 		rows = (i32)(s.n - w.n0 - r0);
 	}
 
@@ -212,7 +213,7 @@ template <class C> struct conv_frag {
 		u32 l = lane();
 
 		at_a = smem + (wm * C::WTM + (l & 15)) * 128;
-		at_b = smem + (C::BM + wn * C::WTN + (l & 7) + ((l >> 4) << 3)) * 128;
+		at_b = smem + C::B_AT + (wn * C::WTN + (l & 7) + ((l >> 4) << 3)) * 128;
 		xa = ((l >> 4) ^ (l & 7)) << 4;
 		xb = (((l >> 3) & 1) ^ (l & 7)) << 4;
 	}

@@ -15,7 +15,7 @@
  *			multiple of 8), elements from pixel to pixel
  *   oh ow n ldy	output: n channels of a group
  *   kh kw .. dw	window: extents, strides, padding, dilation
- *   k ldw		kh * kw * c; elements of a row of packed weights
+ *   k ldw		kh * kw * c; elements of a row of packed weights, a multiple of 64
  *   groups images	images of a request
  *   fn res bias ldr	epilogue: enum prog_fn; is there a residual, a bias
  *   x_apart		rows of a request do not follow those of the one before
@@ -97,6 +97,19 @@ struct k_conv {
 					 ((sl) - 1) * (bm) * (bn) * 4 : (bm) * ((bn) + 4) * 4)
 #define K_CONV_BASE(bm, bn, sl, st)	(K_CONV_PIPE(bm, bn, st) > K_CONV_SUMS(bm, bn, sl) ? \
 					 K_CONV_PIPE(bm, bn, st) : K_CONV_SUMS(bm, bn, sl))
+/*
+ * Windows that keep the image's size may take their rows from a patch of input
+ * pixels in shared memory (patch.cuh): K runs over (64 channels, window, channel),
+ * weights are packed so, c up to a multiple of 64. Bias; stages of weights; one
+ * patch or two in turn; a row of zeros; sums over all but the bias.
+ */
+#define K_PATCH_ROWS(bm, w, kh, kw)	((bm) + ((kh) - 1) * (w) + (kw) - 1)
+#define K_PATCH_PIPE(bm, bn, st, w, kh, kw, two) \
+	((st) * (bn) * 128 + ((two) ? 2 : 1) * K_PATCH_ROWS(bm, w, kh, kw) * 128 + 128)
+#define K_PATCH_SMEM(bm, bn, sl, st, w, kh, kw, two)					\
+	((bn) * 4 + (K_PATCH_PIPE(bm, bn, st, w, kh, kw, two) > K_CONV_SUMS(bm, bn, sl) ?	\
+		     K_PATCH_PIPE(bm, bn, st, w, kh, kw, two) : K_CONV_SUMS(bm, bn, sl)))
+
 /* With squeeze-excite: factors of the images that a tile may touch, hidden units, their parts. */
 #define K_SE_IMAGES(bm, pixels)		(((bm) - 1) / (pixels) + 2)
 #define K_SE_SMEM(images, depth, hidden) ((images) * ((depth) * 2 + (hidden) * 4) + 1024 + 16)

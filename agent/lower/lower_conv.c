@@ -49,7 +49,7 @@ static uint32_t extra_smem(const struct conv_priv *c, const struct k_conv_shape 
 			   const struct tile_choice *ch)
 {
 	const struct tile_info *t = &tile_infos[ch->tile];
-	uint32_t kt = (s->k + K_STEP - 1) / K_STEP, depth = (kt + ch->split - 1) / ch->split * K_STEP;
+	uint32_t depth = tile_per(&c->shape, ch->split) * K_STEP;
 
 	if (!s->scaled)
 		return 0;
@@ -60,13 +60,15 @@ static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const st
 			    bool one, const struct tile_choice *ch)
 {
 	const struct tile_info *t = &tile_infos[ch->tile];
+	const bool patch = c->shape.taps != 0;
 	const struct lower_special sp = {
-		.header = "conv", .args = "k_conv", .args_bytes = sizeof(struct k_conv),
-		.smem = t->smem + extra_smem(c, s, ch), .min_ctas = t->ctas,
+		.header = patch ? "patch" : "conv", .args = "k_conv", .args_bytes = sizeof(struct k_conv),
+		.smem = tile_smem(&c->shape, ch) + extra_smem(c, s, ch), .min_ctas = t->ctas,
 		.shape = shape_text(l, s),
-		.call = lower_format(l, "conv_tile<conv_cfg<%u, %u, %u, %u, %u, %u>, %s>", t->bm, t->bn,
-				     t->wm, t->wn, t->slices, t->stages, one ? "true" : "false"),
-		.generic = lower_format(l, "braid_conv%s_%s", one ? "1" : "", t->name),
+		.call = lower_format(l, "%s<conv_cfg<%u, %u, %u, %u, %u, %u>%s>",
+				     patch ? "patch_tile" : "conv_tile", t->bm, t->bn, t->wm, t->wn,
+				     t->slices, t->stages, patch ? "" : one ? ", true" : ", false"),
+		.generic = lower_format(l, "braid_%s_%s", patch ? "patch" : one ? "conv1" : "conv", t->name),
 	};
 
 	return lower_special(l, &sp);
@@ -94,12 +96,11 @@ static void conv_bind(const struct lower_step *s, uint32_t degree, void *args, s
 	const struct variant *v = variant_of(c, degree);
 	const struct tile_info *t = &tile_infos[v->c.tile];
 	struct k_conv *a = args;
-	uint32_t kt = (c->shape.k + K_STEP - 1) / K_STEP;
 
 	a->degree = degree;
 	a->m = degree * c->rows;
 	a->split = v->c.split;
-	a->kt_per = (kt + a->split - 1) / a->split;
+	a->kt_per = tile_per(&c->shape, a->split);
 	a->tiles_n = (c->shape.n + t->bn - 1) / t->bn * c->shape.groups;
 	out->kernel = v->kernel;
 	out->grid = tiles_of(c, t, a->m) * a->split;
@@ -119,6 +120,17 @@ static struct lower_scratch conv_scratch(const struct lower_step *s, uint32_t de
 		.zero = tiles * sizeof(k_u32),
 		.bytes = tiles * v->c.split * t->bm * t->bn * sizeof(float),
 	};
+}
+
+/*
+ * Is the input read once (kernels/patch.cuh)? Rows must follow each other, and
+ * channels be enough that steps of 64 are not mostly empty.
+ */
+static bool is_patch(const struct k_conv_shape *s, bool one)
+{
+	return !one && !s->x_apart && s->groups == 1 && s->oh == s->h && s->ow == s->w && s->sh == 1 &&
+	       s->sw == 1 && s->dh == 1 && s->dw == 1 && s->c >= 48 && s->kh * s->kw >= 3 &&
+	       s->kh * s->kw <= 32 && K_PATCH_ROWS(0, s->w, s->kh, s->kw) <= 320;
 }
 
 /* Tiles for all degrees that the plan is made for; equal neighbours are one. */
@@ -141,9 +153,12 @@ static void choose(struct lower *l, struct conv_priv *c, const struct k_conv_sha
 
 /* ---- weights ---- */
 
-/* [n][taps][c] with channels padded to @cp, rows to @ldw. */
+/*
+ * [n][taps][c] with channels padded to @cp, rows to @ldw; for patches 64
+ * channels of all taps, then the next 64.
+ */
 static uint32_t pack_conv(struct lower *l, const float *w, int64_t n, int64_t taps, int64_t c,
-			  int64_t cp, int64_t ldw)
+			  int64_t cp, int64_t ldw, bool patch)
 {
 	uint16_t *to = calloc((size_t)(n * ldw), sizeof(*to));
 	uint32_t buf;
@@ -154,8 +169,11 @@ static uint32_t pack_conv(struct lower *l, const float *w, int64_t n, int64_t ta
 	}
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t t = 0; t < taps; t++)
-			for (int64_t k = 0; k < c; k++)
-				to[i * ldw + t * cp + k] = lower_half(w[(i * taps + t) * c + k]);
+			for (int64_t k = 0; k < c; k++) {
+				int64_t at = patch ? (k / K_STEP * taps + t) * K_STEP + k % K_STEP : t * cp + k;
+
+				to[i * ldw + at] = lower_half(w[(i * taps + t) * c + k]);
+			}
 	buf = lower_const(l, to, (uint64_t)(n * ldw) * sizeof(*to));
 	free(to);
 	return buf;
@@ -253,6 +271,11 @@ void lower_product(struct lower *l, struct k_conv *a, const struct lower_val *x,
 	a->act = lower_act(&op->epi);
 	c->rows = s->images * s->oh * s->ow;
 	c->shape = (struct tile_shape) { .n = s->n, .k = s->k, .groups = s->groups, .window = !one };
+	if (is_patch(s, one)) {
+		c->shape.taps = s->kh * s->kw;
+		c->shape.c = s->c;
+		c->shape.reach = K_PATCH_ROWS(0, s->w, s->kh, s->kw);
+	}
 	c->cluster = l->opt.sm >= 90 && !l->opt.no_clusters;
 	c->hidden = a->se.hidden;
 	choose(l, c, s, one);
@@ -344,7 +367,10 @@ void lower_conv(struct lower *l)
 	s->groups = (k_u32)groups;
 	s->images = (k_u32)y->dims[0];
 	one = taps == 1 && !s->ph && !s->pw && !win->pad_hi[1] && !win->pad_hi[2];
-	w = pack_conv(l, lower_const_data(l, op->in[1]), y->dims[4], taps, c, s->c, s->ldw);
+	s->x_apart = !lower_is_flat(l, &x);
+	if (is_patch(s, one))
+		s->ldw = (s->c + K_STEP - 1) / K_STEP * (k_u32)taps * K_STEP;
+	w = pack_conv(l, lower_const_data(l, op->in[1]), y->dims[4], taps, c, s->c, s->ldw, is_patch(s, one));
 	if (op->n_in > 2 && op->in[2] != PROG_NONE) {
 		s->bias = 1;
 		bias = lower_bias(l, lower_const_data(l, op->in[2]), y->dims[4]);

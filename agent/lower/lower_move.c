@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#include "agent/cpu/convert.h"
-
 /* The result is @v: a view, or where it goes to the tenant a copy. */
 static void result(struct lower *l, const struct lower_val *v, const char *what)
 {
@@ -98,16 +96,6 @@ static void pad_step(struct lower *l, struct k_pad *a, const int64_t *lo, const 
 }
 
 
-/* Finite numbers are cut off at the largest one, as kernels do. */
-static uint16_t half_bits(double v)
-{
-	if (v > 65504 && v < 1e300)
-		v = 65504;
-	if (v < -65504 && v > -1e300)
-		v = -65504;
-	return cpu_double_to_half(v);
-}
-
 void lower_pad(struct lower *l)
 {
 	const struct prog_pad *p = &l->op->params.pad;
@@ -126,7 +114,7 @@ void lower_pad(struct lower *l)
 		memcpy(&a.value, &p->value, sizeof(p->value));
 		break;
 	case K_F16:
-		a.value = half_bits(p->value);
+		a.value = lower_half((float)p->value);
 		break;
 	case K_BF16:
 		lower_refuse(l, "no padding of bfloat16");

@@ -5,10 +5,9 @@
  */
 #include "agent/lower/lower.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "agent/cpu/convert.h"
 
 static uint64_t hash(const char *s)
 {
@@ -41,13 +40,31 @@ uint32_t lower_special(struct lower *l, const struct lower_special *sp)
 	return l->err ? 0 : lower_kernel(l, &k);
 }
 
+/* To nearest, ties to even; by hand, since models have tens of millions of weights. */
 uint16_t lower_half(float v)
 {
-	if (v > 65504.0f && v <= 3.4028235e38f)
-		v = 65504.0f;
-	if (v < -65504.0f && v >= -3.4028235e38f)
-		v = -65504.0f;
-	return cpu_double_to_half(v);
+	const float most = 65504.0f;
+	uint32_t b, sign;
+	float small;
+
+	if (v > most && v <= FLT_MAX)
+		v = most;
+	if (v < -most && v >= -FLT_MAX)
+		v = -most;
+	memcpy(&b, &v, sizeof(b));
+	sign = b >> 16 & 0x8000;
+	b &= 0x7fffffff;
+	if (b > 0x7f800000)
+		return 0x7fff;
+	if (b == 0x7f800000)
+		return (uint16_t)(sign | 0x7c00);
+	if (b >= 0x38800000)
+		return (uint16_t)(sign | (b - 0x38000000 + 0xfff + (b >> 13 & 1)) >> 13);
+	/* Below 2^-14 steps are of 2^-24, which adding a half rounds to. */
+	memcpy(&small, &b, sizeof(b));
+	small += 0.5f;
+	memcpy(&b, &small, sizeof(b));
+	return (uint16_t)(sign | (b - 0x3f000000));
 }
 
 uint32_t lower_bias(struct lower *l, const float *b, int64_t n)

@@ -14,42 +14,77 @@ const struct tile_info tile_infos[] = { K_CONV_TILES(INFO) };
 const uint32_t n_tile_infos = sizeof(tile_infos) / sizeof(*tile_infos);
 
 #define SMEM_OF_SM	(227u << 10)
+#define STEP		K_CONV_STEP
 
 static double larger(double a, double b)
 {
 	return a > b ? a : b;
 }
 
-/* Blocks of a tile that a multiprocessor holds at a time. */
-static uint32_t resident(const struct tile_info *t)
+uint32_t tile_steps(const struct tile_shape *s, uint32_t *together)
 {
-	uint32_t n = SMEM_OF_SM / (t->smem + 1024);
+	if (!s->taps) {
+		*together = 1;
+		return (s->k + STEP - 1) / STEP;
+	}
+	*together = s->taps;
+	return (s->c + STEP - 1) / STEP * s->taps;
+}
 
-	return n < t->ctas ? n : t->ctas;
+uint32_t tile_per(const struct tile_shape *s, uint32_t split)
+{
+	uint32_t together, steps = tile_steps(s, &together) / together;
+
+	return (steps + split - 1) / split * together;
+}
+
+uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c)
+{
+	const struct tile_info *t = &tile_infos[c->tile];
+	uint32_t pipe, sums;
+
+	if (!s->taps)
+		return t->smem;
+	pipe = t->stages * t->bn * 128 + 128 +
+	       (tile_per(s, c->split) > s->taps ? 2 : 1) * (t->bm + s->reach) * 128;
+	sums = K_CONV_SUMS(t->bm, t->bn, t->slices);
+	return t->bn * 4 + (pipe > sums ? pipe : sums);
+}
+
+/* Blocks of a tile that a multiprocessor holds at a time. */
+static uint32_t resident(const struct tile_shape *s, const struct tile_choice *c)
+{
+	uint32_t n = SMEM_OF_SM / (tile_smem(s, c) + 1024);
+
+	return n < tile_infos[c->tile].ctas ? n : tile_infos[c->tile].ctas;
 }
 
 double tile_model(const struct gpu_options *opt, const struct tile_shape *s,
 		  const struct tile_choice *c)
 {
 	const struct tile_info *t = &tile_infos[c->tile];
-	uint32_t sms = opt->n_sms ? opt->n_sms : 132, kt = (s->k + 63) / 64;
-	uint32_t steps = (kt + c->split - 1) / c->split;
+	uint32_t sms = opt->n_sms ? opt->n_sms : 132, steps = tile_per(s, c->split);
 	uint64_t tiles = (uint64_t)((s->m + t->bm - 1) / t->bm) * ((s->n + t->bn - 1) / t->bn) * s->groups;
 	uint64_t blocks = tiles * c->split;
-	uint32_t most = resident(t), on = (uint32_t)((blocks + sms - 1) / sms);
-	double waves, step, bytes = (double)(t->bm + t->bn) * 128, end;
+	uint32_t most = resident(s, c), on = (uint32_t)((blocks + sms - 1) / sms);
+	double waves, step, bytes, share, end, all = blocks < sms ? (double)blocks : sms;
 
 	if (on > most)
 		on = most;
 	waves = (double)((blocks + (uint64_t)sms * on - 1) / ((uint64_t)sms * on));
-	/* A step: what the second cache gives an SM, what its tensor cores take, the way there. */
-	step = larger(bytes * on / 90.0, (double)t->bm * t->bn * 64 * on / 1900.0);
-	step = larger(step, 800.0 / (t->stages - 1) / 1.0 * 0.55);
-	step = larger(step, 120.0);
-	end = 700.0 + (double)t->bm * t->bn * 4 / 60.0;
+	bytes = (double)t->bn * 128;
+	bytes += s->taps ? (double)(t->bm + s->reach) * 128 / s->taps : (double)t->bm * 128;
+	/* Bytes a nanosecond: what one multiprocessor takes, or its share of the second cache. */
+	share = 5500.0 / all;
+	share = share > 100.0 ? 100.0 : share;
+	step = larger(bytes * on / share, (double)t->bm * t->bn * 64 * on / 2000.0);
+	step = larger(step, 900.0 / (t->stages - 1));
+	step = larger(step, 150.0 * on);
+	end = 500.0 + (double)t->bm * t->bn * 6 * on / share;
 	if (c->split > 1)
-		end += 500.0 + (double)t->bm * t->bn * 4 / 50.0;
-	return 1200.0 + waves * (700.0 + steps * step + end);
+		end += (c->memory ? 1500.0 : 700.0 + 150.0 * c->split) +
+		       (double)t->bm * t->bn * (c->memory ? 4 * (c->split + 1) : 4) / 60.0;
+	return 1300.0 + waves * (800.0 + steps * step + end);
 }
 
 static bool is_row(const struct tile_row *r, const struct tile_shape *s)
@@ -61,20 +96,23 @@ static bool is_row(const struct tile_row *r, const struct tile_shape *s)
 
 struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_shape *s)
 {
-	uint32_t kt = (s->k + 63) / 64;
-	struct tile_choice best = { 0, 1 };
+	uint32_t together, parts = tile_steps(s, &together) / together;
+	struct tile_choice best = { 0, 1, false };
 	double least = 0;
 
 	for (uint32_t i = 0; opt->tiles && i < opt->tiles->n; i++)
-		if (is_row(&opt->tiles->rows[i], s))
+		if (is_row(&opt->tiles->rows[i], s) &&
+		    tile_smem(s, &opt->tiles->rows[i].choice) < SMEM_OF_SM)
 			return opt->tiles->rows[i].choice;
 	for (uint32_t t = 0; t < n_tile_infos; t++)
 		for (uint32_t split = 1; split <= 8; split *= 2) {
-			struct tile_choice c = { t, split };
+			struct tile_choice c = { t, split, opt->sm < 90 || opt->no_clusters };
 			double ns;
 
-			if (split > 1 && split * 2 > kt)
+			if (split > parts || (split > 1 && split * 2 > parts && !s->taps))
 				break;
+			if (tile_smem(s, &c) >= SMEM_OF_SM || (s->taps && s->taps + 1 < tile_infos[t].stages))
+				continue;
 			ns = tile_model(opt, s, &c);
 			if (least > 0 && ns >= least)
 				continue;

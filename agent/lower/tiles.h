@@ -19,10 +19,14 @@
  * @k: depth
  * @groups: of columns
  * @window: rows are gathered through a window
+ * @taps, @c, @reach: where input pixels are read once (kernels/patch.cuh):
+ *                    size of the window, channels, and how many pixels more
+ *                    than it has rows a tile reads; else 0
  */
 struct tile_shape {
 	uint32_t m, n, k, groups;
 	bool window;
+	uint32_t taps, c, reach;
 };
 
 /**
@@ -60,6 +64,15 @@ struct tile_info {
 
 extern const struct tile_info tile_infos[];
 extern const uint32_t n_tile_infos;
+
+/** tile_steps() - steps of 64 along K, and how many of them stay together */
+uint32_t tile_steps(const struct tile_shape *s, uint32_t *together);
+
+/** tile_per() - steps of each part */
+uint32_t tile_per(const struct tile_shape *s, uint32_t split);
+
+/** tile_smem() - shared memory of a choice */
+uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c);
 
 /** tile_choose() - by table, else by model */
 struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_shape *s);

@@ -15,7 +15,8 @@
 PLAIN_ENTRIES(DECLARE)
 #define DECLARE_CONV(bm, bn, ...)							\
 	void braid_conv_##bm##x##bn(const struct emu_ops *ops, const void *a);		\
-	void braid_conv1_##bm##x##bn(const struct emu_ops *ops, const void *a);
+	void braid_conv1_##bm##x##bn(const struct emu_ops *ops, const void *a);		\
+	void braid_patch_##bm##x##bn(const struct emu_ops *ops, const void *a);
 K_CONV_TILES(DECLARE_CONV)
 #define DECLARE_DW(k, stride, tw)							\
 	void braid_dw_##k##x##k##_##stride(const struct emu_ops *ops, const void *a);
@@ -27,7 +28,8 @@ K_MB_CHANNELS(DECLARE_MB)
 
 #define ROW_CONV(bm, bn, ...)								\
 	{ "braid_conv_" #bm "x" #bn, braid_conv_##bm##x##bn },			\
-	{ "braid_conv1_" #bm "x" #bn, braid_conv1_##bm##x##bn },
+	{ "braid_conv1_" #bm "x" #bn, braid_conv1_##bm##x##bn },			\
+	{ "braid_patch_" #bm "x" #bn, braid_patch_##bm##x##bn },
 #define ROW_DW(k, stride, tw)								\
 	{ "braid_dw_" #k "x" #k "_" #stride, braid_dw_##k##x##k##_##stride },
 #define ROW_STEM(bn)	{ "braid_stem_" #bn, braid_stem_##bn },

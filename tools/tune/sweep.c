@@ -22,65 +22,97 @@
 static struct tile_shape seen[MAX_SEEN];
 static uint32_t n_seen;
 
-/* Is it a product, and one that no model before had? */
-static bool is_new(const struct gpu_plan *plan, uint32_t step, uint32_t degree, struct tile_shape *s)
+/* A step to be measured: a product that no model before had. */
+struct todo {
+	uint32_t step;
+	struct tile_shape shape;
+};
+
+static bool shape_of(const struct gpu_plan *plan, uint32_t step, uint32_t degree, struct tile_shape *s)
 {
 	const struct gpu_addresses at = { 0 };
 	struct gpu_launch launch;
 	const struct k_conv *a = (const struct k_conv *)launch.args;
+	const char *generic;
 
 	gpu_step_bind(plan, step, degree, &at, &launch);
 	if (strcmp(plan->kernels[launch.kernel].args, "k_conv"))
 		return false;
+	generic = plan->kernels[launch.kernel].generic;
 	*s = (struct tile_shape) {
 		.m = a->m, .n = a->s.n, .k = a->s.k, .groups = a->s.groups,
-		.window = !strncmp(plan->kernels[launch.kernel].generic, "braid_conv_", 11),
+		.window = strncmp(generic, "braid_conv1", 11) != 0,
 	};
+	if (!strncmp(generic, "braid_patch", 11)) {
+		s->taps = a->s.kh * a->s.kw;
+		s->c = a->s.c;
+		s->reach = K_PATCH_ROWS(0, a->s.w, a->s.kh, a->s.kw);
+	}
+	return true;
+}
+
+static bool is_new(const struct tile_shape *s)
+{
 	for (uint32_t i = 0; i < n_seen; i++)
 		if (!memcmp(&seen[i], s, sizeof(*s)))
 			return false;
-	return n_seen < MAX_SEEN;
+	if (n_seen == MAX_SEEN)
+		return false;
+	seen[n_seen++] = *s;
+	return true;
 }
 
-static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, const bool *steps,
-		       struct tile_choice c)
+/* Can it be, and is it not far from what the model takes for the best? */
+static bool is_worth(const struct gpu *g, const struct tile_shape *s, struct tile_choice c)
+{
+	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms };
+	struct tile_choice best = tile_choose(&opt, s);
+	uint32_t together, parts = tile_steps(s, &together) / together;
+
+	return c.split <= parts && (c.split == 1 || s->taps || c.split * 2 <= parts) &&
+	       (!s->taps || s->taps + 1 >= tile_infos[c.tile].stages) && tile_smem(s, &c) < 227u << 10 &&
+	       tile_model(&opt, s, &c) < 2.2 * tile_model(&opt, s, &best);
+}
+
+static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, const struct todo *todo,
+		       uint32_t n, struct tile_choice c)
 {
 	const struct tile_row row = { .choice = c };
 	const struct gpu_tiles tiles = { &row, 1 };
-	struct gpu_options opt = {
+	const struct gpu_options opt = {
 		.mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms, .degrees = &degree, .n_degrees = 1,
 		.tiles = &tiles,
 	};
+	uint32_t left = 0;
 	struct gpu_plan *plan;
 	struct lane *l;
 	bool *only;
 	char why[512];
 
-	if (gpu_plan_make(p, &opt, &plan, why, sizeof(why)))
+	for (uint32_t i = 0; i < n; i++)
+		left += is_worth(g, &todo[i].shape, c);
+	if (!left || gpu_plan_make(p, &opt, &plan, why, sizeof(why)))
 		return;
 	only = calloc(plan->n_kernels + 1, sizeof(*only));
-	for (uint32_t s = 0; s < plan->n_steps; s++) {
+	for (uint32_t i = 0; i < n; i++) {
 		const struct gpu_addresses at = { 0 };
 		struct gpu_launch launch;
 
-		gpu_step_bind(plan, s, degree, &at, &launch);
-		only[launch.kernel] |= steps[s];
+		gpu_step_bind(plan, todo[i].step, degree, &at, &launch);
+		only[launch.kernel] |= is_worth(g, &todo[i].shape, c);
 	}
 	if (gpu_compile(g, plan, only))
 		exit(1);
 	l = lane_new(g, p, plan, degree);
-	for (uint32_t s = 0; s < plan->n_steps; s++) {
-		struct tile_shape shape;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct tile_shape *s = &todo[i].shape;
 		cu_exec e;
 
-		if (!steps[s])
+		if (!is_worth(g, s, c))
 			continue;
-		is_new(plan, s, degree, &shape);
-		if (c.split > 1 && c.split * 2 > (shape.k + 63) / 64)
-			continue;
-		e = lane_graph(l, degree, s, s, REPEAT, ORDER_CHAIN);
-		printf("product %u %u %u %u %d %s %u%s %.0f\n", shape.m, shape.n, shape.k, shape.groups,
-		       shape.window, tile_infos[c.tile].name, c.split, c.memory ? "m" : "",
+		e = lane_graph(l, degree, todo[i].step, todo[i].step, REPEAT, ORDER_CHAIN);
+		printf("product %u %u %u %u %d %s %u%s %.0f\n", s->m, s->n, s->k, s->groups, s->window,
+		       tile_infos[c.tile].name, c.split, c.memory ? "m" : "",
 		       gpu_time(g, e, 1) / REPEAT * 1e3);
 		g->cu.exec_free(e);
 	}
@@ -88,6 +120,33 @@ static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, 
 	lane_free(l);
 	free(only);
 	gpu_plan_free(plan);
+}
+
+static int one_degree(struct gpu *g, const struct program *p, uint32_t degree)
+{
+	const struct gpu_options opt = {
+		.mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms, .degrees = &degree, .n_degrees = 1,
+	};
+	struct gpu_plan *plan;
+	struct todo *todo;
+	uint32_t n = 0;
+	char why[512];
+
+	if (gpu_plan_make(p, &opt, &plan, why, sizeof(why)))
+		return 1;
+	todo = calloc(plan->n_steps + 1, sizeof(*todo));
+	for (uint32_t s = 0; s < plan->n_steps; s++) {
+		todo[n].step = s;
+		if (shape_of(plan, s, degree, &todo[n].shape) && is_new(&todo[n].shape))
+			n++;
+	}
+	gpu_plan_free(plan);
+	for (uint32_t t = 0; t < n_tile_infos && n; t++)
+		for (uint32_t split = 1; split <= 8; split *= 2)
+			for (int memory = 0; memory <= (split > 1); memory++)
+				one_choice(g, p, degree, todo, n, (struct tile_choice) { t, split, memory });
+	free(todo);
+	return 0;
 }
 
 int cmd_sweep(struct gpu *g, int argc, char **argv)
@@ -103,33 +162,9 @@ int cmd_sweep(struct gpu *g, int argc, char **argv)
 	for (; i < argc; i++) {
 		struct program *p = load_program(argv[i]);
 
-		for (uint32_t d = 0; d < n && p; d++) {
-			struct gpu_options opt = { .mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms };
-			struct gpu_plan *plan;
-			uint32_t any = 0;
-			bool *steps;
-			char why[512];
-
-			if (gpu_plan_make(p, &opt, &plan, why, sizeof(why)))
+		for (uint32_t d = 0; d < n && p; d++)
+			if (one_degree(g, p, degrees[d]))
 				return 1;
-			steps = calloc(plan->n_steps + 1, sizeof(*steps));
-			for (uint32_t s = 0; s < plan->n_steps; s++) {
-				struct tile_shape shape;
-
-				if (!is_new(plan, s, degrees[d], &shape))
-					continue;
-				steps[s] = true;
-				seen[n_seen++] = shape;
-				any++;
-			}
-			for (uint32_t t = 0; t < n_tile_infos && any; t++)
-				for (uint32_t split = 1; split <= 8; split *= 2)
-					for (int memory = 0; memory <= (split > 1); memory++)
-						one_choice(g, p, degrees[d], steps,
-							   (struct tile_choice) { t, split, memory });
-			free(steps);
-			gpu_plan_free(plan);
-		}
 		program_free(p);
 	}
 	return 0;
