@@ -446,22 +446,31 @@ DEV void conv_finish(const S &s, const struct k_conv &a, const struct conv_at &w
 template <class C> struct conv_scale {
 	u32 table, off[C::MI][2];
 
+	/* Weights of the second layer come with the first stage. */
+	template <class S> DEV_MEMBER void load(const S &s, const struct k_conv &a, const struct conv_at &w, u32 base)
+	{
+		se_load_excite(a.se, base + C::BIAS + C::BN * 4, s.c, w.kt0 * 64, a.kt_per * 64);
+	}
+
+	/* After a barrier behind the wait for them. */
 	template <class S> DEV_MEMBER void init(const S &s, const struct k_conv &a, const struct conv_at &w,
 						char *smem, u32 wm)
 	{
-		u32 pixels = s.oh * s.ow, first = w.m0 / pixels, last = (a.m - 1) / pixels;
-		u32 n = K_SE_IMAGES(C::BM, pixels), depth = a.kt_per * 64;
-		char *at = smem + C::BIAS + C::BN * 4;
+		u32 pixels = s.oh * s.ow, first = w.m0 / pixels, depth = a.kt_per * 64;
+		u32 end = w.m0 + C::BM < a.m ? w.m0 + C::BM : a.m, n = (end - 1) / pixels - first + 1;
+		char *at = smem + C::BIAS + C::BN * 4, *factors = at + K_SE_W2(depth, a.se.hidden);
 
-		se_excite(a.se, s.images, first, n, last, w.kt0 * 64, depth, s.c, at,
-			  (float *)(at + n * depth * 2));
-		table = sm_addr(at);
+		se_excite(a.se, s.images, first, n, w.kt0 * 64, depth, s.c, factors, at,
+			  (float *)(factors + (K_SE_IMAGES(C::BM, pixels) * depth * 2 + 15) / 16 * 16));
+		table = sm_addr(factors);
 #pragma unroll
 		for (int i = 0; i < C::MI; i++)
 #pragma unroll
-			for (int h = 0; h < 2; h++)
-				off[i][h] = ((w.m0 + wm * C::WTM + i * 16 + h * 8 + (lane() >> 2)) / pixels -
-					     first) * depth * 2;
+			for (int h = 0; h < 2; h++) {
+				u32 m = w.m0 + wm * C::WTM + i * 16 + h * 8 + (lane() >> 2);
+
+				off[i][h] = ((m < end ? m : end - 1) / pixels - first) * depth * 2;
+			}
 	}
 };
 
@@ -482,8 +491,9 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	struct conv_res<C> res;
 	u32 stage = 0;
 
-	pdl_go();
 	weights.init(s, a, w, base);
+	if (ONE && s.scaled)
+		scale.load(s, a, w, base);
 #pragma unroll
 	for (int i = 0; i < C::ST - 1; i++)
 		if (i < (int)w.kts)
@@ -503,8 +513,11 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 			from.load(s, i, (const void *)a.w);
 		cp_commit();
 	}
-	if (ONE && s.scaled)
+	if (ONE && s.scaled) {
+		cp_wait<C::ST - 2>();
+		sync();
 		scale.init(s, a, w, smem, wm);
+	}
 	for (u32 kt = 0; kt < w.kts; kt++) {
 		u32 next = kt + C::ST - 1, left = s.k - (w.kt0 + kt) * 64;
 
@@ -531,6 +544,7 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 		}
 		stage = stage + 1 == C::ST ? 0 : stage + 1;
 	}
+	pdl_go();
 	if (s.res && !s.r_any)
 		res.load(s, a, w, row0, rows);
 	cp_wait<0>();

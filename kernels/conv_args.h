@@ -110,9 +110,16 @@ struct k_conv {
 	((bn) * 4 + (K_PATCH_PIPE(bm, bn, st, w, kh, kw, two) > K_CONV_SUMS(bm, bn, sl) ?	\
 		     K_PATCH_PIPE(bm, bn, st, w, kh, kw, two) : K_CONV_SUMS(bm, bn, sl)))
 
-/* With squeeze-excite: factors of the images that a tile may touch, hidden units, their parts. */
+/*
+ * With squeeze-excite: the second layer's weights, factors of the images that a
+ * tile may touch, hidden units, their parts.
+ */
 #define K_SE_IMAGES(bm, pixels)		(((bm) - 1) / (pixels) + 2)
-#define K_SE_SMEM(images, depth, hidden) ((images) * ((depth) * 2 + (hidden) * 4) + 1024 + 16)
+#define K_SE_W2(depth, hidden)		((depth) * (((hidden) + 7) / 8) * 16)
+#define K_SE_SMEM(images, depth, hidden) \
+	(K_SE_W2(depth, hidden) + (images) * (depth) * 2 + (hidden) * 4 + 1024 + 16)
+/* Where it begins: weights [hidden][n], then sums. */
+#define K_SE_W1(hidden, n)		((hidden) * (n) * 2)
 #define K_CONV_SMEM(bm, bn, sl, st)	(K_CONV_BASE(bm, bn, sl, st) + (bn) * 4)
 
 /*
@@ -200,6 +207,9 @@ struct k_dw {
 	k_u32 degree, segs;
 };
 
+/* Shared memory with squeeze-excite: sums of threads and channels, then weights. */
+#define K_DW_SUMS(cb)	(K_THREADS * 36 + (cb) * 32)
+
 /* Windows that have a generic entry: kh = kw, sh = sw, neighbouring pixels a thread. */
 #define K_DW_WINDOWS(X)	X(3, 1, 2) X(3, 2, 1) X(5, 1, 2) X(5, 2, 1)
 
@@ -244,12 +254,11 @@ struct k_mb {
 #define K_MB_MIN(a, b)		((a) < (b) ? (a) : (b))
 #define K_MB_IN(t, s, k)	(((t) - 1) * (s) + (k))
 
-/* Input rows, weights of both, expanded pixels (over which sums lie in the end). */
+/* Input rows, over which sums of warps lie in the end; weights of both; expanded pixels. */
 #define K_MB_A(y, x, c)		(K_MB_UP16(y * x) * K_MB_PITCH(K_MB_UP16(c)))
 #define K_MB_B(cb, c)		((cb) * K_MB_PITCH(K_MB_UP16(c)))
 #define K_MB_D(cb, kh, kw)	((kh) * (kw) * (cb) * 2)
 #define K_MB_E(cb, iy, ix)	((iy) * (ix) * ((cb) * 2 + 16))
-#define K_MB_SUMS(cb)		(K_THREADS * 32 + (cb) * 4)
 
 /**
  * struct k_cpool - maximum or average over windows, chunks of eight channels

@@ -17,8 +17,8 @@ DEV void cpool_tile(const struct k_cpool &a, u32 tile, char *)
 	struct eight v;
 	const char *x;
 
-	pdl_go();
 	pdl_wait();
+	pdl_go();
 	if (point >= a.n.d)
 		return;
 	pix = div_mod(a.c, &c);
@@ -69,8 +69,8 @@ DEV void mean_tile(const struct k_mean &a, u32 tile, char *smem)
 	struct eight sum = eight_zero(), *all = (struct eight *)smem;
 	const char *x;
 
-	pdl_go();
 	pdl_wait();
+	pdl_go();
 	image -= r * a.images;
 	x = (const char *)a.x.at + a.x.off + (u64)r * a.x.step +
 	    ((u64)image * a.pixels * a.ldx + chunk * 8) * 2;

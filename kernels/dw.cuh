@@ -55,29 +55,31 @@ DEV void dw_pixels(const S &s, const struct k_dw &a, const char *x, u32 oh, u32 
 
 /* All threads' sums of a chunk's channels to one, and on to the hidden units. */
 template <class S>
-DEV void dw_squeeze(const S &s, const struct k_dw &a, struct eight sum, bool on, u32 r, u32 image,
-		    u32 block, u32 cblk, char *smem)
+DEV void dw_squeeze(const S &s, const struct k_dw &a, const struct eight &sum, bool on, u32 r, u32 image,
+		    u32 block, char *smem)
 {
-	float *all = (float *)smem, *sums = all + K_THREADS * 8;
-	u32 per = K_THREADS / s.cb, n = s.cb * 8;
+	const u32 n = s.cb * 8, per = K_THREADS / s.cb, parts = K_THREADS / n;
+	float *all = (float *)smem, *some = all + K_THREADS * 8, *sums = some + K_THREADS;
+	float v = 0.0f;
 
-	if (!on)
-		sum = eight_zero();
 #pragma unroll
 	for (int j = 0; j < 8; j++)
-		all[tid() * 8 + j] = sum.v[j];
+		all[tid() * 8 + j] = on ? sum.v[j] : 0.0f;
 	sync();
-	for (u32 c = tid(); c < n; c += K_THREADS) {
-		float v = 0.0f;
-
-		for (u32 p = 0; p < per; p++)
-			v += all[p * n + c];
-		sums[c] = v;
+	/* Each channel by several threads, then by one. */
+	if (tid() < parts * n)
+		for (u32 p = tid() / n; p < per; p += parts)
+			v += all[p * n + tid() % n];
+	some[tid()] = v;
+	sync();
+	if (tid() < n) {
+		for (u32 p = 1; p < parts; p++)
+			v += some[p * n + tid()];
+		sums[tid()] = v;
 	}
+	cp_wait<0>();
 	sync();
-	if (cblk * n + n > s.c * 8)
-		n = s.c * 8 - cblk * n;
-	se_squeeze(a.se, r, image, s.images, block, s.c * 8, sums, cblk * s.cb * 8, n);
+	se_squeeze(a.se, r, image, block, sums, smem + K_DW_SUMS(s.cb), n);
 }
 
 template <class S> DEV void dw_tile(const S &s, const struct k_dw &a, u32 tile, char *smem)
@@ -91,7 +93,10 @@ template <class S> DEV void dw_tile(const S &s, const struct k_dw &a, u32 tile, 
 	const char *x;
 	char *y;
 
-	pdl_go();
+	if (s.squeeze) {
+		se_load_squeeze(a.se, sm_addr(smem) + K_DW_SUMS(s.cb), s.c * 8, cblk * s.cb * 8, s.cb * 8);
+		cp_commit();
+	}
 	if (s.bias && on) {
 		const char *bias = (const char *)a.b + chunk * 32;
 
@@ -122,8 +127,9 @@ template <class S> DEV void dw_tile(const S &s, const struct k_dw &a, u32 tile, 
 			st16(y + ((u64)oh * s.ow + ow0 + k) * s.ldy * 2, halves_eight(acc[k]));
 		}
 	}
+	pdl_go();
 	if (s.squeeze)
-		dw_squeeze(s, a, sum, on, r, image, seg * blocks + cblk, cblk, smem);
+		dw_squeeze(s, a, sum, on, r, inner, seg * blocks + cblk, smem);
 }
 
 #endif

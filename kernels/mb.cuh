@@ -200,11 +200,12 @@ DEV void mb_tile(const S &s, const struct k_mb &a, u32 tile, char *smem)
 	const struct mb_at w = mb_where<CB>(s, a, tile);
 	const u32 iy = K_MB_IN(s.ty, s.sh, s.kh), ix = K_MB_IN(s.tx, s.sw, s.kw), base = sm_addr(smem);
 	const u32 at_b = K_MB_A(K_MB_MIN(iy, s.h), K_MB_MIN(ix, s.w), s.c), at_d = at_b + K_MB_B(CB, s.c);
-	const u32 at_e = at_d + K_MB_D(CB, s.kh, s.kw);
+	const u32 at_e = at_d + K_MB_D(CB, s.kh, s.kw), at_w = at_e + K_MB_E(CB, iy, ix);
 	struct eight sum = eight_zero();
 
-	pdl_go();
 	mb_load_weights<CB>(s, a, w, base + at_b, base + at_d);
+	if (s.squeeze)
+		se_load_squeeze(a.se, base + at_w, s.ce, w.c0, CB);
 	pdl_wait();
 	mb_load_pixels(s, a, w, base);
 	for (u32 i = tid(); i < K_MB_E(CB, iy, ix) / 16; i += K_THREADS)
@@ -214,24 +215,28 @@ DEV void mb_tile(const S &s, const struct k_mb &a, u32 tile, char *smem)
 	mb_expand<CB>(s, a, w, base, base + at_b, smem + at_e);
 	sync();
 	mb_depthwise<CB, TW>(s, a, w, smem + at_e, smem + at_d, &sum);
+	pdl_go();
 	if (s.squeeze) {
-		float *all = (float *)smem, *sums = all + K_THREADS * 8;
-		u32 n = s.ce - w.c0 < CB ? s.ce - w.c0 : CB;
+		/* Lanes of a chunk, then warps; over the input rows, which are done with. */
+		float *all = (float *)smem, *sums = all + K_THREADS / 32 * CB;
 
-		sync();
 #pragma unroll
-		for (int j = 0; j < 8; j++)
-			all[tid() * 8 + j] = sum.v[j];
-		sync();
-		for (u32 c = tid(); c < CB; c += K_THREADS) {
-			float v = 0.0f;
-
-			for (u32 p = 0; p < K_THREADS * 8 / CB; p++)
-				v += all[p * CB + c];
-			sums[c] = v;
+		for (int j = 0; j < 8; j++) {
+			for (u32 m = CB / 8; m < 32; m *= 2)
+				sum.v[j] += shfl_xor_f(sum.v[j], m);
+			if (lane() < CB / 8)
+				all[warp() * CB + lane() * 8 + j] = sum.v[j];
 		}
 		sync();
-		se_squeeze(a.se, w.r, w.image, s.images, w.blk, s.ce, sums, w.c0, n);
+		if (tid() < CB) {
+			float v = 0.0f;
+
+			for (u32 i = 0; i < K_THREADS / 32; i++)
+				v += all[i * CB + tid()];
+			sums[tid()] = v;
+		}
+		sync();
+		se_squeeze(a.se, w.r, w.image - w.r * s.images, w.blk, sums, smem + at_w, CB);
 	}
 }
 

@@ -114,7 +114,6 @@ DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	struct conv_res<C> res;
 	u32 stage = 0, kt = 0;
 
-	pdl_go();
 	weights.init(s, a, w, base);
 #pragma unroll
 	for (int i = 0; i < C::ST - 1; i++)
@@ -160,6 +159,7 @@ DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 			stage = stage + 1 == C::ST ? 0 : stage + 1;
 		}
 	}
+	pdl_go();
 	if (s.res && !s.r_any)
 		res.load(s, a, w, row0, rows);
 	cp_wait<0>();

@@ -80,7 +80,6 @@ template <int BN, class S> DEV void stem_tile(const S &s, const struct k_stem &a
 	ty = rest % a.tiles_y;
 	image = rest / a.tiles_y;
 	r = image / s.images;
-	pdl_go();
 	stem_load<BN>(s, a, n0, base);
 	pdl_wait();
 	x = ref_at(a.x, r) + (i64)(i32)(image - r * s.images) * a.stride[0] * (a.x.type == K_F16 ? 2 : 4);
@@ -117,6 +116,7 @@ template <int BN, class S> DEV void stem_tile(const S &s, const struct k_stem &a
 			}
 		}
 	}
+	pdl_go();
 	sync();
 	stem_spread<BN>(s, a, acc, n0, smem + BN * pitch);
 	sync();

@@ -13,6 +13,7 @@
 
 #define MAX_HIDDEN	256
 #define MIN_PIXELS	16	/* fewer, and a tile would touch too many images */
+#define MAX_WEIGHTS	(128 << 10)	/* of the second layer, an eighth of it */
 
 static bool same_storage(const struct lower *l, uint32_t a, uint32_t b)
 {
@@ -130,6 +131,8 @@ static struct lower_se *find(struct lower *l, const struct prog_op *dw)
 	if (!fc1 || fc1->n_in < 2 || !same_storage(l, fc1->in[0], mean->out[0]))
 		return NULL;
 	hidden = out_channels(l, fc1);
+	if (K_SE_W2((c / 64 + 7) / 8 * 64, hidden) > MAX_WEIGHTS)
+		return NULL;
 	fc2 = is_layer(l, fc1, c, hidden) && hidden <= MAX_HIDDEN ? lower_only_use(l, fc1->out[0]) : NULL;
 	if (!fc2 || fc2->n_in < 2 || !same_storage(l, fc2->in[0], fc1->out[0]) ||
 	    !is_layer(l, fc2, hidden, c))

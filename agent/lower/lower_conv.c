@@ -26,7 +26,6 @@ struct variant {
 struct conv_priv {
 	struct tile_shape shape;
 	uint32_t rows;		/* of a request */
-	uint32_t hidden;	/* units of squeeze-excite */
 	bool cluster;
 	uint32_t n;
 	struct variant v[GPU_MAX_DEGREES];
@@ -44,18 +43,6 @@ static const char *shape_text(struct lower *l, const struct k_conv_shape *s)
 #undef VALUE
 }
 
-/* What a kernel needs of shared memory besides its tile's. */
-static uint32_t extra_smem(const struct conv_priv *c, const struct k_conv_shape *s,
-			   const struct tile_choice *ch)
-{
-	const struct tile_info *t = &tile_infos[ch->tile];
-	uint32_t depth = tile_per(&c->shape, ch->split) * K_STEP;
-
-	if (!s->scaled)
-		return 0;
-	return K_SE_SMEM(K_SE_IMAGES(t->bm, s->oh * s->ow), depth, c->hidden);
-}
-
 static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const struct k_conv_shape *s,
 			    bool one, const struct tile_choice *ch)
 {
@@ -63,7 +50,7 @@ static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const st
 	const bool patch = c->shape.taps != 0;
 	const struct lower_special sp = {
 		.header = patch ? "patch" : "conv", .args = "k_conv", .args_bytes = sizeof(struct k_conv),
-		.smem = tile_smem(&c->shape, ch) + extra_smem(c, s, ch), .min_ctas = t->ctas,
+		.smem = tile_smem(&c->shape, ch), .min_ctas = t->ctas,
 		.shape = shape_text(l, s),
 		.call = lower_format(l, "%s<conv_cfg<%u, %u, %u, %u, %u, %u>%s>",
 				     patch ? "patch_tile" : "conv_tile", t->bm, t->bn, t->wm, t->wn,
@@ -271,13 +258,16 @@ void lower_product(struct lower *l, struct k_conv *a, const struct lower_val *x,
 	a->act = lower_act(&op->epi);
 	c->rows = s->images * s->oh * s->ow;
 	c->shape = (struct tile_shape) { .n = s->n, .k = s->k, .groups = s->groups, .window = !one };
+	if (s->scaled) {
+		c->shape.hidden = a->se.hidden;
+		c->shape.pixels = s->oh * s->ow;
+	}
 	if (is_patch(s, one)) {
 		c->shape.taps = s->kh * s->kw;
 		c->shape.c = s->c;
 		c->shape.reach = K_PATCH_ROWS(0, s->w, s->kh, s->kw);
 	}
 	c->cluster = l->opt.sm >= 90 && !l->opt.no_clusters;
-	c->hidden = a->se.hidden;
 	choose(l, c, s, one);
 	st = LOWER_STEP(l, what, "braid_move", 0, *a, 1);
 	st->bind = conv_bind;

@@ -83,13 +83,13 @@ uint32_t lower_chunk_block(uint32_t chunks)
 	return chunks < 8 ? chunks : 8;
 }
 
-static uint32_t dw_kernel(struct lower *l, const struct k_dw_shape *s)
+static uint32_t dw_kernel(struct lower *l, const struct k_dw_shape *s, uint32_t hidden)
 {
 #define FORMAT(name) " " #name " = %u,"
 #define VALUE(name) s->name,
 	const struct lower_special sp = {
 		.header = "dw", .args = "k_dw", .args_bytes = sizeof(struct k_dw), .min_ctas = 2,
-		.smem = s->squeeze ? K_THREADS * 32 + 64 * sizeof(float) : 0,
+		.smem = s->squeeze ? K_DW_SUMS(s->cb) + K_SE_W1(hidden, s->cb * 8) : 0,
 		.shape = lower_format(l, "static constexpr u32" K_DW_SHAPE(FORMAT) " last = %u;",
 				      K_DW_SHAPE(VALUE) 0u),
 		.call = "dw_tile",
@@ -142,7 +142,7 @@ void lower_dw(struct lower *l)
 		s->squeeze = 1;
 		lower_se_squeeze(l, se, &a.se, s->images, a.segs * ((s->c + s->cb - 1) / s->cb));
 	}
-	kernel = dw_kernel(l, s);
+	kernel = dw_kernel(l, s, a.se.hidden);
 	st = lower_step(l, "depthwise", kernel, &a, sizeof(a), offsetof(struct k_dw, degree),
 			(uint64_t)a.segs * ((s->c + s->cb - 1) / s->cb) * s->images);
 	LOWER_READ(l, st, struct k_dw, x, &x);

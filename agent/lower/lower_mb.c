@@ -51,14 +51,13 @@ void lower_find_mb(struct lower *l, const uint32_t *writer)
 
 /* ---- how blocks are cut ---- */
 
-static uint32_t smem_of(const struct k_mb_shape *s, uint32_t cb)
+static uint32_t smem_of(const struct k_mb_shape *s, uint32_t cb, uint32_t hidden)
 {
 	uint32_t iy = K_MB_IN(s->ty, s->sh, s->kh), ix = K_MB_IN(s->tx, s->sw, s->kw);
-	uint32_t all = K_MB_A(K_MB_MIN(iy, s->h), K_MB_MIN(ix, s->w), s->c) + K_MB_B(cb, s->c) +
-		       K_MB_D(cb, s->kh, s->kw) + K_MB_E(cb, iy, ix);
-	uint32_t sums = s->squeeze ? K_MB_SUMS(cb) : 0;
 
-	return all > sums ? all : sums;
+	/* Sums of squeeze-excite lie over the rows and the weights. */
+	return K_MB_A(K_MB_MIN(iy, s->h), K_MB_MIN(ix, s->w), s->c) + K_MB_B(cb, s->c) +
+	       K_MB_D(cb, s->kh, s->kw) + K_MB_E(cb, iy, ix) + (s->squeeze ? K_SE_W1(hidden, cb) : 0);
 }
 
 /* Nanoseconds, roughly: what the largest share of blocks on one multiprocessor takes. */
@@ -76,7 +75,7 @@ static double cost(const struct lower *l, const struct k_mb_shape *s, uint32_t c
 	return 1800.0 + (share < 1 ? 1 : share) * work + (share > 2 ? (share - 1) * 300 : 0);
 }
 
-static uint32_t cut(const struct lower *l, struct k_mb_shape *s)
+static uint32_t cut(const struct lower *l, struct k_mb_shape *s, uint32_t hidden)
 {
 	static const uint32_t sides[] = { 4, 7, 8, 14, 16, 28, 32 };
 	struct k_mb_shape best = *s;
@@ -91,7 +90,7 @@ static uint32_t cut(const struct lower *l, struct k_mb_shape *s)
 
 				t.ty = sides[i] < s->oh ? sides[i] : s->oh;
 				t.tx = sides[k] < s->ow ? sides[k] : s->ow;
-				if (smem_of(&t, cb) > MAX_SMEM)
+				if (smem_of(&t, cb, hidden) > MAX_SMEM)
 					continue;
 				ns = cost(l, &t, cb);
 				if (best_cb && ns >= least)
@@ -126,13 +125,13 @@ static uint32_t pack_expand(struct lower *l, const float *w, int64_t ce, int64_t
 	return buf;
 }
 
-static uint32_t mb_kernel(struct lower *l, const struct k_mb_shape *s, uint32_t cb)
+static uint32_t mb_kernel(struct lower *l, const struct k_mb_shape *s, uint32_t cb, uint32_t hidden)
 {
 #define FORMAT(name) " " #name " = %u,"
 #define VALUE(name) s->name,
 	const struct lower_special sp = {
 		.header = "mb", .args = "k_mb", .args_bytes = sizeof(struct k_mb), .min_ctas = 2,
-		.smem = smem_of(s, cb),
+		.smem = smem_of(s, cb, hidden),
 		.shape = lower_format(l, "static constexpr u32" K_MB_SHAPE(FORMAT) " last = %u;",
 				      K_MB_SHAPE(VALUE) 0u),
 		.call = lower_format(l, "mb_tile<%u, %u>", cb, s->tw),
@@ -188,7 +187,7 @@ void lower_mb(struct lower *l)
 
 	shape(l, s, &x, &y, ex);
 	s->squeeze = se != NULL;
-	cb = cut(l, s);
+	cb = cut(l, s, se ? se->hidden : 0);
 	if (!cb)
 		lower_refuse(l, "no block of it fits into shared memory");
 	if (l->err)
@@ -204,7 +203,7 @@ void lower_mb(struct lower *l)
 		b2 = lower_bias(l, lower_const_data(l, op->in[2]), s->ce);
 	if (se)
 		lower_se_squeeze(l, se, &a.se, s->images, (int64_t)a.tiles_y * a.tiles_x * a.blocks);
-	st = lower_step(l, "expand, depthwise", mb_kernel(l, s, cb), &a, sizeof(a),
+	st = lower_step(l, "expand, depthwise", mb_kernel(l, s, cb, a.se.hidden), &a, sizeof(a),
 			offsetof(struct k_mb, degree),
 			(uint64_t)a.tiles_y * a.tiles_x * a.blocks * s->images);
 	LOWER_READ(l, st, struct k_mb, x, &x);

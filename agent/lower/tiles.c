@@ -43,6 +43,8 @@ uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c)
 	const struct tile_info *t = &tile_infos[c->tile];
 	uint32_t pipe, sums;
 
+	if (s->hidden)
+		return t->smem + K_SE_SMEM(K_SE_IMAGES(t->bm, s->pixels), tile_per(s, c->split) * STEP, s->hidden);
 	if (!s->taps)
 		return t->smem;
 	pipe = t->stages * t->bn * 128 + 128 +
@@ -81,6 +83,8 @@ double tile_model(const struct gpu_options *opt, const struct tile_shape *s,
 	step = larger(step, 900.0 / (t->stages - 1));
 	step = larger(step, 150.0 * on);
 	end = 500.0 + (double)t->bm * t->bn * 6 * on / share;
+	if (s->hidden)
+		end += K_SE_W2(steps * STEP, s->hidden) * on / share + steps * s->hidden * 2.0 + 600.0;
 	if (c->split > 1)
 		end += (c->memory ? 1500.0 : 700.0 + 150.0 * c->split) +
 		       (double)t->bm * t->bn * (c->memory ? 4 * (c->split + 1) : 4) / 60.0;

@@ -22,11 +22,13 @@
  * @taps, @c, @reach: where input pixels are read once (kernels/patch.cuh):
  *                    size of the window, channels, and how many pixels more
  *                    than it has rows a tile reads; else 0
+ * @hidden, @pixels: squeeze-excite's hidden units, pixels of an image; else 0
  */
 struct tile_shape {
 	uint32_t m, n, k, groups;
 	bool window;
 	uint32_t taps, c, reach;
+	uint32_t hidden, pixels;
 };
 
 /**

@@ -117,7 +117,7 @@ static int check(struct gpu *g, const struct program *p, const char *name, enum 
 			return 1;
 	for (uint32_t r = 1; r < REQUESTS; r++)
 		for (uint32_t o = 0; o < p->n_outputs; o++)
-			apart = fmin(apart, distance(p, o, d.want[r], d.want[r - 1]));
+			apart = fmin(apart, distance(p, o, d.want[r][o], d.want[r - 1][o]));
 	l = lane_new(g, p, plan, REQUESTS);
 	for (uint32_t i = 0; i < n; i++) {
 		double off = run(l, &d, degrees[i], NULL);
