@@ -74,7 +74,7 @@ void drive_model_put(struct drive *d)
 /* What a successor does: most of what was there before. */
 static void put_again(struct drive *d)
 {
-	struct bq_model defs[NV_MODELS];
+	static struct bq_model defs[NV_MODELS];
 	u32 i, n = 0;
 
 	for (i = 0; i < d->nv.n_models; i++)

@@ -8,7 +8,7 @@
 
 #include "shim/tests/tap.h"
 
-static char *steps = "200000";
+static char *steps = "6000";
 module_param(steps, charp, 0);
 MODULE_PARM_DESC(steps, "operations of the property test");
 

@@ -8,6 +8,7 @@
 #include <linux/bug.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
+#include <linux/prandom.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/types.h>
@@ -33,6 +34,19 @@ static inline void free(const void *p)
 static inline s64 time(void *unused)
 {
 	return ktime_get_real_seconds();
+}
+
+/* One test at a time. */
+static struct rnd_state random_state __maybe_unused;
+
+static inline void srand(unsigned int seed)
+{
+	prandom_seed_state(&random_state, seed);
+}
+
+static inline int rand(void)
+{
+	return prandom_u32_state(&random_state) >> 1;
 }
 
 /* Settings are the module's parameters: see suite.c. */

@@ -1,0 +1,21 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The demo over the device: $DEMO_SECONDS and $DEMO_POLICIES (separated by
+# commas) are its options.
+. /tests/tap.sh
+
+mkdir -p /demo/build
+for program in braidd braidctl braid-demo; do
+	ln -s /programs/$program /demo/build/$program
+done
+export XDG_CACHE_HOME=/cache
+# Its report goes out as it comes.
+for policy in $(echo "${DEMO_POLICIES:-merge+fuse}" | tr , ' '); do
+	set -- "$@" "$policy"
+done
+/demo/tools/demo/demo --seconds "${DEMO_SECONDS:-60}" --policy "$*" 2>&1
+status=$?
+check "the demo: all answers are right" test $status -eq 0
+check "they came through the kernel's queue" grep -q '[1-9]' /sys/class/braid/braid0/done
+plan
