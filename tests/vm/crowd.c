@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What it costs: calls a window and a batch, and memory for many tenants. The
- * calls are counted and must be as few as promised; the memory is told.
- * BRAID_TEST_TENANTS says how many.
+ * Many tenants at once: each is served, what they cost in memory is told, and it
+ * comes back. BRAID_TEST_TENANTS says how many.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,46 +14,8 @@
 #include "tests/tap.h"
 #include "tests/vm/dev.h"
 
-#define BATCH	32
-
 static struct agent agent;
 static uint64_t model;
-
-/* One FETCH a window, one COMMIT a group; one SUBMIT and one read() a batch. */
-static void calls(void)
-{
-	struct braid_completion c[BATCH];
-	unsigned int fetches = 0, commits = 0, submits = 0, reads = 0, rounds = 20, lost = 0;
-	int tenant = dev_open(DEV_TENANT, 0), err;
-	uint64_t buffer;
-	void *at = dev_buf(tenant, 2 * BATCH * SLOT_BYTES, &buffer, NULL, &err);
-
-	if (!ok(at, "a tenant with a buffer"))
-		return;
-	/* Events out of the way, they are FETCHes of their own. */
-	while (!agent_jobs(&agent, 0, 0, BRAID_FETCH_NONBLOCK))
-		;
-	for (unsigned int i = 0; i < rounds; i++) {
-		lost += dev_submit(tenant, model, buffer, BATCH, 0, 0, NULL) != BATCH;
-		submits++;
-		for (unsigned int got = 0; got < BATCH; got += agent.arg.jobs.count) {
-			if (agent_jobs(&agent, model, BATCH, 0))
-				break;
-			fetches++;
-			if (agent_finish(&agent))
-				break;
-			commits++;
-		}
-		lost += read(tenant, c, sizeof(c)) != sizeof(c);
-		reads++;
-	}
-	is_int(lost, 0, "%u batches of %u requests go through", rounds, BATCH);
-	is_int(fetches, rounds, "one FETCH a window");
-	is_int(commits, rounds, "one COMMIT a group");
-	ok(submits == rounds && reads == rounds, "one SUBMIT and one read() a batch");
-	munmap(at, 2 * BATCH * SLOT_BYTES);
-	close(tenant);
-}
 
 /* KiB that nobody uses, caches not counted. */
 static long long unused(void)
@@ -178,7 +139,6 @@ int main(void)
 	model = agent_start(&agent, SLOT_BYTES);
 	if (!ok(model, "an agent"))
 		return tap_done();
-	calls();
 	tenants(dev_env("BRAID_TEST_TENANTS", 1000));
 	return tap_done();
 }

@@ -54,7 +54,7 @@ BEGIN {
 /^vm-boot / { booted = 1; print "# " name ": Linux " $2 " " $3; next }
 /^vm-module / { report($3 == 0, $2 " loads"); next }
 /^vm-unload / { report($3 == 0, $2 " unloads"); next }
-/^vm-leaks / { leaks = 1; print "# kmemleak, " $2 ":"; next }
+/^vm-leaks/ { leaks = 1; print "# kmemleak:"; next }
 /^vm-start / { test = $2; plan = ""; seen = 0; running = 1; next }
 /^vm-end / { end_test($3); running = 0; next }
 /^vm-done/ { done = 1; next }
