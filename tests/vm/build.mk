@@ -3,7 +3,7 @@
 # Test programs for the machines of tests/vm/. They need the device, so they are
 # built here and run in there.
 
-vm-tests := crowd failnth faults fuzz_ioctl isolation netlink pin storm
+vm-tests := crowd failnth faults fuzz_ioctl isolation netlink owners pin storm
 vm-tests-src := tests/vm/dev.c tests/vm/agent.c tests/vm/books.c
 
 define vm_test

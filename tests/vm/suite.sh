@@ -45,7 +45,7 @@ suite() {
 	# shellcheck disable=SC2046
 	"$vm/run" -k "$kernel" -m "$module" -p "$O/braidctl" -e BRAID_TEST_TRANSPORT=device "$@" \
 		boot.sh load.sh braidctl.sh "$O/vm/isolation" "$O/vm/netlink" $(conformance "$kernel") \
-		"$O/vm/cost" "$O/vm/faults" "$O/vm/pin" "$O/vm/crowd" "$O/vm/failnth" "$O/vm/storm" \
+		"$O/vm/cost" "$O/vm/faults" "$O/vm/pin" "$O/vm/owners" "$O/vm/crowd" "$O/vm/failnth" "$O/vm/storm" \
 		"$O/vm/fuzz_ioctl"
 }
 
