@@ -249,7 +249,7 @@ static void more_descriptors(struct server *s)
 	if (rl.rlim_cur > INT_MAX)
 		rl.rlim_cur = INT_MAX;
 	s->fd_limit = rl.rlim_cur - (rl.rlim_cur / 4 < KEPT_FDS ? rl.rlim_cur / 4 : KEPT_FDS);
-	if (rl.rlim_cur < cfg->max_tenants)
+	if (!s->device && rl.rlim_cur < cfg->max_tenants)
 		log_line(LOG_NOTICE, "fewer descriptors than tenants and buffers may need",
 			 "limit=%llu max_tenants=%u", (unsigned long long)rl.rlim_cur,
 			 cfg->max_tenants);

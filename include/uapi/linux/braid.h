@@ -226,7 +226,8 @@ struct braid_array {
  * @size: sizeof(struct braid_get_info)
  * @flags: must be zero
  * @abi: out, BRAID_ABI of the queue's side
- * @max_message: out, bytes of the largest socket message, both ways
+ * @max_message: out, bytes of the largest socket message, both ways; 0 on the
+ *               device
  * @tenant: out, id of the caller, 0 for an agent
  * @owner: out, whose share and quota the caller uses: a uid, or a cgroup id
  * @generation: out, counts agents; 0 before the first
