@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Attention: softmax(alpha q k^T + bias) v without the matrix in between, on
- * tensor cores. A warp has 16 queries, a block 128 of one head; keys and values
- * come 64 at a time, two blocks of them on the way; maxima and sums are kept
- * per query in fp32 and what is there already is scaled as they change (Dao,
- * "FlashAttention-2", 2023).
+ * tensor cores. A warp has 16 queries, a block 64 of one head; keys and values
+ * come 128 at a time, half of them for each half of the warps, two lots of them
+ * on the way; maxima and sums are kept per query in fp32 and what is there
+ * already is scaled as they change (Dao, "FlashAttention-2", 2023).
  */
 #ifndef BRAID_KERNELS_ATTN_CUH
 #define BRAID_KERNELS_ATTN_CUH
@@ -65,34 +65,58 @@ template <int D> DEV void attn_scores(const u32 (*q)[4], u32 keys, float (*s)[4]
 	}
 }
 
-/* Bias and end of keys; then softmax so far: scales @o, makes s the new weights. */
-template <int D>
-DEV void attn_soften(const struct k_attn &a, const char *bias, u32 row0, u32 key0, float (*s)[4],
-		     struct attn_row *row, float (*o)[4])
+/*
+ * The bias of keys from key0 on that all queries share, if they share it, and the
+ * end of keys: one row in shared memory.
+ */
+DEV void attn_row_bias(const struct k_attn &a, const char *bias, u32 key0, float *to)
 {
-	u32 l = lane();
+	u32 key = key0 + tid();
 
+	if (tid() >= K_ATTN_KEYS)
+		return;
+	if (key >= a.tk)
+		to[tid()] = -INFINITY;
+	else
+		to[tid()] = a.has_bias && !a.b_q ? ld_float(bias, a.bias.type, (i32)key * a.b_k) : 0.0f;
+}
+
+/* Scores of row @r with their bias: @shared's and its own. */
+DEV float attn_bias(const struct k_attn &a, const char *bias, const float *shared, u32 r, u32 key0,
+		    int h, float (*s)[4])
+{
+	float most = -INFINITY;
+
+#pragma unroll
+	for (int j = 0; j < 8; j++) {
+		u32 k = j * 8 + (lane() & 3) * 2;
+		float2 b = *(const float2 *)(shared + k);
+
+		s[j][h * 2] = s[j][h * 2] * a.alpha + b.x;
+		s[j][h * 2 + 1] = s[j][h * 2 + 1] * a.alpha + b.y;
+		if (a.has_bias && a.b_q)
+#pragma unroll
+			for (int e = 0; e < 2; e++)
+				if (key0 + k + e < a.tk)
+					s[j][h * 2 + e] += ld_float(bias, a.bias.type, (i32)r * a.b_q +
+								    (i32)(key0 + k + e) * a.b_k);
+		most = fmaxf(most, fmaxf(s[j][h * 2], s[j][h * 2 + 1]));
+	}
+	return most;
+}
+
+/* Bias, then softmax so far: scales @o, makes s the new weights. */
+template <int D>
+DEV void attn_soften(const struct k_attn &a, const char *bias, const float *shared, u32 row0, u32 key0,
+		     float (*s)[4], struct attn_row *row, float (*o)[4])
+{
 #pragma unroll
 	for (int h = 0; h < 2; h++) {
-		u32 r = row0 + h * 8 + (l >> 2);
-		float most = row[h].most, keep, sum = 0.0f;
+		u32 r = row0 + h * 8 + (lane() >> 2);
+		float most, keep, sum = 0.0f;
 
-		r = r < a.tq ? r : a.tq - 1;
-#pragma unroll
-		for (int j = 0; j < 8; j++)
-#pragma unroll
-			for (int e = 0; e < 2; e++) {
-				u32 key = key0 + j * 8 + (l & 3) * 2 + e;
-				float v = s[j][h * 2 + e] * a.alpha;
-
-				if (key >= a.tk)
-					v = -INFINITY;
-				else if (a.has_bias)
-					v += ld_float(bias, a.bias.type, (i32)r * a.b_q + (i32)key * a.b_k);
-				s[j][h * 2 + e] = v;
-				most = fmaxf(most, v);
-			}
-		most = attn_quad_max(most);
+		most = attn_bias(a, bias, shared, r < a.tq ? r : a.tq - 1, key0, h, s);
+		most = attn_quad_max(fmaxf(most, row[h].most));
 		/* All masked so far: nothing to scale, and no difference of infinities. */
 		keep = most == -INFINITY ? 1.0f : fast_exp(row[h].most - most);
 #pragma unroll
@@ -138,77 +162,143 @@ template <int D> DEV void attn_gather(const float (*s)[4], u32 values, float (*o
 	}
 }
 
-template <int D> DEV void attn_tile(const struct k_attn &a, u32 tile, char *smem)
+/* The second half's sums to the first, which makes them one; true for the first. */
+template <int D> DEV bool attn_join(char *smem, struct attn_row *row, float (*o)[4])
 {
-	constexpr u32 KV = K_ATTN_KEYS * K_ATTN_PITCH(D);
-	u32 blocks = (a.tq + K_ATTN_ROWS - 1) / K_ATTN_ROWS, q0 = tile % blocks * K_ATTN_ROWS;
-	u32 head = tile / blocks % a.heads, rn = tile / blocks / a.heads, r = rn / a.n, n = rn - r * a.n;
-	u32 base = sm_addr(smem), kv = base + K_ATTN_ROWS * K_ATTN_PITCH(D), l = lane();
-	u32 steps = (a.tk + K_ATTN_KEYS - 1) / K_ATTN_KEYS, rows = a.tq - q0 < K_ATTN_ROWS ? a.tq - q0 : K_ATTN_ROWS;
-	const char *q, *k, *v, *bias = NULL;
-	struct attn_row row[2] = { { -INFINITY, 0.0f }, { -INFINITY, 0.0f } };
-	float o[D / 8][4] = { };
-	u32 fq[D / 16][4];
-	char *y;
+	constexpr int N = D / 8;
+	float *at = (float *)smem + tid() % (K_THREADS / 2);
 
-	pdl_go();
-	pdl_wait();
-	q = ref_at(a.q, r) + ((i64)(i32)n * a.q_n + (i64)(i32)head * a.q_h) * 2;
-	k = ref_at(a.k, r) + ((i64)(i32)n * a.k_n + (i64)(i32)head * a.k_h) * 2;
-	v = ref_at(a.v, r) + ((i64)(i32)n * a.v_n + (i64)(i32)head * a.v_h) * 2;
-	if (a.has_bias)
-		bias = ref_at(a.bias, r) + ((i64)(i32)n * a.b_n + (i64)(i32)head * a.b_h) *
-					   (a.bias.type == K_F16 ? 2 : 4);
-	attn_load<D>(base, q, a.q_t, q0, (rows + 15) / 16 * 16, a.tq, a.d);
-	attn_load<D>(kv, k, a.k_t, 0, K_ATTN_KEYS, a.tk, a.d);
-	attn_load<D>(kv + KV, v, a.v_t, 0, K_ATTN_KEYS, a.tk, a.d);
-	cp_commit();
-	for (u32 i = 0; i < steps; i++) {
-		u32 now = kv + (i & 1) * 2 * KV, next = kv + ((i + 1) & 1) * 2 * KV;
-		float s[8][4];
-
-		if (i + 1 < steps) {
-			attn_load<D>(next, k, a.k_t, (i + 1) * K_ATTN_KEYS, K_ATTN_KEYS, a.tk, a.d);
-			attn_load<D>(next + KV, v, a.v_t, (i + 1) * K_ATTN_KEYS, K_ATTN_KEYS, a.tk, a.d);
-		}
-		cp_commit();
-		cp_wait<1>();
-		sync();
-		if (warp() * 16 < rows) {
-			if (!i)
+	if (tid() >= K_THREADS / 2) {
 #pragma unroll
-				for (int f = 0; f < D / 16; f++)
-					ldsm4(fq[f], base + (warp() * 16 + (l & 15)) * K_ATTN_PITCH(D) +
-						     f * 32 + (l >> 4) * 16);
-			attn_scores<D>(fq, now, s);
-			attn_soften<D>(a, bias, q0 + warp() * 16, i * K_ATTN_KEYS, s, row, o);
-			attn_gather<D>(s, now + KV, o);
+		for (int h = 0; h < 2; h++) {
+			at[(h * 2) * (K_THREADS / 2)] = row[h].most;
+			at[(h * 2 + 1) * (K_THREADS / 2)] = row[h].sum;
 		}
-		sync();
+#pragma unroll
+		for (int i = 0; i < N * 4; i++)
+			at[(4 + i) * (K_THREADS / 2)] = o[i / 4][i % 4];
 	}
-	y = ref_at(a.y, r) + ((i64)(i32)n * a.y_n + (i64)(i32)head * a.y_h) * (a.y.type == K_F16 ? 2 : 4);
+	sync();
+	if (tid() >= K_THREADS / 2)
+		return false;
 #pragma unroll
 	for (int h = 0; h < 2; h++) {
-		u32 t = q0 + warp() * 16 + h * 8 + (l >> 2);
+		float theirs = at[(h * 2) * (K_THREADS / 2)], most = fmaxf(row[h].most, theirs), a, b;
+
+		a = row[h].most == -INFINITY ? 0.0f : fast_exp(row[h].most - most);
+		b = theirs == -INFINITY ? 0.0f : fast_exp(theirs - most);
+		row[h].sum = row[h].sum * a + at[(h * 2 + 1) * (K_THREADS / 2)] * b;
+#pragma unroll
+		for (int i = 0; i < N * 2; i++) {
+			float *v = &o[i / 2][h * 2 + i % 2];
+
+			*v = *v * a + at[(4 + i / 2 * 4 + h * 2 + i % 2) * (K_THREADS / 2)] * b;
+		}
+	}
+	return true;
+}
+
+/* Where a block and its warp are, and what they read. */
+struct attn_at {
+	u32 q0, rows, half, row0;
+	const char *q, *k, *v, *bias;
+	char *y;
+};
+
+DEV struct attn_at attn_where(const struct k_attn &a, u32 tile)
+{
+	u32 blocks = (a.tq + K_ATTN_ROWS - 1) / K_ATTN_ROWS, head = tile / blocks % a.heads;
+	u32 rn = tile / blocks / a.heads, r = rn / a.n, n = rn - r * a.n;
+	struct attn_at w;
+
+	w.q0 = tile % blocks * K_ATTN_ROWS;
+	w.rows = a.tq - w.q0 < K_ATTN_ROWS ? a.tq - w.q0 : K_ATTN_ROWS;
+	w.half = warp() / 4;
+	w.row0 = warp() % 4 * 16;
+	w.q = ref_at(a.q, r) + ((i64)(i32)n * a.q_n + (i64)(i32)head * a.q_h) * 2;
+	w.k = ref_at(a.k, r) + ((i64)(i32)n * a.k_n + (i64)(i32)head * a.k_h) * 2;
+	w.v = ref_at(a.v, r) + ((i64)(i32)n * a.v_n + (i64)(i32)head * a.v_h) * 2;
+	w.bias = NULL;
+	if (a.has_bias)
+		w.bias = ref_at(a.bias, r) + ((i64)(i32)n * a.b_n + (i64)(i32)head * a.b_h) *
+					     (a.bias.type == K_F16 ? 2 : 4);
+	w.y = ref_at(a.y, r) + ((i64)(i32)n * a.y_n + (i64)(i32)head * a.y_h) * (a.y.type == K_F16 ? 2 : 4);
+	return w;
+}
+
+template <int D>
+DEV void attn_store(const struct k_attn &a, const struct attn_at &w, const struct attn_row *row, float (*o)[4])
+{
+#pragma unroll
+	for (int h = 0; h < 2; h++) {
+		u32 t = w.q0 + w.row0 + h * 8 + (lane() >> 2);
 		float inv = 1.0f / row[h].sum;
 
-		if (t >= a.tq || warp() * 16 >= rows)
+		if (t >= a.tq)
 			continue;
 #pragma unroll
 		for (int j = 0; j < D / 8; j++) {
-			u32 c = j * 8 + (l & 3) * 2;
+			u32 c = j * 8 + (lane() & 3) * 2;
 			i32 at = (i32)t * a.y_t + (i32)c;
 
 			if (c >= a.d)
 				continue;
 			if (a.y.type == K_F16) {
-				st4(y + (i64)at * 2, float2_halves(o[j][h * 2] * inv, o[j][h * 2 + 1] * inv));
+				st4(w.y + (i64)at * 2, float2_halves(o[j][h * 2] * inv, o[j][h * 2 + 1] * inv));
 			} else {
-				st_float(y, K_F32, at, o[j][h * 2] * inv);
-				st_float(y, K_F32, at + 1, o[j][h * 2 + 1] * inv);
+				st_float(w.y, K_F32, at, o[j][h * 2] * inv);
+				st_float(w.y, K_F32, at + 1, o[j][h * 2 + 1] * inv);
 			}
 		}
 	}
+}
+
+template <int D> DEV void attn_tile(const struct k_attn &a, u32 tile, char *smem)
+{
+	constexpr u32 PITCH = K_ATTN_PITCH(D), KV = K_ATTN_KEYS * PITCH, HALF = K_ATTN_KEYS / 2;
+	u32 base = sm_addr(smem), kv = base + K_ATTN_ROWS * PITCH, l = lane();
+	u32 steps = (a.tk + K_ATTN_KEYS - 1) / K_ATTN_KEYS;
+	float *shared = (float *)(smem + K_ATTN_BIAS(D));
+	struct attn_row row[2] = { { -INFINITY, 0.0f }, { -INFINITY, 0.0f } };
+	float o[D / 8][4] = { };
+	u32 fq[D / 16][4];
+	struct attn_at w;
+
+	pdl_wait();
+	w = attn_where(a, tile);
+	attn_load<D>(base, w.q, a.q_t, w.q0, (w.rows + 15) / 16 * 16, a.tq, a.d);
+	attn_load<D>(kv, w.k, a.k_t, 0, K_ATTN_KEYS, a.tk, a.d);
+	attn_load<D>(kv + KV, w.v, a.v_t, 0, K_ATTN_KEYS, a.tk, a.d);
+	cp_commit();
+	attn_row_bias(a, w.bias, 0, shared);
+	for (u32 i = 0; i < steps; i++) {
+		u32 now = kv + (i & 1) * 2 * KV, next = kv + ((i + 1) & 1) * 2 * KV;
+		u32 key0 = i * K_ATTN_KEYS + w.half * HALF;
+		float s[8][4];
+
+		if (i + 1 < steps) {
+			attn_load<D>(next, w.k, a.k_t, (i + 1) * K_ATTN_KEYS, K_ATTN_KEYS, a.tk, a.d);
+			attn_load<D>(next + KV, w.v, a.v_t, (i + 1) * K_ATTN_KEYS, K_ATTN_KEYS, a.tk, a.d);
+			attn_row_bias(a, w.bias, (i + 1) * K_ATTN_KEYS, shared + (i + 1) % 2 * K_ATTN_KEYS);
+		}
+		cp_commit();
+		cp_wait<1>();
+		sync();
+		if (w.row0 < w.rows && key0 < a.tk) {
+			if (!i)
+#pragma unroll
+				for (int f = 0; f < D / 16; f++)
+					ldsm4(fq[f], base + (w.row0 + (l & 15)) * PITCH + f * 32 + (l >> 4) * 16);
+			attn_scores<D>(fq, now + w.half * HALF * PITCH, s);
+			attn_soften<D>(a, w.bias, shared + i % 2 * K_ATTN_KEYS + w.half * HALF, w.q0 + w.row0,
+				       key0, s, row, o);
+			attn_gather<D>(s, now + KV + w.half * HALF * PITCH, o);
+		}
+		sync();
+	}
+	pdl_go();
+	if (attn_join<D>(smem, row, o) && w.row0 < w.rows)
+		attn_store<D>(a, w, row, o);
 }
 
 #endif

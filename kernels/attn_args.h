@@ -20,13 +20,14 @@ struct k_attn {
 	float alpha;
 };
 
-#define K_ATTN_ROWS	128	/* queries of a block, 16 a warp */
-#define K_ATTN_KEYS	64	/* keys at a time */
+#define K_ATTN_ROWS	64	/* queries of a block, 16 a warp */
+#define K_ATTN_KEYS	128	/* keys at a time, half of them for each half of the warps */
 #define K_ATTN_WIDTHS(X)	X(16) X(32) X(64) X(128)
 
-/* Rows of a head in shared memory, 16 bytes apart from a power of two. */
+/* Rows of a head in shared memory, 16 bytes apart from a power of two; behind them two rows of bias. */
 #define K_ATTN_PITCH(d)		((d) * 2 + 16)
-#define K_ATTN_SMEM(d)		((K_ATTN_ROWS + 4 * K_ATTN_KEYS) * K_ATTN_PITCH(d))
+#define K_ATTN_BIAS(d)		((K_ATTN_ROWS + 4 * K_ATTN_KEYS) * K_ATTN_PITCH(d))
+#define K_ATTN_SMEM(d)		(K_ATTN_BIAS(d) + 2 * K_ATTN_KEYS * 4)
 
 /**
  * struct k_norm8 - layer or RMS normalisation of fp16 rows, a warp a row

@@ -33,7 +33,9 @@
 	PLAIN(braid_resize, window, k_resize, 4, resize_tile)			\
 	PLAIN(braid_cpool, cpool, k_cpool, 4, cpool_tile)			\
 	PLAIN(braid_mean, cpool, k_mean, 4, mean_tile)				\
-	PLAIN(braid_norm8, rows8, k_norm8, 2, norm8_tile)			\
+	PLAIN(braid_norm8_512, rows8, k_norm8, 1, norm8_tile<512>)		\
+	PLAIN(braid_norm8_1024, rows8, k_norm8, 1, norm8_tile<1024>)		\
+	PLAIN(braid_norm8_2048, rows8, k_norm8, 1, norm8_tile<2048>)		\
 	PLAIN(braid_attn_16, attn, k_attn, 2, attn_tile<16>)			\
 	PLAIN(braid_attn_32, attn, k_attn, 2, attn_tile<32>)			\
 	PLAIN(braid_attn_64, attn, k_attn, 2, attn_tile<64>)			\

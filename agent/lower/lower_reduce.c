@@ -189,6 +189,16 @@ static bool norm8_fits(const struct lower *l, const struct lower_val *x)
 	       !has(op->out, op->n_out, 2) && lower_storage(l, op->out[0])->place == PROG_ARENA;
 }
 
+/* A scale or a shift, to be read eight numbers at a time. */
+static struct lower_val norm8_row(struct lower *l, uint32_t t)
+{
+	struct lower_val v = lower_read_dense(l, t);
+	bool whole = (v.type == K_F16 || v.type == K_F32) && v.off % 8 == 0 &&
+		     (l->bufs[v.buf].place == BUF_ARENA || l->bufs[v.buf].place == BUF_CONST);
+
+	return l->err || whole ? v : lower_copy(l, &v, K_F32);
+}
+
 static void norm8(struct lower *l, const struct lower_val *x)
 {
 	const struct prog_op *op = l->op;
@@ -204,10 +214,11 @@ static void norm8(struct lower *l, const struct lower_val *x)
 	a.ldx = (k_u32)lower_pitch(x);
 	a.ldy = (k_u32)lower_pitch(&y);
 	if (a.has_scale)
-		scale = lower_read_dense(l, op->in[1]);
+		scale = norm8_row(l, op->in[1]);
 	if (a.has_shift)
-		shift = lower_read_dense(l, op->in[2]);
-	s = LOWER_STEP(l, "norm", "braid_norm8", 0, a, a.rows);
+		shift = norm8_row(l, op->in[2]);
+	s = LOWER_STEP(l, "norm", a.n <= 512 ? "braid_norm8_512" : a.n <= 1024 ? "braid_norm8_1024" :
+		       "braid_norm8_2048", 0, a, a.rows);
 	s->bind = norm8_bind;
 	LOWER_READ(l, s, struct k_norm8, x, x);
 	if (a.has_scale)
