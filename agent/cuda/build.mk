@@ -18,7 +18,7 @@ $(generic-image): $(generic-cu) $(wildcard kernels/*.cuh kernels/*.h) agent/cuda
 	$(call say,NVCC,$@)
 	@mkdir -p $(@D)
 	$(Q)printf '#include "%s"\n' $(notdir $(generic-cu)) >$(O)/gen/generic.cu
-	$(Q)$(NVCC) -fatbin -std=c++17 -O3 -Ikernels -w \
+	$(Q)$(NVCC) -fatbin -Xfatbin=-compress-all -std=c++17 -O3 -Ikernels -w \
 		$(foreach a,$(generic-archs),-gencode arch=compute_$(a),code=sm_$(a)) \
 		-gencode arch=compute_90,code=compute_90 -o $(aside) $(O)/gen/generic.cu && mv -f $(aside) $@
 else

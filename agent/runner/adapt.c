@@ -18,7 +18,7 @@
 #define SITUATIONS	64u
 #define MODELS		256u		/* weights, hashed by number */
 #define LOADS		8u		/* 1, 2, 3-4, 5-8, ... outstanding */
-#define EPOCH_NS	8000000ull
+#define EPOCH_NS	20000000ull
 #define EPOCH_MAX_NS	250000000ull
 #define EPOCH_REQUESTS	48u
 #define WEIGHT_RUNS	64u		/* of a model, then its weight is fixed */
@@ -271,7 +271,7 @@ static void score(struct adapt *a, struct situation *s, uint64_t now)
 		return;
 	}
 	m->n++;
-	m->score += (got - m->score) / (m->n < 4 ? m->n : 4);
+	m->score += (got - m->score) / (m->n < 6 ? m->n : 6);
 }
 
 /* What a request of this model counts. */

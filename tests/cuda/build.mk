@@ -14,7 +14,7 @@ test_gpu_models-libs := $(emu-libs-all) zoo
 test_gpu_models-ldlibs := -lprotobuf-c -lm
 
 tests += test_gpu_nodes
-test_gpu_nodes-src := tests/cuda/test_gpu_nodes.c tests/onnx/case.c tests/onnx/families.c
+test_gpu_nodes-src := tests/cuda/test_gpu_nodes.c tests/cuda/nodes.c tests/onnx/case.c tests/onnx/families.c
 test_gpu_nodes-libs := $(emu-libs-all)
 test_gpu_nodes-ldlibs := -lprotobuf-c -lm
 
@@ -76,3 +76,10 @@ tests += test_gpu_blocks
 test_gpu_blocks-src := tests/cuda/test_gpu_blocks.c tests/program/graph.c
 test_gpu_blocks-libs := $(emu-libs-all)
 test_gpu_blocks-ldlibs := -lprotobuf-c -lm
+
+# Needs a GPU; on one without, it says so.
+tests += test_cuda_nodes
+test_cuda_nodes-src := tests/cuda/test_cuda_nodes.c tests/cuda/nodes.c tests/onnx/case.c \
+	tests/onnx/families.c
+test_cuda_nodes-libs := cuda lower program cpu onnxpb
+test_cuda_nodes-ldlibs := -lprotobuf-c -ljansson -lm

@@ -31,12 +31,14 @@ struct program;
  * @rule: see there
  * @l2: bound of CASE_BY_L2, 0: CASE_L2
  * @eval: what runs the program, as cpu_eval() does; NULL: that
+ * @here: in this process: @eval has what a child would not inherit
  */
 struct case_how {
 	enum case_rule rule;
 	double l2;
 	int (*eval)(const struct program *p, const void *const *in, void *const *out,
 		    char *why, size_t len);
+	bool here;
 };
 
 enum case_verdict {
@@ -64,7 +66,7 @@ struct case_result {
 };
 
 /**
- * case_run() - run a case in a child process
+ * case_run() - run a case, in a child process unless told
  * @dir: its folder: model.onnx and test_data_set_*
  * @how: how close floats must come; integers must be equal
  * @r: set here; a child that dies or hangs is a failure of the case

@@ -5,17 +5,21 @@
 
 portable := $(O)/portable
 portable-bin := braidd braidctl braid-bench braid-zoo braid-run braid-kernels braid-tune \
-	tests/test_cuda_models braid-switch $(if $(probes-missing),,braid-probe)
+	braid-switch $(if $(probes-missing),,braid-probe)
+portable-tests := test_cuda_models test_cuda_nodes test_poison test_kill
+portable-all := $(addprefix $(O)/,$(portable-bin)) $(addprefix $(O)/tests/,$(portable-tests))
 # What comes with glibc, whichever it is, comes from the machine.
 portable-system := linux-vdso|ld-linux|libc\.so|libm\.so|libpthread|libdl|librt
+onnx-testdata := /usr/share/libonnx-testdata/data
 
 .PHONY: portable
-portable: $(addprefix $(O)/,$(portable-bin))
+portable: $(portable-all)
 	$(call say,COPY,$(portable))
-	$(Q)rm -rf $(portable) && mkdir -p $(portable)/bin $(portable)/lib
-	$(Q)for f in $(portable-bin); do \
-		strip -o $(portable)/bin/$$(basename $$f) $(O)/$$f || exit 1; done
-	$(Q)ldd $(addprefix $(O)/,$(portable-bin)) | awk '$$2 == "=>" && $$3 ~ /^\// { print $$3 }' | \
+	$(Q)rm -rf $(portable) && mkdir -p $(portable)/tests $(portable)/lib
+	$(Q)for f in $(portable-bin); do strip -o $(portable)/$$f $(O)/$$f || exit 1; done
+	$(Q)for f in $(portable-tests); do strip -o $(portable)/tests/$$f $(O)/tests/$$f || exit 1; done
+	$(Q)ldd $(portable-all) | awk '$$2 == "=>" && $$3 ~ /^\// { print $$3 }' | \
 		sort -u | grep -Ev '/($(portable-system))' | xargs -r cp -L -t $(portable)/lib
 	$(Q)cp tools/portable/gpu tools/portable/probes.py tools/bench/summary.py $(portable)/
 	$(Q)cp -r tools/bench/peers $(portable)/
+	$(Q)[ ! -d $(onnx-testdata) ] || cp -r $(onnx-testdata) $(portable)/onnx

@@ -419,7 +419,7 @@ def main():
     args = p.parse_args()
     began = time.monotonic()
 
-    os.environ["PATH"] = os.path.join(HERE, "bin") + ":" + os.environ["PATH"]
+    os.environ["PATH"] = HERE + ":" + os.environ["PATH"]
     os.environ["LD_LIBRARY_PATH"] = ":".join(
         filter(None, [os.path.join(HERE, "lib"), os.environ.get("LD_LIBRARY_PATH")]))
     os.makedirs(args.out, exist_ok=True)
