@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/ini_lines.h"
+#include "agent/supervisor/metrics.h"
 #include "agent/supervisor/supervisor.h"
 #include "lib/spin.h"
 
@@ -218,6 +219,14 @@ static int set_braidd(struct config *c, const char *name, const char *value)
 	return 1;
 }
 
+/* 3: @why has the words. */
+static int set_metrics(struct config *c, const char *value, char *why, size_t len)
+{
+	if (*value && metrics_check(value, why, len))
+		return 3;
+	return set_string(c->metrics, sizeof(c->metrics), value);
+}
+
 static int set_runner(struct config *c, const char *name, const char *value)
 {
 	static const char *const backends[] = { "auto", "cpu", "cuda", NULL };
@@ -302,7 +311,9 @@ static int handle(void *user, const char *section, const char *name, const char 
 		return 1;
 	if (!name)		/* a section by itself */
 		return 1;
-	if (!strcmp(section, "braidd"))
+	if (!strcmp(section, "braidd") && !strcmp(name, "metrics"))
+		ret = set_metrics(r->c, value, words, sizeof(words));
+	else if (!strcmp(section, "braidd"))
 		ret = set_braidd(r->c, name, value);
 	else if (!strcmp(section, "runner"))
 		ret = set_runner(r->c, name, value);

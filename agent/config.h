@@ -41,6 +41,7 @@ struct config {
 	char device[32];		/* "braid0" */
 	char socket[108];
 	char control[108];
+	char metrics[108];		/* ADDRESS:PORT or a path, "": none */
 	char group[64];			/* "": no chown */
 	char model_dir[PATH_MAX];
 	char backend[16];

@@ -74,16 +74,27 @@ int device_knobs(struct server *s, char *why, size_t len)
 	return 0;
 }
 
-uint64_t device_committed(struct server *s)
+int device_number(struct server *s, const char *file, uint64_t *v)
 {
 	char path[128], text[32];
-	ssize_t n = -1;
-	int fd = open_file(s, "counters/committed", O_RDONLY, path, sizeof(path));
+	ssize_t n;
+	int fd = open_file(s, file, O_RDONLY, path, sizeof(path));
 
-	if (fd >= 0) {
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
-	text[n < 0 ? 0 : n] = 0;
-	return strtoull(text, NULL, 10);
+	if (fd < 0)
+		return fd;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+	text[n] = 0;
+	*v = strtoull(text, NULL, 10);
+	return 0;
+}
+
+uint64_t device_committed(struct server *s)
+{
+	uint64_t v = 0;
+
+	device_number(s, "counters/committed", &v);
+	return v;
 }

@@ -69,9 +69,9 @@ void server_unlock(const char *path, bool listens, int lock)
 }
 
 /* Is somebody there? One whose backlog is full is. Negative: can't tell. */
-static int somebody(const struct sockaddr_un *sa)
+static int somebody(const struct sockaddr_un *sa, int type)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), ret;
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), ret;
 
 	if (fd < 0)
 		return -errno;
@@ -85,7 +85,8 @@ static int somebody(const struct sockaddr_un *sa)
  * and is replaced; one that somebody listens on, who may not know of locks, is
  * not.
  */
-int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len)
+int server_listen(const char *path, int type, unsigned int mode, const char *group, char *why,
+		  size_t len)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = -1, ret;
@@ -97,13 +98,13 @@ int server_listen(const char *path, unsigned int mode, const char *group, char *
 		snprintf(why, len, "%s: is there, and is no socket", path);
 		return -EEXIST;
 	}
-	ret = somebody(&sa);
+	ret = somebody(&sa, type);
 	if (ret > 0) {
 		snprintf(why, len, "%s: another braidd serves there", path);
 		return -EADDRINUSE;
 	}
 	if (!ret)
-		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		goto err;
 	unlink(path);

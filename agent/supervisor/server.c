@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "agent/log.h"
+#include "agent/supervisor/metrics.h"
 #include "agent/supervisor/supervisor.h"
 
 #define ACCEPT_AGAIN_NS	100000000ull	/* out of descriptors: look again so soon */
@@ -167,6 +168,7 @@ void server_settle(void *arg)
 		accept_again(s);
 	if (s->accept_at && s->accept_at < when)
 		when = s->accept_at;
+	metrics_settle(s, &when);
 	set_timer(s, when);
 }
 
@@ -313,9 +315,11 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 		return ret;
 	ret = s->control_lock = server_lock(s->cfg.control, why, len);
 	if (ret >= 0)
-		ret = server_listen(s->cfg.control, 0600, "", why, len);
+		ret = server_listen(s->cfg.control, SOCK_SEQPACKET, 0600, "", why, len);
 	if (ret >= 0)
 		ret = server_watch(s, &s->control_listener, ret, control_accept);
+	if (ret >= 0)
+		ret = metrics_start(s, why, len);
 	if (ret < 0 || s->device)
 		return ret;
 	ret = mem_start(s);
@@ -323,7 +327,8 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 		return ret;
 	ret = s->lock = server_lock(s->cfg.socket, why, len);
 	if (ret >= 0)
-		ret = server_listen(s->cfg.socket, 0660, s->cfg.group, why, len);
+		ret = server_listen(s->cfg.socket, SOCK_SEQPACKET, 0660, s->cfg.group, why,
+				    len);
 	if (ret >= 0)
 		ret = server_watch(s, &s->listener, ret, client_accept);
 	return ret;
@@ -345,6 +350,7 @@ static void tear_down(struct server *s)
 		client_close(s->clients, "braidd ends");
 	agent_disconnect(s);
 	control_close_all(s);
+	metrics_stop(s);
 	bq_exit(&s->q);
 	node_reap(s);
 	client_free_dead(s);

@@ -31,6 +31,7 @@
 struct server;
 struct mem;
 struct mem_job;
+struct metrics;
 
 /* A tenant's connection. The connection ends first, the tenant's node later. */
 struct client {
@@ -122,6 +123,7 @@ struct server {
 	struct loop_watch stall_watch;	/* while there are monitors */
 	struct bq_stall stall;
 	uint64_t control_seq;
+	struct metrics *metrics;	/* metrics.c; NULL: not asked for */
 	bool again;			/* a tenant went while we settled */
 	bool draining;
 	uint64_t drain_until;
@@ -145,7 +147,8 @@ bool server_may_tell(struct server *s);
 /* listen.c: sockets by name */
 int server_lock(const char *path, char *why, size_t len);
 void server_unlock(const char *path, bool listens, int lock);
-int server_listen(const char *path, unsigned int mode, const char *group, char *why, size_t len);
+int server_listen(const char *path, int type, unsigned int mode, const char *group, char *why,
+		  size_t len);
 
 /* notify.c: the service manager */
 void notify_ready(struct server *s);
@@ -216,6 +219,7 @@ const char *knob_words(enum bq_knob knob, uint32_t value, char *buf, size_t len)
 bool device_wanted(const struct config *cfg);
 int device_open(struct server *s, char *why, size_t len);
 int device_knobs(struct server *s, char *why, size_t len);
+int device_number(struct server *s, const char *file, uint64_t *v);
 uint64_t device_committed(struct server *s);
 
 /* runner_proc.c */

@@ -69,6 +69,9 @@ int main(void)
 	ok(!strcmp(c.backend, "cuda") && c.gpu == 1 && c.sms == 16 && c.fp32 &&
 	   c.spin == SPIN_OFF && !c.cache_dir[0] && c.cache_mib == 9 &&
 	   c.kill_how == KILL_BY_GPU_HANG, "is configured");
+	refused("[braidd]\nmetrics = everywhere\n", ":2:", "neither ADDRESS:PORT nor a path");
+	refused("[braidd]\nmetrics = 10.0.0.1:80\n", ":2:", "not of this machine alone");
+	refused("[braidd]\nmetrics = 127.0.0.1:0\n", ":2:", "neither ADDRESS:PORT nor a path");
 	is_int(read_text("[probes]\nwitness = on\n", &c), 0, "probes");
 	ok(c.witness, "are configured");
 	refused("[probes]\nwitness = maybe\n", ":2:", "'maybe' can't be witness");
