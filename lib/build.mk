@@ -14,7 +14,7 @@ $(O)/libbraid.so: $(patsubst %.c,$(O)/%.o,$(braid-src)) lib/libbraid.map
 
 # Manual pages come out of the header; the date is that of its last change of
 # meaning, so that two builds make the same pages.
-man-date := November 22, 2026
+man-date := November 26, 2026
 extra += $(O)/man/libbraid.3
 $(O)/man/libbraid.3: include/braid.h lib/man.awk lib/man/example.c
 	$(call say,MAN,$@)
