@@ -33,8 +33,10 @@ uint32_t tile_steps(const struct tile_shape *s, uint32_t *together)
 
 uint32_t tile_per(const struct tile_shape *s, uint32_t split)
 {
-	uint32_t together, steps = tile_steps(s, &together) / together;
+	uint32_t together;
+	uint32_t steps = tile_steps(s, &together);
 
+	steps /= together;
 	return (steps + split - 1) / split * together;
 }
 
