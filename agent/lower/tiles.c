@@ -102,10 +102,12 @@ static bool is_row(const struct tile_row *r, const struct tile_shape *s)
 
 struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_shape *s)
 {
-	uint32_t together, parts = tile_steps(s, &together) / together;
+	uint32_t together;
+	uint32_t parts = tile_steps(s, &together);
 	struct tile_choice best = { 0, 1, false };
 	double least = 0;
 
+	parts /= together;
 	for (uint32_t i = 0; opt->tiles && i < opt->tiles->n; i++)
 		if (is_row(&opt->tiles->rows[i], s) &&
 		    tile_smem(s, &opt->tiles->rows[i].choice) < SMEM_OF_SM)

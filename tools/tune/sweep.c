@@ -67,8 +67,10 @@ static bool is_worth(const struct gpu *g, const struct tile_shape *s, struct til
 {
 	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms };
 	struct tile_choice best = tile_choose(&opt, s);
-	uint32_t together, parts = tile_steps(s, &together) / together;
+	uint32_t together;
+	uint32_t parts = tile_steps(s, &together);
 
+	parts /= together;
 	return c.split <= parts && (c.split == 1 || s->taps || c.split * 2 <= parts) &&
 	       (!s->taps || s->taps + 1 >= tile_infos[c.tile].stages) && tile_smem(s, &c) < 227u << 10 &&
 	       tile_model(&opt, s, &c) < 2.2 * tile_model(&opt, s, &best);
