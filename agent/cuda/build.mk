@@ -13,7 +13,7 @@ generic-archs := 80 87 90
 generic-image := $(O)/gen/generic.fatbin
 
 # Sanitizers look at host code: their tree has no use for the image.
-ifneq ($(and $(NVCC),$(filter-out 1,$(SANITIZE)0)),)
+ifneq ($(and $(NVCC),$(filter-out 1-,$(SANITIZE)-)),)
 $(generic-image): $(generic-cu) $(wildcard kernels/*.cuh kernels/*.h) agent/cuda/build.mk
 	$(call say,NVCC,$@)
 	@mkdir -p $(@D)
