@@ -92,6 +92,19 @@ check "--progress" sh -c '"$0" --progress "$1/progress" --warmup 0.1 -t 0.4 -j "
 	"$O/braid-bench" "$tmp"
 check "a model that is not there" refuses 1 "nobody" --as streams --backend cpu \
 	--models "$tmp/models" -l nobody:1
+check "waiting in the driver, where there is none" refuses 1 "only a GPU's" --as processes \
+	--backend cpu --wait driver --models "$tmp/models" -l tiny_mlp:1
+waits_in_driver() {
+	(
+		export LD_LIBRARY_PATH="$O/standin"
+		# shellcheck disable=SC2016
+		measures '$run->{done} > 0 && !$run->{failed}' --as processes --wait driver \
+			--models "$tmp/models" -l tiny_mlp:2
+	)
+}
+if [ -e "$O/standin/libcuda.so.1" ]; then
+	check "and where there is one, or its stand-in" waits_in_driver
+fi
 check "no models" refuses 64 "needs --models" --as processes -l tiny_mlp:1
 if command -v python3 >/dev/null; then
 	bench --warmup 0.1 -t 0.3 -j "$tmp/b.json" -l tiny_mlp:2 >/dev/null 2>&1

@@ -58,6 +58,7 @@ struct options {
 	const char *models, *backend, *cache;	/* of those that execute themselves */
 	unsigned int sms;
 	bool fp32;
+	bool waits_in_driver;		/* those do, instead of polling */
 	const char *socket, *control, *json;
 	enum mode mode;
 	enum arrivals arrivals;

@@ -12,7 +12,8 @@
 #include "tools/bench/bench.h"
 
 enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS,
-       OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED, OPT_PROGRESS };
+       OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED, OPT_PROGRESS,
+       OPT_WAIT };
 
 static const struct argp_option options[] = {
 	{ "socket", 's', "PATH", 0, "the queue ($BRAID_PATH, /dev/braid0, /run/braid/braid.sock)", 0 },
@@ -27,6 +28,8 @@ static const struct argp_option options[] = {
 	{ "cache", OPT_CACHE, "DIR", 0, "compiled kernels, for what is not braid", 0 },
 	{ "sms", OPT_SMS, "N", 0, "multiprocessors, for what is not braid", 0 },
 	{ "precision", OPT_PRECISION, "WORD", 0, "fp16 (default) or fp32, for what is not braid", 0 },
+	{ "wait", OPT_WAIT, "HOW", 0,
+	  "poll (default), or driver: in cuCtxSynchronize(), for what is not braid", 0 },
 	{ "load", 'l', "MODEL:N[:K]", 0,
 	  "N tenants of MODEL, each K outstanding (closed loop, 1)", 0 },
 	{ "workload", 'w', "FILE", 0, "tenants from a file, see below", 0 },
@@ -268,6 +271,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (strcmp(arg, "fp16") && strcmp(arg, "fp32"))
 			argp_error(state, "--precision: fp16 or fp32");
 		o->fp32 = arg[2] == '3';
+		return 0;
+	case OPT_WAIT:
+		if (strcmp(arg, "poll") && strcmp(arg, "driver"))
+			argp_error(state, "--wait: poll or driver");
+		o->waits_in_driver = *arg == 'd';
 		return 0;
 	case OPT_SEED:
 		o->seed = strtoull(arg, NULL, 0);

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 """What sharing a GPU costs, by every source at once; and what the sources cost.
 
-    probes.py FOLDER [--seconds 2] [--tenants 1,2,4,8] [--model resnet50]
+    probes.py FOLDER [--seconds 1.2] [--tenants 1,2,4,8] [--model resnet50]
 
 For each number of tenants, as processes that are time-sliced, as processes
 under MPS, and as tenants of Braid: context switches by the driver's records
 (FECS) with and without a witness kernel, sync wait by uprobes. Then the ratio
-of throughput with each probe to that without, alternating within one run.
+of throughput with each probe to that without, alternating within one run, and
+a trace of merged and fused work. In two and a half minutes, if kernels are
+compiled already.
 
 Root. Writes FOLDER/probes.json with all that was read; a step that fails is in
 it with its words, and the others go on. With --backend cpu it is rehearsed on a
@@ -102,7 +104,7 @@ class Load:
     def __init__(self, args, extra, seconds, env=None):
         self.dir = tempfile.mkdtemp(dir=args.tmp)
         self.file = os.path.join(self.dir, "progress")
-        self.tool = Tool("braid-bench", "-q", "-t", seconds, "--warmup", 0.5, "--progress",
+        self.tool = Tool("braid-bench", "-q", "-t", seconds, "--warmup", 0.2, "--progress",
                          self.file, "-j", os.path.join(self.dir, "result"), *extra, env=env)
 
     def wait_begun(self, seconds=120):
@@ -111,7 +113,7 @@ class Load:
             if self.tool.proc.poll() is not None or time.monotonic() > until:
                 raise RuntimeError("the load did not begin: " + self.tool.words()[-600:])
             time.sleep(0.02)
-        time.sleep(0.6)
+        time.sleep(0.3)
 
     def lines(self):
         return [json.loads(line) for line in text_of(self.file).splitlines()]
@@ -130,13 +132,16 @@ def rate(lines, begin, end):
 
 
 class Braidd:
-    def __init__(self, args, *lines):
-        self.args = args
+    def __init__(self, args, models, *lines):
         self.dir = tempfile.mkdtemp(dir=args.tmp)
+        # Of these alone: what is not there need not be compiled.
+        os.mkdir(os.path.join(self.dir, "models"))
+        for m in models:
+            shutil.copy(os.path.join(args.models, m + ".onnx"), os.path.join(self.dir, "models"))
         conf = os.path.join(self.dir, "conf")
         with open(conf, "w") as f:
             f.write(f"[braidd]\ntransport = socket\nsocket = {self.dir}/q\n"
-                    f"control = {self.dir}/c\ngroup =\nmodel_dir = {args.models}\n"
+                    f"control = {self.dir}/c\ngroup =\nmodel_dir = {self.dir}/models\n"
                     f"[runner]\nbackend = {args.backend}\ncache_dir = {args.cache}\n")
             f.write("".join(line + "\n" for line in lines))
         self.tool = Tool("braidd", "--config", conf)
@@ -173,22 +178,21 @@ def mps(args):
 
 
 @contextlib.contextmanager
-def system(args, name, tenants, *conf):
-    """A way to run the tenants: arguments of braid-bench, environment, braidd."""
-    load = ["-l", f"{args.model}:{tenants}"]
+def system(args, name, *conf, models=None):
+    """A way to run tenants: arguments of braid-bench, environment, braidd."""
     direct = ["--as", "processes", "--backend", args.backend, "--models", args.models, "--cache",
-              args.cache]
+              args.cache, "--wait", "driver" if args.backend == "cuda" else "poll"]
     if name == "braid":
-        b = Braidd(args, *conf)
+        b = Braidd(args, models or [args.model], *conf)
         try:
-            yield load + b.load(), None, b
+            yield b.load(), None, b
         finally:
             b.stop()
     elif name == "mps":
         with mps(args) as env:
-            yield load + direct, env, None
+            yield direct, env, None
     else:
-        yield load + direct, None, None
+        yield direct, None, None
 
 
 def watch(args, env, b, witness):
@@ -197,9 +201,9 @@ def watch(args, env, b, witness):
     before = b.ctl("runner") if b and witness else None
     if witness and not b:
         # It makes its context first: the others begin a little later and end before it.
-        tools["witness"] = Tool("braid-switch", "witness", "--json", "-s", args.seconds + 1.5,
+        tools["witness"] = Tool("braid-switch", "witness", "--json", "-s", args.seconds + 1.2,
                                 env=env)
-        time.sleep(1)
+        time.sleep(0.8)
     tools["fecs"] = Tool("braid-switch", "fecs", "--json", "-s", args.seconds)
     tools["uprobes"] = Tool("braid-probe", "run", "--pin", "none", "--json", "--only",
                             "host_stall", "-s", args.seconds)
@@ -207,46 +211,46 @@ def watch(args, env, b, witness):
         tools["queue"] = Tool("braid-probe", "run", "--pin", "none", "--json", "--only",
                               "queue_latency", "-s", args.seconds)
     found = {name: t.result() for name, t in tools.items()}
-    if "witness" in tools:
-        found["witness_pid"] = tools["witness"].proc.pid
     if before:
         after = b.ctl("runner")
         found["witness"] = {"before": (before.get("device") or before).get("witness"),
                             "after": (after.get("device") or after).get("witness")}
+        found["explain"] = b.ctl("explain")
     return found
 
 
-def count(args, name, tenants):
-    """Switches and waits, without and with a witness."""
-    res = {"system": name, "tenants": tenants, "model": args.model}
-    seconds = 2 * args.seconds + 30
-    with system(args, name, tenants) as (extra, env, b):
-        load = Load(args, extra, seconds, env)
-        try:
-            load.wait_begun()
-            begin = time.monotonic()
-            res["plain"] = watch(args, env, b, False)
-            res["requests_per_second"] = rate(load.lines(), begin, time.monotonic())
-            if not b:
-                begin = time.monotonic()
-                res["with_witness"] = watch(args, env, b, True)
-                res["requests_per_second_with_witness"] = rate(load.lines(), begin,
-                                                               time.monotonic())
-        finally:
-            load.end()
-    if name != "braid":
-        return res
-    with system(args, name, tenants, "[probes]", "witness = on") as (extra, env, b):
-        load = Load(args, extra, seconds, env)
-        try:
-            load.wait_begun()
+def look(args, res, how, witness):
+    """One load, and what all sources say of it."""
+    extra, env, b = how
+    seconds = 3 * args.seconds + 20
+    load = Load(args, ["-l", f"{args.model}:{res['tenants']}"] + extra, seconds, env)
+    name = "with_witness" if witness else "plain"
+    try:
+        load.wait_begun()
+        begin = time.monotonic()
+        res[name] = watch(args, env, b, witness)
+        res[name]["requests_per_second"] = rate(load.lines(), begin, time.monotonic())
+        if not b and not witness:
+            # The same processes go on, and the witness comes to them.
             begin = time.monotonic()
             res["with_witness"] = watch(args, env, b, True)
-            res["requests_per_second_with_witness"] = rate(load.lines(), begin,
-                                                           time.monotonic())
-        finally:
-            load.end()
-    return res
+            res["with_witness"]["requests_per_second"] = rate(load.lines(), begin,
+                                                              time.monotonic())
+    finally:
+        load.end()
+
+
+def count(args, name, numbers):
+    """Switches and waits of a system with so many tenants, without and with a witness."""
+    all_res = [{"system": name, "tenants": n, "model": args.model} for n in numbers]
+    for conf in ([], ["[probes]", "witness = on"])[:2 if name == "braid" else 1]:
+        with system(args, name, *conf) as how:
+            for res in all_res:
+                try:
+                    look(args, res, how, bool(conf))
+                except Exception as e:  # pylint: disable=broad-except
+                    res["error"] = str(e)
+    return all_res
 
 
 PROBES = {
@@ -258,38 +262,64 @@ PROBES = {
 }
 
 
-def overhead(args, name, tenants, probe):
-    """Off and on in turn while one load runs; the ratio of neighbours, and its spread."""
-    cmd, word = PROBES[probe]
-    ratios, parts = [], []
-    with system(args, name, tenants) as (extra, env, _):
-        load = Load(args, extra, args.rounds * 2 * args.step + 60, env)
+def with_probe(args, probe, parts):
+    """The load runs for a step; @parts gets when."""
+    cmd, word = PROBES.get(probe, (None, None))
+    tool = Tool(*cmd) if cmd else None
+    try:
+        if word and not tool.wait_for(word):
+            raise RuntimeError(tool.words()[-600:])
+        time.sleep(0.1 if cmd else 0)
+        begin = time.monotonic()
+        time.sleep(args.step)
+        parts.append((begin, time.monotonic()))
+    finally:
+        if tool:
+            tool.stop()
+    return tool.result() if tool else None
+
+
+def overhead(args, name, tenants):
+    """Each probe in turn while one load runs, none before and after it: their ratio."""
+    probes = [p for p in PROBES if p != "queue_latency" or name == "braid"]
+    off, on, found, failed = [], {p: [] for p in probes}, {}, {}
+    with system(args, name) as (extra, env, _):
+        load = Load(args, ["-l", f"{args.model}:{tenants}"] + extra,
+                    args.rounds * len(probes) * 2 * (args.step + 0.6) + 20, env)
         try:
             load.wait_begun()
-            for _ in range(args.rounds):
-                begin = time.monotonic()
-                time.sleep(args.step)
-                parts.append((begin, time.monotonic()))
-                tool = Tool(*cmd)
-                if word and not tool.wait_for(word):
-                    raise RuntimeError(tool.words()[-600:])
-                time.sleep(0.2)
-                begin = time.monotonic()
-                time.sleep(args.step)
-                parts.append((begin, time.monotonic()))
-                tool.stop()
-                found = tool.result()
-                time.sleep(0.1)
+            for n in range(args.rounds):
+                # In another order each time, so that a drift is nobody's.
+                for p in probes[n % len(probes):] + probes[:n % len(probes)]:
+                    with_probe(args, None, off)
+                    if p in failed:
+                        continue
+                    try:
+                        found[p] = with_probe(args, p, on[p])
+                    except RuntimeError as e:
+                        failed[p] = str(e)
+            with_probe(args, None, off)
             lines = load.lines()
         finally:
             load.end()
-    rates = [rate(lines, *p) for p in parts]
-    for off, on in zip(rates[::2], rates[1::2]):
-        if off and on:
-            ratios.append(on / off)
-    return {"system": name, "tenants": tenants, "model": args.model, "probe": probe,
-            "rates": rates, "ratio_median": statistics.median(ratios) if ratios else None,
-            "ratios": ratios, "last_figures": found}
+    plain = [(b, e, rate(lines, b, e)) for b, e in off]
+    res = []
+    for p in probes:
+        ratios = []
+        for b, e in on[p]:
+            before = max((x for x in plain if x[1] <= b), default=None)
+            after = min((x for x in plain if x[0] >= e), default=None)
+            r = rate(lines, b, e)
+            if before and after and before[2] and after[2] and r:
+                ratios.append(2 * r / (before[2] + after[2]))
+        res.append({"system": name, "tenants": tenants, "model": args.model, "probe": p,
+                    "ratio_median": statistics.median(ratios) if ratios else None,
+                    "ratios": ratios, "figures": found.get(p), "error": failed.get(p)})
+    noise = [2 * y[2] / (x[2] + z[2]) for x, y, z in zip(plain, plain[1:], plain[2:])
+             if x[2] and y[2] and z[2]]
+    res.append({"system": name, "tenants": tenants, "model": args.model, "probe": "none",
+                "ratio_median": statistics.median(noise) if noise else None, "ratios": noise})
+    return res
 
 
 def pytorch(args, how, tenants, under_mps):
@@ -338,13 +368,19 @@ def machine():
 
 
 def trace(args):
-    """A trace of a mixed load, for Perfetto."""
+    """A trace of a mixed load, merged and fused, for Perfetto."""
     path = os.path.join(args.out, "trace.json")
-    with system(args, "braid", 1) as (_, env, b):
-        mix = [w for m in args.mix.split(",") for w in ("-l", f"{m}:2")]
-        load = Load(args, mix + b.load(), 30, env)
+    models = args.mix.split(",")
+    conf = ("[queue]", "fusion_policy = merge+fuse", "window_policy = fixed")
+    with system(args, "braid", *conf, models=models) as (extra, env, b):
+        load = Load(args, [w for m in models for w in ("-l", f"{m}:2")] + extra, 60, env)
         try:
             load.wait_begun()
+            # Kernels of several models are made when they are first wanted.
+            until = time.monotonic() + args.fuse_wait
+            while "side by side in" not in json.dumps(b.ctl("explain")) and \
+                    time.monotonic() < until:
+                time.sleep(0.2)
             p = subprocess.run(["braidctl", "--socket", f"{b.dir}/c", "trace", path,
                                 str(args.trace_seconds)], capture_output=True, text=True,
                                check=False, timeout=60)
@@ -382,40 +418,59 @@ def seen_of_witness(found, key):
     return None
 
 
+def sync_wait(found, seconds):
+    """The part of its time that a process of the load spends waiting in libcuda."""
+    every = [p for p in (found.get("uprobes") or {}).get("host_stall", {}).get("processes", [])
+             if p["comm"] == "braid-bench"]
+    return sum(p["sync_wait_ns"] for p in every) / len(every) / 1e9 / seconds if every else None
+
+
+def ratio(a, b):
+    return a / b if a is not None and b else None
+
+
 def summary(doc):
-    rows = ["| system | tenants | req/s | FECS switches/s | with a witness | its absences/s: FECS "
-            "| itself | away: FECS | itself |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    rows = ["| system | tenants | req/s | sync wait | FECS switches/s | with a witness "
+            "| its absences/s: FECS | itself | ratio | away: FECS | itself | ratio |",
+            "|---" * 1 + "|--:" * 11 + "|"]
     for c in doc["count"]:
-        f, w = c["plain"].get("fecs", {}), c.get("with_witness", {})
+        plain, w = c.get("plain", {}), c.get("with_witness", {})
+        came, saw = seen_of_witness(w, "came_per_s"), seen_by_witness(w, "absences_per_s")
+        gone, away = seen_of_witness(w, "away_share"), seen_by_witness(w, "away_share")
         rows.append("| " + " | ".join([
-            c["system"], str(c["tenants"]), figure(c["requests_per_second"], 0),
-            figure(f.get("switches_per_s")), figure(w.get("fecs", {}).get("switches_per_s")),
-            figure(seen_of_witness(w, "came_per_s")), figure(seen_by_witness(w, "absences_per_s")),
-            figure(seen_of_witness(w, "away_share"), 3),
-            figure(seen_by_witness(w, "away_share"), 3)]) + " |")
-    rows += ["", "| probe | system | throughput with it |", "|---|---|--:|"]
+            c["system"], str(c["tenants"]), figure(plain.get("requests_per_second"), 0),
+            figure(sync_wait(plain, doc["seconds"]), 3),
+            figure(plain.get("fecs", {}).get("switches_per_s")),
+            figure(w.get("fecs", {}).get("switches_per_s")), figure(came), figure(saw),
+            figure(ratio(came, saw), 3), figure(gone, 3), figure(away, 3),
+            figure(ratio(gone, away), 3)]) + " |")
+    rows += ["", "| probe | system | throughput with it | of | lowest | highest |",
+             "|---|---|--:|--:|--:|--:|"]
     for o in doc["overhead"]:
+        r = o["ratios"]
         rows.append(f"| {o['probe']} | {o['system']}, {o['tenants']} | "
-                    f"{figure(o['ratio_median'], 3)} |")
+                    f"{figure(o['ratio_median'], 3)} | {len(r)} | "
+                    f"{figure(min(r, default=None), 3)} | {figure(max(r, default=None), 3)} |")
     return "\n".join(rows) + "\n"
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("out", metavar="FOLDER")
-    p.add_argument("--seconds", type=float, default=2, help="of each count")
-    p.add_argument("--step", type=float, default=0.6, help="of each half of a round")
-    p.add_argument("--rounds", type=int, default=8)
+    p.add_argument("--seconds", type=float, default=1.2, help="of each count")
+    p.add_argument("--step", type=float, default=0.4, help="of each part of a round")
+    p.add_argument("--rounds", type=int, default=5, help="of the probes' cost")
     p.add_argument("--tenants", default="1,2,4,8")
-    p.add_argument("--systems", default="braid,processes,mps")
+    p.add_argument("--systems", default="processes,mps,braid")
     p.add_argument("--model", default="resnet50")
     p.add_argument("--mix", default="resnet50,mobilenet_v2,squeezenet1_1")
     p.add_argument("--trace-seconds", type=float, default=0.1)
+    p.add_argument("--fuse-wait", type=float, default=15, help="for fused kernels")
     p.add_argument("--models", help="folder of ONNX files; made with braid-zoo without it")
     p.add_argument("--cache", help="compiled kernels")
     p.add_argument("--backend", default="cuda")
-    p.add_argument("--pytorch", default="eager", help="how; empty: not at all")
-    p.add_argument("--limit", type=float, default=400, help="begin nothing after so many seconds")
+    p.add_argument("--pytorch", default="", help="also PyTorch's processes: how (eager)")
+    p.add_argument("--limit", type=float, default=140, help="begin nothing after so many seconds")
     args = p.parse_args()
     began = time.monotonic()
 
@@ -436,13 +491,13 @@ def main():
     systems = args.systems.split(",")
     most = min(4, max(numbers))
     doc = {"machine": machine(), "command": " ".join(sys.argv[1:]), "entries": entry_bytes(),
+           "seconds": args.seconds,
            "check": subprocess.run(["braid-probe", "check"], capture_output=True, text=True,
                                    check=False).stdout.splitlines(),
-           "count": [], "overhead": [], "pytorch": [], "failed": []}
-    steps = [("trace", trace, ())]
-    steps += [("count", count, (s, n)) for s in systems for n in numbers]
-    steps += [("overhead", overhead, (s, most, probe)) for s in systems if s != "mps"
-              for probe in PROBES if probe != "queue_latency" or s == "braid"]
+           "count": [], "overhead": [], "pytorch": [], "failed": [], "took": {}}
+    steps = [("count", count, (s, numbers)) for s in systems]
+    steps += [("overhead", overhead, (s, most)) for s in systems if s != "mps"]
+    steps += [("trace", trace, ())]
     if args.pytorch:
         steps += [("pytorch", pytorch, (args.pytorch, n, m))
                   for n, m in ((1, False), (most, False), (most, True))]
@@ -452,15 +507,17 @@ def main():
             doc["failed"].append({"step": title, "error": "no time was left"})
             continue
         say(title)
+        begin = time.monotonic()
         try:
             res = step(args, *how)
             if name == "trace":
                 doc["trace"] = res
             else:
-                doc[name].append(res)
+                doc[name] += res if isinstance(res, list) else [res]
         except Exception as e:  # pylint: disable=broad-except
             say(title, "FAILED:", e)
             doc["failed"].append({"step": title, "error": str(e)})
+        doc["took"][title] = round(time.monotonic() - begin, 1)
         # What has been read so far is kept, whatever comes.
         with open(os.path.join(args.out, "probes.json"), "w") as f:
             json.dump(doc, f, indent=1)
@@ -468,8 +525,9 @@ def main():
     with open(os.path.join(args.out, "probes.md"), "w") as f:
         f.write(summary(doc))
     print(summary(doc))
-    say("done,", len(doc["failed"]), "failed")
-    return bool(doc["failed"])
+    bad = len(doc["failed"]) + sum("error" in c for c in doc["count"])
+    say("done in", round(time.monotonic() - began), "s,", bad, "failed")
+    return bool(bad)
 
 
 if __name__ == "__main__":
