@@ -142,7 +142,9 @@ class Braidd:
         with open(conf, "w") as f:
             f.write(f"[braidd]\ntransport = socket\nsocket = {self.dir}/q\n"
                     f"control = {self.dir}/c\ngroup =\nmodel_dir = {self.dir}/models\n"
-                    f"[runner]\nbackend = {args.backend}\ncache_dir = {args.cache}\n")
+                    f"[runner]\nbackend = {args.backend}\ncache_dir = {args.cache}\n"
+                    f"[probes]\nswitches = {self.dir}/switches\n"
+                    f"host_stall = {self.dir}/stalls\n")
             f.write("".join(line + "\n" for line in lines))
         self.tool = Tool("braidd", "--config", conf)
         until = time.monotonic() + 180
@@ -177,11 +179,16 @@ def mps(args):
                        check=False, stdout=subprocess.DEVNULL)
 
 
+def system_direct(args):
+    """Arguments of braid-bench for processes that execute themselves."""
+    return ["--as", "processes", "--backend", args.backend, "--models", args.models, "--cache",
+            args.cache, "--wait", "driver" if args.backend == "cuda" else "poll"]
+
+
 @contextlib.contextmanager
 def system(args, name, *conf, models=None):
     """A way to run tenants: arguments of braid-bench, environment, braidd."""
-    direct = ["--as", "processes", "--backend", args.backend, "--models", args.models, "--cache",
-              args.cache, "--wait", "driver" if args.backend == "cuda" else "poll"]
+    direct = system_direct(args)
     if name == "braid":
         b = Braidd(args, models or [args.model], *conf)
         try:
@@ -204,9 +211,12 @@ def watch(args, env, b, witness):
         tools["witness"] = Tool("braid-switch", "witness", "--json", "-s", args.seconds + 1.2,
                                 env=env)
         time.sleep(0.8)
-    tools["fecs"] = Tool("braid-switch", "fecs", "--json", "-s", args.seconds)
+    # The agent is told, too: see [probes] of its configuration.
+    tools["fecs"] = Tool("braid-switch", "fecs", "--json", "-s", args.seconds,
+                         *(["--write", f"{b.dir}/switches"] if b else []))
     tools["uprobes"] = Tool("braid-probe", "run", "--pin", "none", "--json", "--only",
-                            "host_stall", "-s", args.seconds)
+                            "host_stall", "-s", args.seconds,
+                            *(["--write", f"{b.dir}/stalls"] if b else []))
     if b:
         tools["queue"] = Tool("braid-probe", "run", "--pin", "none", "--json", "--only",
                               "queue_latency", "-s", args.seconds)
@@ -215,6 +225,7 @@ def watch(args, env, b, witness):
         after = b.ctl("runner")
         found["witness"] = {"before": (before.get("device") or before).get("witness"),
                             "after": (after.get("device") or after).get("witness")}
+    if b:
         found["explain"] = b.ctl("explain")
     return found
 
@@ -251,6 +262,19 @@ def count(args, name, numbers):
                 except Exception as e:  # pylint: disable=broad-except
                     res["error"] = str(e)
     return all_res
+
+
+def beside(args, tenants):
+    """Tenants of Braid, and one process beside them that has a context of its own."""
+    res = {"system": "braid beside a process", "tenants": tenants, "model": args.model}
+    with system(args, "braid", "[probes]", "witness = on") as how:
+        other = Load(args, ["-l", f"{args.model}:1"] + system_direct(args), 60)
+        try:
+            other.wait_begun()
+            look(args, res, how, True)
+        finally:
+            other.end()
+    return res
 
 
 PROBES = {
@@ -438,7 +462,7 @@ def summary(doc):
         came, saw = seen_of_witness(w, "came_per_s"), seen_by_witness(w, "absences_per_s")
         gone, away = seen_of_witness(w, "away_share"), seen_by_witness(w, "away_share")
         rows.append("| " + " | ".join([
-            c["system"], str(c["tenants"]), figure(plain.get("requests_per_second"), 0),
+            c["system"], str(c["tenants"]), figure((plain or w).get("requests_per_second"), 0),
             figure(sync_wait(plain, doc["seconds"]), 3),
             figure(plain.get("fecs", {}).get("switches_per_s")),
             figure(w.get("fecs", {}).get("switches_per_s")), figure(came), figure(saw),
@@ -496,6 +520,7 @@ def main():
                                    check=False).stdout.splitlines(),
            "count": [], "overhead": [], "pytorch": [], "failed": [], "took": {}}
     steps = [("count", count, (s, numbers)) for s in systems]
+    steps += [("beside", beside, (most,))] if "braid" in systems else []
     steps += [("overhead", overhead, (s, most)) for s in systems if s != "mps"]
     steps += [("trace", trace, ())]
     if args.pytorch:
@@ -513,7 +538,7 @@ def main():
             if name == "trace":
                 doc["trace"] = res
             else:
-                doc[name] += res if isinstance(res, list) else [res]
+                doc["count" if name == "beside" else name] += res if isinstance(res, list) else [res]
         except Exception as e:  # pylint: disable=broad-except
             say(title, "FAILED:", e)
             doc["failed"].append({"step": title, "error": str(e)})
