@@ -2,7 +2,7 @@
 libs += agent
 agent-src := agent/affinity.c agent/config.c agent/ini_lines.c agent/log.c agent/loop.c agent/models_dir.c \
 	agent/runner/adapt.c agent/runner/explain.c agent/runner/link.c agent/runner/link_device.c agent/runner/link_socket.c \
-	agent/runner/load.c agent/runner/plan.c \
+	agent/runner/load.c agent/runner/outside.c agent/runner/plan.c \
 	agent/runner/run_buf.c agent/runner/run_control.c agent/runner/run_model.c \
 	agent/runner/runner.c agent/runner/window.c \
 	agent/supervisor/agent_conn.c agent/supervisor/client.c agent/supervisor/control.c \

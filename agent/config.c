@@ -283,6 +283,10 @@ static int set_probes(struct config *c, const char *name, const char *value)
 		c->witness = i == 0;
 		return i < 0 ? i : 0;
 	}
+	if (!strcmp(name, "switches"))
+		return set_string(c->switches, sizeof(c->switches), value);
+	if (!strcmp(name, "host_stall"))
+		return set_string(c->host_stall, sizeof(c->host_stall), value);
 	return 1;
 }
 

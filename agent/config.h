@@ -71,6 +71,8 @@ struct config {
 	char cache_dir[PATH_MAX];	/* "": none */
 	unsigned int cache_mib;
 	bool witness;			/* [probes]: see backend_config */
+	char switches[PATH_MAX];	/* what braid-switch writes, "": nothing */
+	char host_stall[PATH_MAX];	/* what braid-probe writes */
 };
 
 /**

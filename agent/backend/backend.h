@@ -140,6 +140,16 @@ struct backend_launch {
 };
 
 /**
+ * struct backend_absence - what a witness on the device has seen, since the start
+ * @watched_ns: by the device's clock
+ * @away_ns: of it, not there
+ * @absences: how many
+ */
+struct backend_absence {
+	uint64_t watched_ns, away_ns, absences;
+};
+
+/**
  * struct backend_ops - the vtable
  * @name: "cpu", "cuda"
  * @forms: ways to run several groups that it has, a bit each
@@ -172,6 +182,8 @@ struct backend_launch {
  * @event_fd: readable when reap() or buf_unmapped() has something to return
  * @settled: everything loaded is as fast as it will be; NULL: it always is
  * @about: figures of its own for people; a json_t, NULL where it has none
+ * @absence: what its witness has seen; false: it has none, or sees nothing yet;
+ *           from any thread; NULL: it never has one
  */
 struct backend_ops {
 	const char *name;
@@ -196,6 +208,7 @@ struct backend_ops {
 	int (*event_fd)(struct backend *be);
 	bool (*settled)(struct backend *be);
 	struct json_t *(*about)(struct backend *be);
+	bool (*absence)(struct backend *be, struct backend_absence *out);
 };
 
 extern const struct backend_ops cpu_backend_ops;

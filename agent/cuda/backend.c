@@ -317,4 +317,5 @@ const struct backend_ops cuda_backend_ops = {
 	.event_fd = cuda_event_fd,
 	.settled = cuda_settled,
 	.about = cuda_about,
+	.absence = watcher_absence,
 };

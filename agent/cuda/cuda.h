@@ -524,5 +524,7 @@ int watcher_new(struct backend *be);
 void watcher_free(struct backend *be);
 /** watcher_about() - what it has seen, NULL: it was not asked for; any thread */
 struct json_t *watcher_about(struct backend *be);
+/** watcher_absence() - the same for programs; any thread */
+bool watcher_absence(struct backend *be, struct backend_absence *out);
 
 #endif

@@ -147,3 +147,16 @@ json_t *watcher_about(struct backend *be)
 		json_object_set_new(o, "error", json_string(why));
 	return o;
 }
+
+bool watcher_absence(struct backend *be, struct backend_absence *out)
+{
+	struct watcher *w = be->watcher;
+
+	if (!w || !w->thread)
+		return false;
+	pthread_mutex_lock(&w->lock);
+	*out = (struct backend_absence){ w->figures.watched_ns, w->figures.away_ns,
+					 w->figures.absences };
+	pthread_mutex_unlock(&w->lock);
+	return true;
+}

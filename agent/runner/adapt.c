@@ -18,6 +18,8 @@
 #define SITUATIONS	64u
 #define MODELS		256u		/* weights, hashed by number */
 #define LOADS		8u		/* 1, 2, 3-4, 5-8, ... outstanding */
+#define SHARES		4u		/* of the device, that others take */
+#define MODEL_BITS	58u		/* with these two in a word */
 #define EPOCH_NS	20000000ull
 #define EPOCH_MAX_NS	250000000ull
 #define EPOCH_REQUESTS	48u
@@ -56,10 +58,11 @@ struct adapt {
 	struct weight weights[MODELS];
 	struct adapt_reason reason;
 	uint32_t arm;
+	uint32_t shared, shared_next;	/* classes: that holds, that was told last */
 	uint64_t tick;
 
 	/* the epoch */
-	bool measuring;
+	bool measuring, mixed;		/* mixed: others came or went meanwhile */
 	uint64_t start_ns, last_ns, busy_ns;
 	uint32_t to_settle, requests, most, several, as_asked;
 	uint64_t models;
@@ -139,17 +142,28 @@ static struct situation *find(struct adapt *a, uint64_t key)
 	return NULL;
 }
 
-/* What the same models did under the next lower or higher load. */
+/* Never 0: an epoch that ends has models. */
+static uint64_t key_of(uint64_t models, uint32_t shared, uint32_t load)
+{
+	return (models * SHARES + shared) * LOADS + load;
+}
+
+/* What the same models did under the next lower or higher load, or with more of the device. */
 static const struct situation *neighbour(struct adapt *a, uint64_t models, uint32_t load)
 {
-	const struct situation *s = load ? find(a, models * LOADS + load - 1 + 1) : NULL;
+	uint32_t shared = a->shared;
+	const struct situation *s = load ? find(a, key_of(models, shared, load - 1)) : NULL;
 
-	return s ? s : find(a, models * LOADS + load + 1 + 1);
+	if (!s && load + 1 < LOADS)
+		s = find(a, key_of(models, shared, load + 1));
+	while (!s && shared)
+		s = find(a, key_of(models, --shared, load));
+	return s;
 }
 
 static struct situation *enter(struct adapt *a, uint64_t models, uint32_t load)
 {
-	uint64_t key = models * LOADS + load + 1;	/* never 0 */
+	uint64_t key = key_of(models, a->shared, load);
 	struct situation *s = find(a, key), *oldest = &a->situations[0];
 	const struct situation *near;
 
@@ -219,7 +233,8 @@ static void hold(struct adapt *a, uint32_t arm, enum adapt_why why, uint32_t loa
 	float best = s ? s->arms[s->best].score : 0;
 
 	a->arm = arm;
-	a->reason = (struct adapt_reason){ .arm = a->arms[arm], .why = why, .load = load };
+	a->reason = (struct adapt_reason){ .arm = a->arms[arm], .why = why, .load = load,
+					  .shared = a->shared };
 	if (!s || best <= 0)
 		return;
 	a->reason.score = 1000 * s->arms[arm].score / best;
@@ -258,6 +273,7 @@ static void begin(struct adapt *a, uint64_t now, uint32_t left)
 	a->work = 0;
 	a->requests = a->most = a->several = a->as_asked = 0;
 	a->models = 0;
+	a->mixed = false;
 }
 
 static void score(struct adapt *a, struct situation *s, uint64_t now)
@@ -345,7 +361,8 @@ static void end_epoch(struct adapt *a, uint64_t now)
 		hold(a, a->idle_arm, ADAPT_IDLE, load);
 		return;
 	}
-	score(a, a->here, now);
+	if (!a->mixed)
+		score(a, a->here, now);
 	find_best(a, a->here);
 	choose(a, now, load);
 }
@@ -371,12 +388,31 @@ bool adapt_done(struct adapt *a, uint64_t now, uint32_t model, uint32_t degree,
 	a->last_ns = left ? now : 0;
 	a->work += (double)w * degree;
 	a->requests += degree;
-	a->models |= 1ull << model % 60;
+	a->models |= 1ull << model % MODEL_BITS;
 	if (!is_over(a, now))
 		return false;
 	end_epoch(a, now);
 	begin(a, now, left);
 	return a->arm != before;
+}
+
+/* Below a fiftieth it makes no difference that could be measured. */
+static uint32_t share_class(uint32_t away, float launches_per_s)
+{
+	if (away < 20)
+		return launches_per_s >= 10;
+	return away < 200 ? 1 : away < 500 ? 2 : 3;
+}
+
+void adapt_shared(struct adapt *a, uint32_t away, float launches_per_s)
+{
+	uint32_t told = share_class(away, launches_per_s);
+
+	if (told != a->shared && told == a->shared_next) {
+		a->shared = told;
+		a->mixed = true;
+	}
+	a->shared_next = told;
 }
 
 /* ---- words ---- */
@@ -398,6 +434,10 @@ void adapt_words(const struct adapt_reason *r, char *buf, size_t len)
 		"not measured yet under this load", "to see whether it still is worse",
 		"the best that was measured under this load",
 	};
+	static const char *const shares[SHARES] = {
+		"", "others use the device a little", "others take much of the device",
+		"others take most of the device",
+	};
 	char arm[96], best[96];
 	size_t n;
 
@@ -410,6 +450,8 @@ void adapt_words(const struct adapt_reason *r, char *buf, size_t len)
 			n += snprintf(buf + n, len - n, ", this does %u.%u%% of it",
 				      r->score / 10, r->score % 10);
 	}
+	if (r->shared && n < len)
+		n += snprintf(buf + n, len - n, "; %s", shares[r->shared]);
 	if (n < len)
 		snprintf(buf + n, len - n, ")");
 }

@@ -8,8 +8,10 @@
  * to choose, an *arm*: a way of planning a window and a limit on launches. An
  * arm is held for an epoch and scored by the work done in it: requests, each
  * weighted by what its model costs by itself, in a second. Scores are kept by
- * *situation*, which models there are and how much is outstanding, as another
- * load or another mix has another best arm.
+ * *situation*: which models there are, how much is outstanding, and how much of
+ * the device others take, as another load or another mix has another best arm.
+ * What was measured while somebody else had the device half of the time says
+ * nothing of the time after.
  *
  * When the device is not busy all the time nothing can be gained, and each
  * request has a lane at once: the arm with most lanes. Else the best one is
@@ -67,11 +69,12 @@ enum adapt_why {
  * @score: of the arm, the best one's being 1000; 0: not measured
  * @best: the best arm where another was chosen
  * @best_is: there is one
+ * @shared: how much others take of the device, in classes; 0: next to nothing
  */
 struct adapt_reason {
 	struct adapt_arm arm, best;
 	enum adapt_why why;
-	uint32_t load, score;
+	uint32_t load, score, shared;
 	bool best_is;
 };
 
@@ -118,6 +121,16 @@ void adapt_launched(struct adapt *a, bool several, bool as_asked);
  */
 bool adapt_done(struct adapt *a, uint64_t now, uint32_t model, uint32_t degree,
 		uint64_t device_ns, uint32_t left);
+
+/**
+ * adapt_shared() - what others do with the device, as often as it is known anew
+ * @a: the policy
+ * @away: thousandths of the time in which it was taken from us
+ * @launches_per_s: of others; counts where @away is 0, as that may be unknown
+ *
+ * Believed when it is told twice. What is being measured is then dropped.
+ */
+void adapt_shared(struct adapt *a, uint32_t away, float launches_per_s);
 
 /** adapt_words() - a reason for people */
 void adapt_words(const struct adapt_reason *r, char *buf, size_t len);

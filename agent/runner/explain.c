@@ -37,6 +37,7 @@ struct kept {
 	uint32_t reason, policy, n_jobs, n_groups, n_launches;
 	bool adaptive;
 	struct adapt_reason adapt;
+	struct outside outside;
 	struct kept_job jobs[KEPT_JOBS];
 	struct kept_group groups[KEPT_JOBS];
 };
@@ -57,7 +58,7 @@ void explain_free(struct explain *e)
 }
 
 void explain_window(struct explain *e, const struct window *w, uint32_t reason, uint32_t policy,
-		    const struct adapt_reason *adapt)
+		    const struct adapt_reason *adapt, const struct outside *outside)
 {
 	struct kept *k = &e->ring[w->id % KEPT];
 
@@ -68,6 +69,7 @@ void explain_window(struct explain *e, const struct window *w, uint32_t reason, 
 	k->adaptive = w->adaptive;
 	if (w->adaptive)
 		k->adapt = *adapt;
+	k->outside = *outside;
 	k->n_jobs = w->n_jobs;
 	k->n_groups = w->plan.n_groups;
 	k->n_launches = w->plan.n_launches;
@@ -197,10 +199,11 @@ json_t *explain_query(const struct explain *e, uint64_t window, uint64_t tenant,
 						"adaptive" };
 	const struct kept *k = find(e, window, tenant, request);
 	char words[320] = "";
-	json_t *groups, *o;
+	json_t *groups, *o, *outside;
 
 	if (!k)
 		return NULL;
+	outside = outside_json(&k->outside);
 	if (k->adaptive)
 		adapt_words(&k->adapt, words, sizeof(words));
 	groups = json_array();
@@ -213,5 +216,7 @@ json_t *explain_query(const struct explain *e, uint64_t window, uint64_t tenant,
 			 "launches", (int)k->n_launches, "groups", groups);
 	if (*words)
 		json_object_set_new(o, "chosen", json_string(words));
+	if (outside)
+		json_object_set_new(o, "outside", outside);
 	return o;
 }

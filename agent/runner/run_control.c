@@ -80,6 +80,8 @@ static json_t *about_all(struct runner *r)
 			    (!r->ops->settled || r->ops->settled(r->be))));
 	if (r->ops->about)
 		json_object_set_new(o, "device", r->ops->about(r->be));
+	if (r->outside.at_ns)
+		json_object_set_new(o, "outside", outside_json(&r->outside));
 	return o;
 }
 

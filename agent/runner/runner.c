@@ -147,6 +147,16 @@ static void signal_ready(struct loop_watch *w, uint32_t events)
 	loop_stop(r->loop);
 }
 
+/* What is told of others since the last time. */
+static void look_outside(struct runner *r)
+{
+	uint64_t before = r->outside.at_ns;
+
+	outside_now(r->watch, &r->outside);
+	if (r->outside.at_ns != before || !r->outside.at_ns)
+		adapt_shared(r->adapt, r->outside.away, r->outside.launches_per_s);
+}
+
 static void tick(struct loop_watch *w, uint32_t events)
 {
 	struct runner *r = (struct runner *)((char *)w - offsetof(struct runner, tick_watch));
@@ -155,6 +165,7 @@ static void tick(struct loop_watch *w, uint32_t events)
 	if (read(w->fd, &n, sizeof(n)) != sizeof(n))
 		return;
 	windows_watch(r);
+	look_outside(r);
 	if (r->ready)
 		models_estimates(r);
 }
@@ -318,6 +329,7 @@ static int set_up(struct runner *r, char *why, size_t len)
 	r->adapt = adapt_new(policies_of(r->ops), lanes_of(r));
 	if (!r->adapt)
 		return -ENOMEM;
+	r->watch = outside_start(r->ops, r->be, r->cfg.switches, r->cfg.host_stall);
 	r->loader = loader_new(r->ops, r->be, r->cfg.fp32);
 	if (!r->loader)
 		return -ENOMEM;
@@ -342,6 +354,7 @@ static void tear_down(struct runner *r)
 	if (r->failed)
 		_exit(1);
 	loader_free(r->loader);
+	outside_stop(r->watch);
 	/*
 	 * What is still running writes into tenants' buffers: the backend is
 	 * closed, which waits for it, before anything is unmapped.

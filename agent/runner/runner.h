@@ -17,6 +17,7 @@
 #include "agent/loop.h"
 #include "agent/runner/adapt.h"
 #include "agent/runner/link.h"
+#include "agent/runner/outside.h"
 #include "agent/runner/plan.h"
 
 #define RUNNER_WINDOWS	64u	/* in flight at once */
@@ -116,6 +117,8 @@ struct runner {
 	enum braid_fusion_policy policy;	/* of the last window */
 	uint32_t outstanding;		/* requests */
 	uint32_t in_flight;		/* launches */
+	struct outside_watch *watch;	/* NULL: nobody tells */
+	struct outside outside;		/* as of the last tick */
 
 	struct loader *loader;
 	struct run_model *models;
@@ -192,7 +195,8 @@ void windows_launch(struct runner *r);
 struct explain *explain_new(void);
 void explain_free(struct explain *e);
 void explain_window(struct explain *e, const struct window *w, uint32_t reason,
-		    uint32_t policy, const struct adapt_reason *adapt);
+		    uint32_t policy, const struct adapt_reason *adapt,
+		    const struct outside *outside);
 void explain_group(struct explain *e, const struct window *w, uint32_t group);
 
 /* run_control.c */

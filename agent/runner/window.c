@@ -369,7 +369,8 @@ void window_take(struct runner *r, const struct link_window *in)
 		runner_policy(r, policy);
 	how_to_plan(r, w, pj, &how);
 	plan_window(&how, pj, w->n_jobs, &w->plan);
-	explain_window(r->explain, w, in->arg.reason, policy, adapt_reason(r->adapt));
+	explain_window(r->explain, w, in->arg.reason, policy, adapt_reason(r->adapt),
+		       &r->outside);
 	launch(r, w, staged, io_first);
 }
 

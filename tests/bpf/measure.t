@@ -48,8 +48,8 @@ fi
 mkdir "$tmp/models"
 "$O/braid-zoo" tiny_mlp -o "$tmp/models/mlp.onnx" &&
 	"$O/braid-zoo" tiny_cnn -o "$tmp/models/cnn.onnx" || exit 1
-printf '[braidd]\ntransport=socket\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\nlog_level=error\n[queue]\nwindow_policy=fixed\nwindow_timeout_us=2000\nfusion_policy=merge+fuse\n' \
-	"$tmp/q" "$tmp/c" "$tmp/models" >"$tmp/conf"
+printf '[braidd]\ntransport=socket\nsocket=%s\ncontrol=%s\ngroup=\nmodel_dir=%s\nlog_level=error\n[queue]\nwindow_policy=fixed\nwindow_timeout_us=2000\nfusion_policy=merge+fuse\n[probes]\nhost_stall=%s\n' \
+	"$tmp/q" "$tmp/c" "$tmp/models" "$tmp/stalls" >"$tmp/conf"
 "$tmp/braidd" --config "$tmp/conf" 2>"$tmp/log" &
 pids=$!
 for _ in $(seq 1000); do
@@ -70,6 +70,39 @@ holds() {
 	perl -MJSON::PP -0777 -e 'our $o = decode_json(<STDIN>); my $ok = eval $ARGV[0];
 		print $@ if $@; exit !$ok' "$1"
 }
+
+# What others do is known to the agent, once somebody with the rights to writes it.
+ctl explain >"$tmp/said" 2>&1 && ! grep -q '^outside' "$tmp/said"
+report "explain: nothing of others while nobody tells" $?
+"$O/braid-probe" run --pin none --only host_stall --library "$tmp/lib/libcuda.so.1" \
+	--write "$tmp/stalls" >"$tmp/out" 2>"$tmp/err" &
+probe=$!
+tries=0
+until ctl explain >"$tmp/said" 2>&1 &&
+	grep -q '^outside: other processes launched [1-9][0-9]* times a second' "$tmp/said"; do
+	tries=$((tries + 1))
+	[ $tries -lt 100 ] || break
+	sleep 0.1
+done
+[ $tries -lt 100 ]
+report "explain: what other processes launch, from braid-probe --write" $?
+ctl --json runner >"$tmp/said" 2>&1 && grep -q '"others_launches_per_s"' "$tmp/said"
+report "runner: the same" $?
+ctl policy set fusion_policy adaptive >"$tmp/out" 2>&1
+tries=0
+until ctl explain >"$tmp/said" 2>&1 &&
+	grep -q '^chosen: .*others use the device a little' "$tmp/said"; do
+	tries=$((tries + 1))
+	[ $tries -lt 100 ] || break
+	sleep 0.1
+done
+[ $tries -lt 100 ]
+report "explain: the adaptive policy counts with it" $?
+ctl policy set fusion_policy merge+fuse >"$tmp/out" 2>&1
+kill -INT $probe
+wait $probe
+[ ! -e "$tmp/stalls" ]
+report "the file is gone with the program" $?
 
 ctl --json stalls 0.5 1 >"$tmp/out" 2>"$tmp/err"
 report "stalls: one look" $?

@@ -261,11 +261,57 @@ static void not_ready(void)
 	adapt_free(a);
 }
 
+/*
+ * Others take most of the device: everything is slower, and under their load
+ * another arm is best. What was known before still holds when they are gone.
+ */
+static void shared(void)
+{
+	struct device quiet = devices[2].d, busy = devices[2].d;
+	struct adapt *a = adapt_new(POLICIES, LANES);
+	double before, got, best = 0;
+	char words[400];
+
+	busy.full /= 3;
+	busy.held = 3;
+	run(&quiet, 16, a, NULL, 2e9, 1e9);
+	is_int(adapt_reason(a)->shared, 0, "nobody else is there");
+	before = run(&quiet, 16, a, NULL, 0, 5e8);
+	adapt_shared(a, 600, 0);
+	run(&quiet, 16, a, NULL, 0, 1e8);
+	is_int(adapt_reason(a)->shared, 0, "told once it may be an accident");
+	adapt_shared(a, 620, 0);
+	run(&busy, 16, a, NULL, 2e9, 1e9);
+	is_int(adapt_reason(a)->shared, 3, "told twice it is believed");
+	adapt_words(adapt_reason(a), words, sizeof(words));
+	ok(strstr(words, "others take most of the device"), "in words: %s", words);
+	for (size_t i = 0; i < sizeof(arms) / sizeof(arms[0]); i++) {
+		double v = run(&busy, 16, NULL, &arms[i], 2e7, 3e8);
+
+		best = v > best ? v : best;
+	}
+	got = run(&busy, 16, a, NULL, 0, 1e9);
+	ok(got > 0.9 * best, "what is best with them is found: %.3f of it", got / best);
+	adapt_shared(a, 0, 0);
+	adapt_shared(a, 0, 0);
+	got = run(&quiet, 16, a, NULL, 1e8, 5e8);
+	/* Arms that are nearly as good may take turns; the one for the others is far behind. */
+	ok(got > 0.85 * before,
+	   "when they are gone, what was best without them is held at once: %.3f of it",
+	   got / before);
+	adapt_shared(a, 0, 50);
+	adapt_shared(a, 0, 50);
+	run(&quiet, 16, a, NULL, 0, 3e8);
+	is_int(adapt_reason(a)->shared, 1, "launches of others alone are a little");
+	adapt_free(a);
+}
+
 int main(void)
 {
 	against_the_best();
 	alone();
 	demoted();
 	not_ready();
+	shared();
 	return tap_done();
 }

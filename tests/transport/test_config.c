@@ -74,6 +74,8 @@ int main(void)
 	refused("[braidd]\nmetrics = 127.0.0.1:0\n", ":2:", "neither ADDRESS:PORT nor a path");
 	is_int(read_text("[probes]\nwitness = on\n", &c), 0, "probes");
 	ok(c.witness, "are configured");
+	is_int(read_text("[probes]\nswitches = /run/s\nhost_stall = /run/h\n", &c), 0, "files of figures");
+	ok(!strcmp(c.switches, "/run/s") && !strcmp(c.host_stall, "/run/h"), "are where they are");
 	refused("[probes]\nwitness = maybe\n", ":2:", "'maybe' can't be witness");
 	refused("[runner]\nbackend = tpu\n", ":2:", "'tpu' can't be backend");
 	refused("[runner]\nprecision = fp8\n", ":2:", "'fp8' can't be precision");

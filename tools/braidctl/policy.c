@@ -115,6 +115,31 @@ static void print_whose(const json_t *o, long long request)
 			}
 }
 
+/* What was known of others on the GPU when the window came. */
+static void print_outside(const json_t *o)
+{
+	const json_t *away = json_object_get(o, "away_share"), *v;
+	const char *sep = "outside: ";
+
+	if (away) {
+		printf("%sthe GPU was taken away %.1f%% of the time, %.0f times a second", sep,
+		       100 * json_number_value(away),
+		       json_number_value(json_object_get(o, "stalls_per_s")));
+		sep = "; ";
+	}
+	v = json_object_get(o, "others_share");
+	if (v) {
+		printf("%sothers ran %.1f%% of it", sep, 100 * json_number_value(v));
+		sep = "; ";
+	}
+	v = json_object_get(o, "others_launches_per_s");
+	if (v)
+		printf("%sother processes launched %.0f times a second and waited %.0f%% of a CPU",
+		       sep, json_number_value(v),
+		       100 * json_number_value(json_object_get(o, "others_sync_wait_share")));
+	printf("\n");
+}
+
 int cmd_explain(const struct ctl *c, int argc, char **argv)
 {
 	json_t *req = json_pack("{s:s}", "cmd", "explain"), *o, *g;
@@ -158,6 +183,8 @@ int cmd_explain(const struct ctl *c, int argc, char **argv)
 	printf("closed: %s\n", ctl_str(o, "closed"));
 	if (json_object_get(o, "chosen"))
 		printf("chosen: %s\n", ctl_str(o, "chosen"));
+	if (json_object_get(o, "outside"))
+		print_outside(json_object_get(o, "outside"));
 	json_array_foreach(json_object_get(o, "groups"), i, g)
 		print_group(g);
 	if (ctl_int(o, "groups_total") > (long long)json_array_size(json_object_get(o, "groups")))

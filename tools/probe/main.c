@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "bpf/figures.h"
 #include "bpf/probe.h"
 #include "tools/probe/record.h"
 
@@ -26,6 +28,7 @@ struct args {
 	const char *libraries[MAX_LIBRARIES + 1];
 	unsigned int n_libraries;
 	const char *only;
+	const char *write;
 	bool json;
 	double seconds;
 	double interval;
@@ -33,7 +36,7 @@ struct args {
 
 static volatile sig_atomic_t ended;
 
-enum { KEY_MAX = 256, KEY_TRACEFS, KEY_EVENTS };
+enum { KEY_MAX = 256, KEY_TRACEFS, KEY_EVENTS, KEY_WRITE };
 
 static const struct argp_option options[] = {
 	{ "pin", 'p', "DIR", 0, "pin maps and programs there, or read those pinned there ("
@@ -45,6 +48,7 @@ static const struct argp_option options[] = {
 	{ "interval", 'i', "N", 0, "print the figures every N seconds, too", 0 },
 	{ "json", 'j', NULL, 0, "figures as JSON, one object a line", 0 },
 	{ "events", KEY_EVENTS, NULL, 0, "run: also produce events, for bpftool map event_pipe", 0 },
+	{ "write", KEY_WRITE, "FILE", 0, "run: keep the figures in a file, too, for [probes] of braidd", 0 },
 	{ "max-entries", KEY_MAX, "N", 0, "room for so many processes or tenants", 0 },
 	{ "tracefs", KEY_TRACEFS, "DIR", 0, "where tracefs is mounted", 0 },
 	{ 0 }
@@ -97,6 +101,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_EVENTS:
 		a->probe.events = true;
+		return 0;
+	case KEY_WRITE:
+		a->write = arg;
 		return 0;
 	case KEY_TRACEFS:
 		a->probe.tracefs = arg;
@@ -166,11 +173,10 @@ static int check_names(const char *list)
 	return 0;
 }
 
-static void print(struct probe *const *probes, unsigned int n)
+static json_t *figures(struct probe *const *probes, unsigned int n)
 {
 	struct timespec mono, real;
 	json_t *all = json_object(), *o;
-	char *text;
 
 	clock_gettime(CLOCK_MONOTONIC, &mono);
 	clock_gettime(CLOCK_REALTIME, &real);
@@ -185,12 +191,33 @@ static void print(struct probe *const *probes, unsigned int n)
 		if (o)
 			json_object_set_new(all, probes[i]->kind->name, o);
 	}
+	return all;
+}
+
+static void print(struct probe *const *probes, unsigned int n)
+{
+	json_t *all = figures(probes, n);
+	char *text;
+
 	text = json_dumps(all, JSON_COMPACT);
 	if (text)
 		puts(text);
 	fflush(stdout);
 	free(text);
 	json_decref(all);
+}
+
+/* That nobody can be told of them by a file is no reason not to look: it is said once. */
+static void keep(struct args *a, struct probe *const *probes, unsigned int n)
+{
+	json_t *all = figures(probes, n);
+	int ret = figures_write(a->write, all);
+
+	json_decref(all);
+	if (!ret)
+		return;
+	fprintf(stderr, "braid-probe: %s: %s\n", a->write, strerror(-ret));
+	a->write = NULL;
 }
 
 /* Start all that are wanted; what can't be is named. How many there are. */
@@ -216,7 +243,7 @@ static unsigned int start(struct args *a, struct probe **probes)
 /* Until a signal or the end of the time, or until nobody reads any more. */
 static void stay(struct args *a, struct probe *const *probes, unsigned int n)
 {
-	double began = now(), tick = began + 1, say = began + a->interval;
+	double began = now(), tick = began + 1, say = began + a->interval, write = began;
 	struct timespec pause = { .tv_nsec = a->probe.events ? 5000000 : 50000000 };
 
 	while (!ended && !ferror(stdout) && (!a->seconds || now() < began + a->seconds)) {
@@ -233,7 +260,13 @@ static void stay(struct args *a, struct probe *const *probes, unsigned int n)
 			say += a->interval;
 			print(probes, n);
 		}
+		if (a->write && now() >= write) {
+			write += FIGURES_EVERY;
+			keep(a, probes, n);
+		}
 	}
+	if (a->write)
+		unlink(a->write);
 	for (unsigned int i = 0; i < n && a->probe.events; i++)
 		probe_poll(probes[i], 0);
 }

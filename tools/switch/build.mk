@@ -2,7 +2,7 @@
 
 # Decoding context-switch records; needs neither BPF nor a GPU.
 libs += ctxsw
-ctxsw-src := bpf/ctxsw.c bpf/ctxsw_node.c
+ctxsw-src := bpf/ctxsw.c bpf/ctxsw_node.c bpf/figures.c
 
 libs += switch
 switch-src := tools/switch/cuda.c tools/switch/fecs.c tools/switch/node.c tools/switch/rm.c \

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bpf/ctxsw.h"
+#include "bpf/figures.h"
 #include "tools/switch/fecs.h"
 #include "tools/switch/node.h"
 #include "tools/switch/report.h"
@@ -23,6 +25,7 @@ struct args {
 	const char *command;
 	const char *file;		/* to decode, or the node */
 	const char *record;
+	const char *write;
 	struct witness_options witness;
 	int minor;
 	enum ctxsw_format format;
@@ -33,7 +36,7 @@ struct args {
 
 static volatile sig_atomic_t ended;
 
-enum { KEY_THRESHOLD = 256, KEY_RECORD, KEY_FORMAT, KEY_MINOR, KEY_EVENTS };
+enum { KEY_THRESHOLD = 256, KEY_RECORD, KEY_FORMAT, KEY_MINOR, KEY_EVENTS, KEY_WRITE };
 
 static const struct argp_option options[] = {
 	{ "seconds", 's', "N", 0, "watch so long (5)", 0 },
@@ -45,6 +48,8 @@ static const struct argp_option options[] = {
 	{ "threshold-us", KEY_THRESHOLD, "N", 0, "witness: longer is an absence (20)", 0 },
 	{ "minor", KEY_MINOR, "N", 0, "fecs: of /dev/nvidiaN (the first there is)", 0 },
 	{ "record", KEY_RECORD, "FILE", 0, "fecs, node: keep the records in a file, too", 0 },
+	{ "write", KEY_WRITE, "FILE", 0,
+	  "fecs, node: keep the figures in a file, too, for [probes] of braidd", 0 },
 	{ "format", KEY_FORMAT, "N", 0, "decode: version of the records, 1 or 2 (2)", 0 },
 	{ 0 }
 };
@@ -91,6 +96,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_RECORD:
 		a->record = arg;
+		return 0;
+	case KEY_WRITE:
+		a->write = arg;
 		return 0;
 	case KEY_FORMAT:
 		a->format = number(state, "format", arg, 1, 2);
@@ -157,24 +165,53 @@ static void keep(void *arg, const struct ctxsw_record *r)
 	fwrite(bytes, 1, sizeof(bytes), k->file);
 }
 
-/* A line of figures so far, if it is time for one. */
-static void print_some(const struct args *a, const struct ctxsw *c, const char *source,
-		       double since, double *next)
-{
-	json_t *o;
-	char *text;
+/* Where figures so far go, and when next. */
+struct told {
+	const struct args *a;
+	const char *source, *write;
+	double since, print_at, write_at;
+};
 
-	if (!a->interval || now() < *next)
+static struct told told_new(const struct args *a, const char *source)
+{
+	double t = now();
+
+	return (struct told){ a, source, a->write, t, t + a->interval, t };
+}
+
+/* A line of figures, and the file of them, if it is time. */
+static void tell_some(struct told *t, const struct ctxsw *c)
+{
+	bool print = t->a->interval && now() >= t->print_at;
+	bool write = t->write && now() >= t->write_at;
+	json_t *o;
+	int ret;
+
+	if (!print && !write)
 		return;
-	*next += a->interval;
-	o = ctxsw_json(c, now() - since);
-	json_object_set_new(o, "source", json_string(source));
-	text = json_dumps(o, JSON_COMPACT);
-	if (text)
-		puts(text);
-	fflush(stdout);
-	free(text);
+	o = ctxsw_json(c, now() - t->since);
+	json_object_set_new(o, "source", json_string(t->source));
+	if (print) {
+		t->print_at += t->a->interval;
+		json_dumpf(o, stdout, JSON_COMPACT);
+		putchar('\n');
+		fflush(stdout);
+	}
+	if (write) {
+		t->write_at += FIGURES_EVERY;
+		ret = figures_write(t->write, o);
+		if (ret) {
+			fprintf(stderr, "braid-switch: %s: %s\n", t->write, strerror(-ret));
+			t->write = NULL;
+		}
+	}
 	json_decref(o);
+}
+
+static void told_end(const struct told *t)
+{
+	if (t->write)
+		unlink(t->write);
 }
 
 static int print(const struct args *a, json_t *o, void (*table)(const json_t *o))
@@ -218,7 +255,8 @@ static int fecs(const struct args *a)
 {
 	struct keep k = { .format = CTXSW_V2, .events = a->events };
 	struct ctxsw *c = ctxsw_new();
-	double began, next, seconds;
+	double seconds;
+	struct told t;
 	struct fecs f;
 	char why[512];
 	int ret, bad;
@@ -232,16 +270,16 @@ static int fecs(const struct args *a)
 		return 1;
 	}
 	k.offset_ns = f.offset_ns;
-	began = now();
-	next = began + a->interval;
+	t = told_new(a, "fecs");
 	do {
 		struct timespec pause = { .tv_nsec = POLL_NS };
 
 		nanosleep(&pause, NULL);
 		ret = fecs_read(&f, c, keep, &k);
-		print_some(a, c, "fecs", began, &next);
-	} while (ret >= 0 && !ended && !ferror(stdout) && now() < began + a->witness.seconds);
-	seconds = now() - began;
+		tell_some(&t, c);
+	} while (ret >= 0 && !ended && !ferror(stdout) && now() < t.since + a->witness.seconds);
+	seconds = now() - t.since;
+	told_end(&t);
 	if (ret < 0)
 		fprintf(stderr, "braid-switch: reading stopped: %s\n", strerror(-ret));
 	o = ctxsw_json(c, seconds);
@@ -263,9 +301,9 @@ static int node(const struct args *a, bool recording)
 {
 	struct keep k = { .format = CTXSW_V1, .events = a->events };
 	struct ctxsw *c = ctxsw_new();
+	struct told t;
 	struct node n;
 	char why[512];
-	double began, next;
 	int ret, bad;
 	json_t *o;
 
@@ -280,8 +318,7 @@ static int node(const struct args *a, bool recording)
 		ctxsw_free(c);
 		return 1;
 	}
-	began = now();
-	next = began + a->interval;
+	t = told_new(a, "nvgpu");
 	do {
 		struct timespec pause = { .tv_nsec = POLL_NS };
 
@@ -289,13 +326,15 @@ static int node(const struct args *a, bool recording)
 			nanosleep(&pause, NULL);
 		ret = node_read(&n, c, keep, &k);
 		if (!n.file)
-			print_some(a, c, "nvgpu", began, &next);
-	} while (ret >= 0 && !ended && !ferror(stdout) && (n.file || now() < began + a->witness.seconds));
+			tell_some(&t, c);
+	} while (ret >= 0 && !ended && !ferror(stdout) && (n.file || now() < t.since + a->witness.seconds));
 	if (ret == -EBADMSG)
 		fprintf(stderr, "braid-switch: %s: the last record is cut off\n", a->file);
 	else if (ret < 0 && ret != -ENODATA)
 		fprintf(stderr, "braid-switch: reading stopped: %s\n", strerror(-ret));
-	o = ctxsw_json(c, n.file ? 0 : now() - began);
+	o = ctxsw_json(c, n.file ? 0 : now() - t.since);
+	if (!n.file)
+		told_end(&t);
 	json_object_set_new(o, "source", json_string(n.file ? "recording" : "nvgpu"));
 	node_close(&n);
 	bad = close_record(a, &k);
