@@ -278,7 +278,7 @@ DEV void fence()
 	__threadfence();
 }
 
-/* ---- dependent launches, clusters (sm_90; nothing on others) ---- */
+/* ---- dependent launches (sm_90; nothing on others) ---- */
 
 /* What earlier launches wrote may be read from here on. Every kernel says it. */
 DEV void pdl_wait()
@@ -294,48 +294,6 @@ DEV void pdl_go()
 #if __CUDA_ARCH__ >= 900
 	asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
-}
-
-DEV u32 cluster_rank()
-{
-	u32 r = 0;
-
-#if __CUDA_ARCH__ >= 900
-	asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(r));
-#endif
-	return r;
-}
-
-DEV u32 cluster_size()
-{
-	u32 n = 1;
-
-#if __CUDA_ARCH__ >= 900
-	asm volatile("mov.u32 %0, %%cluster_nctaid.x;" : "=r"(n));
-#endif
-	return n;
-}
-
-DEV void cluster_sync()
-{
-#if __CUDA_ARCH__ >= 900
-	asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory");
-#endif
-}
-
-/* 16 bytes of the shared memory of block @rank of the cluster. */
-DEV uint4 lds16_of(u32 rank, u32 at)
-{
-	uint4 v = make_uint4(0, 0, 0, 0);
-
-#if __CUDA_ARCH__ >= 900
-	u32 there;
-
-	asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(at), "r"(rank));
-	asm volatile("ld.shared::cluster.v4.u32 {%0,%1,%2,%3}, [%4];"
-		     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(there) : "memory");
-#endif
-	return v;
 }
 
 /* ---- numbers ---- */

@@ -8,8 +8,8 @@
  * operands come through a pipeline of cp.async stages 64 deep into swizzled
  * shared memory (128-byte rows, 16-byte chunk c of row r at c ^ r % 8), from
  * there by ldmatrix. Warps may share out K within a block (SL slices), blocks
- * may within a cluster or, without one, through memory, where the last to
- * arrive adds the parts in their order: results do not depend on timing.
+ * may through memory, where the last to arrive adds the parts in their order:
+ * results do not depend on timing.
  */
 #ifndef BRAID_KERNELS_CONV_CUH
 #define BRAID_KERNELS_CONV_CUH
@@ -180,17 +180,16 @@ template <class C, bool ONE> struct conv_a {
 template <class C> struct conv_res {
 	uint4 v[C::ENDS];
 
-	template <class S> DEV_MEMBER void load(const S &s, const struct k_conv &a, const struct conv_at &w,
-						u32 row0, u32 rows)
+	template <class S> DEV_MEMBER void load(const S &s, const struct k_conv &a, const struct conv_at &w)
 	{
 		constexpr u32 CH = C::BN / 8;
 
 #pragma unroll
 		for (int i = 0; i < C::ENDS; i++) {
-			u32 id = tid() + i * K_THREADS, m = w.m0 + row0 + id / CH, n = w.n0 + id % CH * 8;
+			u32 id = tid() + i * K_THREADS, m = w.m0 + id / CH, n = w.n0 + id % CH * 8;
 
 			v[i] = make_uint4(0, 0, 0, 0);
-			if (id < rows * CH && m < a.m && n < s.n)
+			if (id < C::BM * CH && m < a.m && n < s.n)
 				v[i] = ld16((const char *)a.res.at + a.res.off +
 					    ((u64)m * s.ldr + w.g * s.n + n) * 2);
 		}
@@ -360,8 +359,8 @@ DEV void conv_store(const S &s, const struct k_conv &a, const struct conv_at &w,
 }
 
 /*
- * Without a cluster parts of K meet in memory: each block writes its sums, the
- * last one to come adds all of them up. True for that one.
+ * Parts of K meet in memory: each block writes its sums, the last one to come
+ * adds all of them up. True for that one.
  */
 template <class C> DEV bool conv_meet(const struct k_conv &a, const struct conv_at &w, char *smem)
 {
@@ -406,34 +405,28 @@ template <class L> DEV void conv_add_parts(struct eight &e, u32 n, L load)
 
 template <class C, class S>
 DEV void conv_finish(const S &s, const struct k_conv &a, const struct conv_at &w, char *smem,
-		     const struct conv_res<C> &res, u32 row0, u32 rows)
+		     const struct conv_res<C> &res)
 {
 	constexpr u32 CH = C::BN / 8;
-	u32 base = sm_addr(smem), cs = cluster_size();
-	bool memory = a.split > 1 && cs == 1;
+	u32 base = sm_addr(smem);
 
-	if (memory && !conv_meet<C>(a, w, smem))
+	if (a.split > 1 && !conv_meet<C>(a, w, smem))
 		return;
 #pragma unroll
 	for (int i = 0; i < C::ENDS; i++) {
-		u32 id = tid() + i * K_THREADS, row = row0 + id / CH, c8 = id % CH;
+		u32 id = tid() + i * K_THREADS, row = id / CH, c8 = id % CH;
 		u32 at = base + (row * C::LD + c8 * 8) * 4;
 		struct eight e = eight_zero();
 
-		if (id >= rows * CH)
+		if (id >= C::BM * CH)
 			break;
-		if (memory) {
+		if (a.split > 1) {
 			const char *p = (const char *)a.partial +
 					((u64)w.q * a.split * C::BM + row) * C::BN * 4 + c8 * 32;
 
 			conv_add_parts(e, a.split, [&](u32 k, uint4 *lo, uint4 *hi) {
 				*lo = ld16_fresh(p + (u64)k * C::BM * C::BN * 4);
 				*hi = ld16_fresh(p + (u64)k * C::BM * C::BN * 4 + 16);
-			});
-		} else if (cs > 1) {
-			conv_add_parts(e, cs, [&](u32 k, uint4 *lo, uint4 *hi) {
-				*lo = lds16_of(k, at);
-				*hi = lds16_of(k, at + 16);
 			});
 		} else {
 			eight_add(e, lds16(at), lds16(at + 16));
@@ -481,7 +474,7 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 {
 	constexpr int STEPS = 4 / C::SL;
 	const u32 slice = warp() / C::WARPS, wm = warp() % C::WARPS / C::WN, wn = warp() % C::WARPS % C::WN;
-	const u32 base = sm_addr(smem), cs = cluster_size(), rows = C::BM / cs, row0 = cluster_rank() * rows;
+	const u32 base = sm_addr(smem);
 	const struct conv_at w = conv_where<C>(s, a, tile);
 	struct conv_acc<C> acc = { };
 	struct conv_frag<C> frag;
@@ -546,19 +539,14 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	}
 	pdl_go();
 	if (s.res && !s.r_any)
-		res.load(s, a, w, row0, rows);
+		res.load(s, a, w);
 	cp_wait<0>();
 	sync();
 	conv_join<C>(acc, smem, slice);
 	if (!slice)
 		conv_spread<C>(acc, smem, wm, wn);
-	if (cs > 1)
-		cluster_sync();
-	else
-		sync();
-	conv_finish<C>(s, a, w, smem, res, row0, rows);
-	if (cs > 1)
-		cluster_sync();
+	sync();
+	conv_finish<C>(s, a, w, smem, res);
 }
 
 #endif

@@ -57,11 +57,11 @@ struct k_se {
  * struct k_conv - y = act(x * w + bias + residual)
  * @w: weights, fp16 [groups * n][ldw], zeros behind k
  * @b: bias, fp32 [groups * n]
- * @partial: sums of parts of K, fp32, where blocks meet in memory
+ * @partial: sums of parts of K, fp32
  * @sem: counters of those, zero, left zero
  * @m: rows: degree * images * oh * ow
  * @tiles_n: of all groups
- * @split: parts of K, in a cluster or through @partial
+ * @split: parts of K, which meet in @partial
  * @kt_per: steps of 64 of each part
  */
 struct k_conv {

@@ -16,15 +16,11 @@ extern "C" {
  * @thread: number of the thread in its block
  * @block: number of the block
  * @smem: the block's shared memory
- * @smem_of: that of another block of the cluster
  * @sync: barrier @id of @threads threads
  * @warp: all 32 lanes meet; the last one calls @op with what each handed in
  * @copy: cp.async: @got bytes and then zeros, delivered by wait() and no sooner
  * @commit: end of a group of copies
  * @wait: deliver all but the youngest @n groups
- * @cluster_rank: number of the block in its cluster
- * @cluster_size: blocks of the cluster
- * @cluster_sync: barrier of all threads of the cluster
  * @die: a rule was broken; does not return
  */
 struct emu_ops {
@@ -32,15 +28,11 @@ struct emu_ops {
 	unsigned int (*thread)(void);
 	unsigned int (*block)(void);
 	char *(*smem)(void);
-	char *(*smem_of)(unsigned int rank);
 	void (*sync)(unsigned int id, unsigned int threads);
 	void (*warp)(void *mine, void (*op)(void **all));
 	void (*copy)(void *to, const void *from, unsigned int bytes, unsigned int got);
 	void (*commit)(void);
 	void (*wait)(unsigned int n);
-	unsigned int (*cluster_rank)(void);
-	unsigned int (*cluster_size)(void);
-	void (*cluster_sync)(void);
 	void (*die)(const char *why);
 };
 

@@ -390,7 +390,7 @@ DEV uint4 ld16_fresh(const void *p)
 	return ld16(p);
 }
 
-/* Blocks outside of a cluster run one after the other, fibers yield only where they wait. */
+/* Blocks run one after the other, fibers yield only where they wait. */
 DEV u32 add_release(u32 *p, u32 v)
 {
 	u32 old = *p;
@@ -409,26 +409,6 @@ DEV void pdl_wait()
 
 DEV void pdl_go()
 {
-}
-
-DEV u32 cluster_rank()
-{
-	return emu->cluster_rank();
-}
-
-DEV u32 cluster_size()
-{
-	return emu->cluster_size();
-}
-
-DEV void cluster_sync()
-{
-	emu->cluster_sync();
-}
-
-DEV uint4 lds16_of(u32 rank, u32 at)
-{
-	return emu_load<uint4>(emu->smem_of(rank) + at);
 }
 
 /* Names that CUDA has and C++ has not. */

@@ -100,7 +100,7 @@ DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	constexpr int STEPS = 4 / C::SL;
 	const u32 slice = warp() / C::WARPS, wm = warp() % C::WARPS / C::WN, wn = warp() % C::WARPS % C::WN;
 	char *room = smem + C::BN * 4;
-	const u32 base = sm_addr(room), cs = cluster_size(), rows = C::BM / cs, row0 = cluster_rank() * rows;
+	const u32 base = sm_addr(room);
 	const u32 taps = s.kh * s.kw, patch = base + C::ST * C::STAGE;
 	const u32 size = K_PATCH_ROWS(C::BM, s.w, s.kh, s.kw) * 128;
 	const struct conv_at w = conv_where<C>(s, a, tile);
@@ -161,19 +161,14 @@ DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	}
 	pdl_go();
 	if (s.res && !s.r_any)
-		res.load(s, a, w, row0, rows);
+		res.load(s, a, w);
 	cp_wait<0>();
 	sync();
 	conv_join<C>(acc, room, slice);
 	if (!slice)
 		conv_spread<C>(acc, room, wm, wn);
-	if (cs > 1)
-		cluster_sync();
-	else
-		sync();
-	conv_finish<C>(s, a, w, room, res, row0, rows);
-	if (cs > 1)
-		cluster_sync();
+	sync();
+	conv_finish<C>(s, a, w, room, res);
 }
 
 #endif

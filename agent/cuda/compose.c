@@ -79,22 +79,19 @@ static int get_level(const struct graph_part *parts, uint32_t n, uint32_t step, 
 	return ret;
 }
 
-static int add_alone(const struct device *d, struct graph *g, const struct level *l, uint32_t i,
+static int add_alone(const struct device *d, struct graph *g, const struct level *l,
 		     const uint32_t *deps, uint32_t n_deps, uint32_t *node)
 {
-	struct gpu_launch_args a = { l->launches[i].args, l->launches[i].args_bytes,
-				     l->launches[i].grid, l->kernels[i]->threads,
-				     l->launches[i].cluster };
+	struct gpu_launch_args a = { l->launches[0].args, l->launches[0].args_bytes,
+				     l->launches[0].grid, l->kernels[0]->threads };
 
-	return graph_add(d, g, l->code[i], &a, deps, n_deps, node);
+	return graph_add(d, g, l->code[0], &a, deps, n_deps, node);
 }
 
-/* Those of the level that can be in one kernel, as one. */
+/* All of a level, as one kernel. */
 static int add_fused(struct compose *c, struct entry *e, struct graph *g, const struct level *l,
-		     const uint32_t *which, uint32_t n, const uint32_t *deps, uint32_t n_deps,
-		     uint32_t *node)
+		     const uint32_t *deps, uint32_t n_deps, uint32_t *node)
 {
-	const struct gpu_kernel *kernels[CUDA_MAX_PARTS];
 	const struct gpu_launch *launches[CUDA_MAX_PARTS];
 	_Alignas(16) uint8_t args[GPU_FUSE_ARGS_MAX];
 	struct gpu_launch_args a = { .args = args };
@@ -103,11 +100,9 @@ static int add_fused(struct compose *c, struct entry *e, struct graph *g, const 
 	char why[1024];
 	int ret;
 
-	for (uint32_t i = 0; i < n; i++) {
-		kernels[i] = l->kernels[which[i]];
-		launches[i] = &l->launches[which[i]];
-	}
-	ret = gpu_fused_make(kernels, n, &fused);
+	for (uint32_t i = 0; i < l->n; i++)
+		launches[i] = &l->launches[i];
+	ret = gpu_fused_make(l->kernels, l->n, &fused);
 	if (ret)
 		return ret;
 	ret = kernels_get(c->be->kernels, &fused.kernel, &k, why, sizeof(why));
@@ -129,24 +124,15 @@ static int add_fused(struct compose *c, struct entry *e, struct graph *g, const 
 static int add_level(struct compose *c, struct entry *e, struct graph *g, const struct level *l,
 		     uint32_t *nodes, uint32_t *n_nodes)
 {
-	uint32_t which[CUDA_MAX_PARTS], n = 0, deps[CUDA_MAX_PARTS], n_deps = *n_nodes;
-	const struct device *d = &c->be->dev;
-	int ret = 0;
+	uint32_t deps[CUDA_MAX_PARTS], n_deps = *n_nodes;
 
 	memcpy(deps, nodes, n_deps * sizeof(*deps));
-	*n_nodes = 0;
-	for (uint32_t i = 0; i < l->n && !ret; i++) {
-		/* What is launched in clusters has a grid of its own. */
-		if (l->launches[i].cluster > 1)
-			ret = add_alone(d, g, l, i, deps, n_deps, &nodes[(*n_nodes)++]);
-		else
-			which[n++] = i;
-	}
-	if (ret || !n)
-		return ret;
-	if (n == 1)
-		return add_alone(d, g, l, which[0], deps, n_deps, &nodes[(*n_nodes)++]);
-	return add_fused(c, e, g, l, which, n, deps, n_deps, &nodes[(*n_nodes)++]);
+	*n_nodes = l->n ? 1 : 0;
+	if (!l->n)
+		return 0;
+	if (l->n == 1)
+		return add_alone(&c->be->dev, g, l, deps, n_deps, nodes);
+	return add_fused(c, e, g, l, deps, n_deps, nodes);
 }
 
 static int side_by_side(struct compose *c, struct entry *e, const struct graph_part *parts,

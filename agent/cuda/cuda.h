@@ -246,7 +246,7 @@ struct graph {
 struct gpu_launch_args {
 	const void *args;
 	size_t bytes;
-	uint32_t grid, threads, cluster;
+	uint32_t grid, threads;
 };
 
 /*

@@ -64,7 +64,6 @@ static const struct symbol symbols[] = {
 	SYMBOL(graph_new, "cuGraphCreate"),
 	SYMBOL(graph_free, "cuGraphDestroy"),
 	SYMBOL(graph_kernel, "cuGraphAddKernelNode_v2"),
-	SYMBOL(node_set, "cuGraphKernelNodeSetAttribute"),
 	SYMBOL(graph_instantiate, "cuGraphInstantiateWithFlags"),
 	SYMBOL(graph_upload, "cuGraphUpload"),
 	SYMBOL(graph_launch, "cuGraphLaunch"),

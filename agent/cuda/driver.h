@@ -80,14 +80,6 @@ struct cu_kernel_node {
 	cu_context ctx;
 };
 
-#define CU_NODE_CLUSTER		4
-
-/* The value of a node's attribute. */
-struct cu_node_value {
-	unsigned int dim[3];
-	unsigned char room[52];
-};
-
 /* A partition of the device; only the number of multiprocessors is read. */
 struct cu_resource {
 	unsigned int type;
@@ -155,7 +147,6 @@ struct cu_api {
 	cu_result (*graph_free)(cu_graph g);
 	cu_result (*graph_kernel)(cu_node *n, cu_graph g, const cu_node *deps, size_t n_deps,
 				  const struct cu_kernel_node *p);
-	cu_result (*node_set)(cu_node n, int attribute, const struct cu_node_value *v);
 	cu_result (*graph_instantiate)(cu_exec *e, cu_graph g, unsigned long long flags);
 	cu_result (*graph_upload)(cu_exec e, cu_stream s);
 	cu_result (*graph_launch)(cu_exec e, cu_stream s);

@@ -21,9 +21,7 @@ int graph_add(const struct device *d, struct graph *g, struct kernel *k,
 		.func = code, .grid = { a->grid, 1, 1 }, .block = { a->threads, 1, 1 },
 		.shared_bytes = k->smem, .extra = extra,
 	};
-	const struct cu_node_value cluster = { .dim = { a->cluster, 1, 1 } };
 	cu_node on[GRAPH_MAX_DEPS];
-	cu_result res;
 
 	if (n_deps > GRAPH_MAX_DEPS || g->n == g->room)
 		return -E2BIG;
@@ -31,10 +29,7 @@ int graph_add(const struct device *d, struct graph *g, struct kernel *k,
 		on[i] = g->nodes[deps[i]];
 	g->best &= atomic_load(&k->best);
 	*node = g->n;
-	res = d->cu.graph_kernel(&g->nodes[g->n++], g->graph, on, n_deps, &p);
-	if (!res && a->cluster > 1)
-		res = d->cu.node_set(g->nodes[*node], CU_NODE_CLUSTER, &cluster);
-	return res;
+	return d->cu.graph_kernel(&g->nodes[g->n++], g->graph, on, n_deps, &p);
 }
 
 int graph_begin(const struct device *d, struct graph *g, uint32_t room)
@@ -88,8 +83,7 @@ static cu_result add_branch(const struct device *d, struct graph *g, const struc
 		for (uint32_t i = 0; i < step->n_deps; i++)
 			deps[i] = node[step->deps[i]];
 		a = (struct gpu_launch_args){ launch.args, launch.args_bytes, launch.grid,
-					      p->plan->kernels[launch.kernel].threads,
-					      launch.cluster };
+					      p->plan->kernels[launch.kernel].threads };
 		res = graph_add(d, g, p->kernels[launch.kernel], &a, deps, step->n_deps, &node[s]);
 	}
 	free(node);

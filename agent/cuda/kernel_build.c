@@ -20,7 +20,6 @@ void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, 
 		n_sms = n_sms / CROWD_PART ? n_sms / CROWD_PART : 1;
 	*opt = (struct gpu_options){
 		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = sm, .n_sms = n_sms,
-		.no_clusters = sm < 90,
 	};
 }
 

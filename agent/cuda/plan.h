@@ -57,8 +57,6 @@ enum gpu_mode {
  * @n_degrees: how many, at most GPU_MAX_DEGREES
  * @tiles: measured table that chooses tiles, NULL: the one built in
  * @no_fusion: one step an operation wherever that can be: for comparison
- * @no_clusters: no launch has a cluster, so that all kernels can be composed
- *               side by side (gpu_fused_make())
  */
 struct gpu_options {
 	enum gpu_mode mode;
@@ -66,7 +64,7 @@ struct gpu_options {
 	const uint32_t *degrees;
 	uint32_t n_degrees;
 	const struct gpu_tiles *tiles;
-	bool no_fusion, no_clusters;
+	bool no_fusion;
 };
 
 /**
@@ -171,14 +169,12 @@ struct gpu_addresses {
 /**
  * struct gpu_launch - what to launch
  * @kernel: number in plan->kernels
- * @grid: blocks, one-dimensional, at least 1; a multiple of @cluster
- * @cluster: blocks of a cluster, at most 8; over 1 (sm_90 only) the launch must
- *           ask for it (CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+ * @grid: blocks, one-dimensional, at least 1
  * @args_bytes: used of @args
  * @args: the one argument, passed by value
  */
 struct gpu_launch {
-	uint32_t kernel, grid, cluster, args_bytes;
+	uint32_t kernel, grid, args_bytes;
 	_Alignas(16) uint8_t args[GPU_ARGS_MAX];
 };
 
@@ -210,7 +206,7 @@ struct gpu_fused {
 
 /**
  * gpu_fused_make() - compose a kernel
- * @parts: kernels of any plans made with no_clusters; the same one may be twice
+ * @parts: kernels of any plans; the same one may be twice
  * @n: 2 to GPU_FUSE_MAX
  * @out: set here; gpu_fused_free() it
  *

@@ -86,7 +86,7 @@ struct lower_step;
  * @s: the step
  * @degree: requests
  * @args: the arguments, references filled in
- * @out: the launch: kernel, grid and cluster are set here
+ * @out: the launch: kernel and grid are set here
  */
 typedef void (*lower_bind)(const struct lower_step *s, uint32_t degree, void *args,
 			   struct gpu_launch *out);

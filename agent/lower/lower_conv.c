@@ -26,7 +26,6 @@ struct variant {
 struct conv_priv {
 	struct tile_shape shape;
 	uint32_t rows;		/* of a request */
-	bool cluster;
 	uint32_t n;
 	struct variant v[GPU_MAX_DEGREES];
 };
@@ -91,7 +90,6 @@ static void conv_bind(const struct lower_step *s, uint32_t degree, void *args, s
 	a->tiles_n = (c->shape.n + t->bn - 1) / t->bn * c->shape.groups;
 	out->kernel = v->kernel;
 	out->grid = tiles_of(c, t, a->m) * a->split;
-	out->cluster = c->cluster && !v->c.memory ? a->split : 1;
 }
 
 static struct lower_scratch conv_scratch(const struct lower_step *s, uint32_t degree)
@@ -101,7 +99,7 @@ static struct lower_scratch conv_scratch(const struct lower_step *s, uint32_t de
 	const struct tile_info *t = &tile_infos[v->c.tile];
 	uint64_t tiles = tiles_of(c, t, degree * c->rows);
 
-	if ((c->cluster && !v->c.memory) || v->c.split == 1)
+	if (v->c.split == 1)
 		return (struct lower_scratch) { 0 };
 	return (struct lower_scratch) {
 		.zero = tiles * sizeof(k_u32),
@@ -130,8 +128,7 @@ static void choose(struct lower *l, struct conv_priv *c, const struct k_conv_sha
 		at.m = l->opt.degrees[i] * c->rows;
 		v->degree = l->opt.degrees[i];
 		v->c = tile_choose(&l->opt, &at);
-		if (c->n && v[-1].c.tile == v->c.tile && v[-1].c.split == v->c.split &&
-		    v[-1].c.memory == v->c.memory)
+		if (c->n && v[-1].c.tile == v->c.tile && v[-1].c.split == v->c.split)
 			continue;
 		v->kernel = conv_kernel(l, c, s, one, &v->c);
 		c->n++;
@@ -267,7 +264,6 @@ void lower_product(struct lower *l, struct k_conv *a, const struct lower_val *x,
 		c->shape.c = s->c;
 		c->shape.reach = K_PATCH_ROWS(0, s->w, s->kh, s->kw);
 	}
-	c->cluster = l->opt.sm >= 90 && !l->opt.no_clusters;
 	choose(l, c, s, one);
 	st = LOWER_STEP(l, what, "braid_move", 0, *a, 1);
 	st->bind = conv_bind;

@@ -364,7 +364,6 @@ int gpu_step_bind(const struct gpu_plan *plan, uint32_t step, uint32_t degree,
 	memcpy(out->args, s->args, s->args_bytes);
 	out->args_bytes = s->args_bytes;
 	out->kernel = s->kernel;
-	out->cluster = 1;
 	for (uint32_t i = 0; i < s->n_refs; i++)
 		bind_ref(plan, &s->refs[i], degree, at, out->args);
 	if (s->bind) {

@@ -88,8 +88,7 @@ double tile_model(const struct gpu_options *opt, const struct tile_shape *s,
 	if (s->hidden)
 		end += K_SE_W2(steps * STEP, s->hidden) * on / share + steps * s->hidden * 2.0 + 600.0;
 	if (c->split > 1)
-		end += (c->memory ? 1500.0 : 700.0 + 150.0 * c->split) +
-		       (double)t->bm * t->bn * (c->memory ? 4 * (c->split + 1) : 4) / 60.0;
+		end += 1500.0 + (double)t->bm * t->bn * 4 * (c->split + 1) / 60.0;
 	return 1300.0 + waves * (800.0 + steps * step + end);
 }
 
@@ -104,7 +103,7 @@ struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_
 {
 	uint32_t together;
 	uint32_t parts = tile_steps(s, &together);
-	struct tile_choice best = { 0, 1, false };
+	struct tile_choice best = { 0, 1 };
 	double least = 0;
 
 	parts /= together;
@@ -114,7 +113,7 @@ struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_
 			return opt->tiles->rows[i].choice;
 	for (uint32_t t = 0; t < n_tile_infos; t++)
 		for (uint32_t split = 1; split <= 8; split *= 2) {
-			struct tile_choice c = { t, split, opt->sm < 90 || opt->no_clusters };
+			struct tile_choice c = { t, split };
 			double ns;
 
 			if (split > parts || (split > 1 && split * 2 > parts && !s->taps))

@@ -35,11 +35,9 @@ struct tile_shape {
  * struct tile_choice - what to do with it
  * @tile: number in K_CONV_TILES
  * @split: parts of K
- * @memory: they meet in memory, not in a cluster
  */
 struct tile_choice {
 	uint32_t tile, split;
-	bool memory;
 };
 
 /* One row of a measured table; m 0: any shape, for tests. */

@@ -25,7 +25,6 @@
 #define LANES		32
 #define WARPS		(THREADS / LANES)
 #define BARRIERS	16
-#define MAX_CLUSTER	16
 #define COPIES		1024	/* in flight, of one thread */
 #define MAX_SMEM	(256u << 10)
 
@@ -117,16 +116,14 @@ struct block {
 	uint32_t runnable[WARPS];
 	uint32_t at_warp[WARPS];	/* lanes that wait for the others of their warp */
 	struct barrier bars[BARRIERS];
-	unsigned int number, rank, done;
+	unsigned int number, done;
 	char *smem;
 };
 
 struct engine {
-	struct block blocks[MAX_CLUSTER];
-	char *stacks[MAX_CLUSTER];
-	unsigned int cluster, smem_bytes;
-	unsigned int cluster_arrived;
-	uint32_t cluster_waiting[MAX_CLUSTER][WARPS];
+	struct block block;
+	char *stacks;
+	unsigned int smem_bytes;
 	struct fiber *now;
 	context home;
 	emu_entry entry;
@@ -220,13 +217,6 @@ static char *op_smem(void)
 	return engine->now->block->smem;
 }
 
-static char *op_smem_of(unsigned int rank)
-{
-	if (rank >= engine->cluster)
-		die("no such block in the cluster");
-	return engine->blocks[rank].smem;
-}
-
 static void op_sync(unsigned int id, unsigned int threads)
 {
 	struct fiber *me = engine->now;
@@ -312,66 +302,33 @@ static void op_wait(unsigned int n)
 		me->ends[i] = me->ends[i + groups] - upto;
 }
 
-static unsigned int op_cluster_rank(void)
-{
-	return engine->now->block->rank;
-}
-
-static unsigned int op_cluster_size(void)
-{
-	return engine->cluster;
-}
-
-static void op_cluster_sync(void)
-{
-	struct engine *e = engine;
-	struct fiber *me = e->now;
-
-	if (++e->cluster_arrived < e->cluster * THREADS) {
-		e->cluster_waiting[me->block->rank][me->id / LANES] |= 1u << me->id % LANES;
-		yield_now();
-		return;
-	}
-	for (unsigned int i = 0; i < e->cluster; i++)
-		for (unsigned int w = 0; w < WARPS; w++) {
-			e->blocks[i].runnable[w] |= e->cluster_waiting[i][w];
-			e->cluster_waiting[i][w] = 0;
-		}
-	e->cluster_arrived = 0;
-}
-
 static const struct emu_ops ops = {
 	.half = half_table,
 	.thread = op_thread,
 	.block = op_block,
 	.smem = op_smem,
-	.smem_of = op_smem_of,
 	.sync = op_sync,
 	.warp = op_warp,
 	.copy = op_copy,
 	.commit = op_commit,
 	.wait = op_wait,
-	.cluster_rank = op_cluster_rank,
-	.cluster_size = op_cluster_size,
-	.cluster_sync = op_cluster_sync,
 	.die = die,
 };
 
 /* ---- blocks ---- */
 
-static void block_reset(struct engine *e, unsigned int rank, unsigned int number)
+static void block_reset(struct engine *e, unsigned int number)
 {
-	struct block *b = &e->blocks[rank];
+	struct block *b = &e->block;
 
 	memset(b->runnable, 0xff, sizeof(b->runnable));
 	memset(b->at_warp, 0, sizeof(b->at_warp));
 	memset(b->bars, 0, sizeof(b->bars));
 	b->number = number;
-	b->rank = rank;
 	b->done = 0;
 	memset(b->smem, 0xff, e->smem_bytes);
 #ifdef __SANITIZE_ADDRESS__
-	__asan_unpoison_memory_region(e->stacks[rank], (size_t)THREADS * STACK);
+	__asan_unpoison_memory_region(e->stacks, (size_t)THREADS * STACK);
 #endif
 	for (unsigned int t = 0; t < THREADS; t++) {
 		struct fiber *f = &b->fibers[t];
@@ -380,43 +337,39 @@ static void block_reset(struct engine *e, unsigned int rank, unsigned int number
 		f->id = t;
 		f->n_copies = 0;
 		f->n_groups = 0;
-		context_make(&f->ctx, e->stacks[rank] + (size_t)t * STACK, fiber_start);
+		context_make(&f->ctx, e->stacks + (size_t)t * STACK, fiber_start);
 	}
 }
 
 /* Some warp with a lane that can run, at random; NULL where there is none. */
 static struct fiber *pick(struct engine *e)
 {
-	unsigned int n = e->cluster * WARPS, start = (unsigned int)(random_u64(e) % n);
+	unsigned int start = (unsigned int)(random_u64(e) % WARPS);
 
-	for (unsigned int i = 0; i < n; i++) {
-		unsigned int k = (start + i) % n;
-		struct block *b = &e->blocks[k / WARPS];
-		uint32_t *run = &b->runnable[k % WARPS];
-		unsigned int lane;
+	for (unsigned int i = 0; i < WARPS; i++) {
+		unsigned int w = (start + i) % WARPS, lane;
+		uint32_t *run = &e->block.runnable[w];
 
 		if (!*run)
 			continue;
 		lane = (unsigned int)__builtin_ctz(*run);
 		*run &= *run - 1;
-		return &b->fibers[k % WARPS * LANES + lane];
+		return &e->block.fibers[w * LANES + lane];
 	}
 	return NULL;
 }
 
-static void run_cluster(struct engine *e, unsigned int first)
+static void run_block(struct engine *e, unsigned int number)
 {
 	struct fiber *f;
 
-	for (unsigned int i = 0; i < e->cluster; i++)
-		block_reset(e, i, first + i);
+	block_reset(e, number);
 	while ((f = pick(e))) {
 		e->now = f;
 		context_switch(&e->home, &f->ctx);
 	}
-	for (unsigned int i = 0; i < e->cluster; i++)
-		if (e->blocks[i].done != THREADS)
-			die("deadlock: threads wait that nobody will wake");
+	if (e->block.done != THREADS)
+		die("deadlock: threads wait that nobody will wake");
 }
 
 static void *map(size_t bytes)
@@ -428,48 +381,43 @@ static void *map(size_t bytes)
 	return p;
 }
 
-static void grow(struct engine *e, unsigned int cluster)
+static struct engine *engine_new(void)
 {
-	for (unsigned int i = 0; i < cluster; i++) {
-		if (e->stacks[i])
-			continue;
-		e->stacks[i] = map((size_t)THREADS * STACK);
-		e->blocks[i].smem = map(MAX_SMEM);
-		for (unsigned int t = 0; t < THREADS; t++)
-			e->blocks[i].fibers[t].copies = map(COPIES * sizeof(struct copy));
-	}
+	struct engine *e = map(sizeof(*e));
+
+	e->stacks = map((size_t)THREADS * STACK);
+	e->block.smem = map(MAX_SMEM);
+	for (unsigned int t = 0; t < THREADS; t++)
+		e->block.fibers[t].copies = map(COPIES * sizeof(struct copy));
+	return e;
 }
 
-void emu_launch(emu_entry entry, unsigned int grid, unsigned int cluster, unsigned int smem,
-		const void *args, uint64_t seed)
+void emu_launch(emu_entry entry, unsigned int grid, unsigned int smem, const void *args, uint64_t seed)
 {
-	unsigned int n = grid / cluster, *order;
+	unsigned int *order;
 	struct engine *e = engine;
 
 	pthread_once(&once, fill_halves);
 	if (!e)
-		engine = e = map(sizeof(*e));
-	if (cluster < 1 || cluster > MAX_CLUSTER || grid % cluster || smem > MAX_SMEM)
+		engine = e = engine_new();
+	if (smem > MAX_SMEM)
 		die("a launch that no machine takes");
-	grow(e, cluster);
-	e->cluster = cluster;
-	e->cluster_arrived = 0;
 	e->smem_bytes = smem;
 	e->entry = entry;
 	e->args = args;
 	e->rng = seed;
-	order = malloc((n + 1) * sizeof(*order));
+	order = malloc((grid + 1) * sizeof(*order));
 	if (!order)
 		die("no memory");
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < grid; i++)
 		order[i] = i;
-	for (unsigned int i = n; i > 1; i--) {
+	for (unsigned int i = grid; i > 1; i--) {
 		unsigned int k = (unsigned int)(random_u64(e) % i), x = order[k];
 
 		order[k] = order[i - 1];
 		order[i - 1] = x;
 	}
-	for (unsigned int i = 0; i < n; i++)
-		run_cluster(e, order[i] * cluster);
+	for (unsigned int i = 0; i < grid; i++)
+		run_block(e, order[i]);
 	free(order);
 }

@@ -107,7 +107,7 @@ static int run_step(struct emu_lane *lane, uint32_t step, uint32_t degree, uint6
 	entry = emu_find(k->generic);
 	if (!entry)
 		return -ENOENT;
-	emu_launch(entry, launch.grid, launch.cluster, k->smem, launch.args, seed);
+	emu_launch(entry, launch.grid, k->smem, launch.args, seed);
 	return 0;
 }
 

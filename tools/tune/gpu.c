@@ -17,7 +17,6 @@
 #define MAX_CODES	8192
 #define MAX_THREADS	32
 
-#define ATTR_CLUSTER	4	/* CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION */
 #define ATTR_DEPENDENT	6	/* CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION */
 
 struct code {
@@ -84,7 +83,6 @@ int gpu_open(struct gpu *g)
 	gpu_die(g, g->cu.primary_retain(&g->ctx, dev), "context");
 	gpu_die(g, g->cu.ctx_set(g->ctx), "context");
 	gpu_die(g, g->cu.stream_new(&g->stream, CU_STREAM_NON_BLOCKING, 0), "stream");
-	*(void **)&g->node_attribute = need(g, "cuGraphKernelNodeSetAttribute");
 	*(void **)&g->launch_ex = need(g, "cuLaunchKernelEx");
 	*(void **)&g->begin_capture = need(g, "cuStreamBeginCapture_v2");
 	*(void **)&g->end_capture = need(g, "cuStreamEndCapture");
@@ -269,11 +267,8 @@ static void add_node(struct lane *l, cu_graph graph, const struct gpu_launch *la
 		.func = gpu_function(l->gpu, k->name), .grid = { launch->grid, 1, 1 },
 		.block = { k->threads, 1, 1 }, .shared_bytes = k->smem, .extra = extra,
 	};
-	struct attribute a = { .id = ATTR_CLUSTER, .v.dim = { launch->cluster, 1, 1 } };
 
 	gpu_die(l->gpu, l->gpu->cu.graph_kernel(node, graph, deps, n, &p), k->name);
-	if (launch->cluster > 1)
-		gpu_die(l->gpu, l->gpu->node_attribute(*node, ATTR_CLUSTER, &a.v), "cluster");
 }
 
 static void capture(struct lane *l, uint32_t degree, uint32_t first, uint32_t last, uint32_t times,
@@ -285,10 +280,8 @@ static void capture(struct lane *l, uint32_t degree, uint32_t first, uint32_t la
 	for (uint32_t s = first; s <= last; s++)
 		for (uint32_t i = 0; i < times; i++) {
 			const struct gpu_kernel *k;
-			struct attribute a[2] = {
-				{ .id = ATTR_DEPENDENT, .v.on = 1 }, { .id = ATTR_CLUSTER },
-			};
-			struct config c = { .stream = l->gpu->stream, .attributes = a, .n = 1 };
+			struct attribute a = { .id = ATTR_DEPENDENT, .v.on = 1 };
+			struct config c = { .stream = l->gpu->stream, .attributes = &a, .n = 1 };
 			void *params[1] = { launch.args };
 
 			bind(l, s, degree, &launch);
@@ -297,9 +290,6 @@ static void capture(struct lane *l, uint32_t degree, uint32_t first, uint32_t la
 			c.block[0] = k->threads;
 			c.grid[1] = c.grid[2] = c.block[1] = c.block[2] = 1;
 			c.shared = k->smem;
-			a[1].v.dim[0] = launch.cluster;
-			a[1].v.dim[1] = a[1].v.dim[2] = 1;
-			c.n = launch.cluster > 1 ? 2 : 1;
 			gpu_die(l->gpu, l->gpu->launch_ex(&c, gpu_function(l->gpu, k->name), params, NULL),
 				k->name);
 		}

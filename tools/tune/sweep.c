@@ -4,8 +4,6 @@
  * parts, at some degrees. Writes a line for each:
  *
  *   product M N K GROUPS WINDOW TILE PARTS NANOSECONDS
- *
- * where PARTS ends in m if they meet in memory and not in a cluster.
  */
 #include "tools/tune/tune.h"
 
@@ -113,9 +111,8 @@ static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, 
 		if (!is_worth(g, s, c))
 			continue;
 		e = lane_graph(l, degree, todo[i].step, todo[i].step, REPEAT, ORDER_CHAIN);
-		printf("product %u %u %u %u %d %s %u%s %.0f\n", s->m, s->n, s->k, s->groups, s->window,
-		       tile_infos[c.tile].name, c.split, c.memory ? "m" : "",
-		       gpu_time(g, e, 1) / REPEAT * 1e3);
+		printf("product %u %u %u %u %d %s %u %.0f\n", s->m, s->n, s->k, s->groups, s->window,
+		       tile_infos[c.tile].name, c.split, gpu_time(g, e, 1) / REPEAT * 1e3);
 		g->cu.exec_free(e);
 	}
 	fflush(stdout);
@@ -145,8 +142,7 @@ static int one_degree(struct gpu *g, const struct program *p, uint32_t degree)
 	gpu_plan_free(plan);
 	for (uint32_t t = 0; t < n_tile_infos && n; t++)
 		for (uint32_t split = 1; split <= 8; split *= 2)
-			for (int memory = 0; memory <= (split > 1); memory++)
-				one_choice(g, p, degree, todo, n, (struct tile_choice) { t, split, memory });
+			one_choice(g, p, degree, todo, n, (struct tile_choice) { t, split });
 	free(todo);
 	return 0;
 }

@@ -24,8 +24,8 @@ static void by_step(struct lane *l, const char *name, uint32_t degree)
 		double us = gpu_time(l->gpu, e, 1) / REPEAT;
 
 		gpu_step_bind(l->plan, s, degree, &at, &launch);
-		printf("step %s %u %3u %7.2f us grid %6u/%u %-14s %-24s %s\n", name, degree, s, us,
-		       launch.grid, launch.cluster, l->plan->steps[s].what,
+		printf("step %s %u %3u %7.2f us grid %6u %-14s %-24s %s\n", name, degree, s, us,
+		       launch.grid, l->plan->steps[s].what,
 		       l->plan->kernels[launch.kernel].generic, l->plan->steps[s].node);
 		all += us;
 		l->gpu->cu.exec_free(e);

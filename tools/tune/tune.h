@@ -35,7 +35,6 @@ struct gpu {
 	struct code *codes;
 	uint32_t n_codes;
 
-	cu_result (*node_attribute)(cu_node node, int attribute, const void *value);
 	cu_result (*launch_ex)(const void *config, cu_function f, void **params, void **extra);
 	cu_result (*begin_capture)(cu_stream s, int mode);
 	cu_result (*end_capture)(cu_stream s, cu_graph *g);

@@ -89,22 +89,6 @@ API cu_result cuGraphAddKernelNode_v2(cu_node *out, cu_graph g, const cu_node *d
 	return CU_SUCCESS;
 }
 
-API cu_result cuGraphKernelNodeSetAttribute(cu_node n, int attribute,
-					    const struct cu_node_value *v)
-{
-	cu_result res = si_check();
-
-	if (res)
-		return res;
-	if (attribute != CU_NODE_CLUSTER || !v->dim[0] || v->dim[0] > 8 || v->dim[1] != 1 ||
-	    v->dim[2] != 1 || n->call.grid % v->dim[0]) {
-		si_misuse("a cluster that can't be");
-		return INVALID_VALUE;
-	}
-	n->call.cluster = v->dim[0];
-	return CU_SUCCESS;
-}
-
 static void exec_drop(struct cu_exec_opaque *e)
 {
 	for (uint32_t i = 0; i < e->n; i++) {

@@ -154,8 +154,7 @@ cu_result call_make(struct call *c, const struct cu_kernel_node *p)
 {
 	const void *args;
 
-	*c = (struct call){ .f = p->func, .grid = p->grid[0], .shared = p->shared_bytes,
-			    .cluster = 1 };
+	*c = (struct call){ .f = p->func, .grid = p->grid[0], .shared = p->shared_bytes };
 	if (!p->func || !p->grid[0] || p->grid[1] != 1 || p->grid[2] != 1 || p->block[0] != 256 ||
 	    p->block[1] != 1 || p->block[2] != 1 || p->params ||
 	    !args_of(p->extra, &args, &c->args_bytes) ||
@@ -182,7 +181,7 @@ void call_run(const struct call *c, unsigned int *seed)
 
 	if (slow)
 		usleep(rand_r(seed) % slow);
-	emu_launch(c->f->entry, c->grid, c->cluster, c->shared, c->args, rand_r(seed));
+	emu_launch(c->f->entry, c->grid, c->shared, c->args, rand_r(seed));
 }
 
 void call_drop(struct call *c)

@@ -73,7 +73,7 @@ struct cu_function_opaque {
 /* A kernel with its arguments, copied. */
 struct call {
 	cu_function f;
-	unsigned int grid, shared, cluster;
+	unsigned int grid, shared;
 	size_t args_bytes;
 	void *args;
 };
