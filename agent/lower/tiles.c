@@ -15,6 +15,7 @@ const uint32_t n_tile_infos = sizeof(tile_infos) / sizeof(*tile_infos);
 
 #define SMEM_OF_SM	(227u << 10)
 #define STEP		K_CONV_STEP
+#define NEAR		0.8	/* of rows: a table's choice is as good */
 
 static double larger(double a, double b)
 {
@@ -92,33 +93,60 @@ double tile_model(const struct gpu_options *opt, const struct tile_shape *s,
 	return 1300.0 + waves * (800.0 + steps * step + end);
 }
 
-static bool is_row(const struct tile_row *r, const struct tile_shape *s)
+enum tile_kind tile_kind(const struct tile_shape *s)
 {
-	return !r->shape.m ||
-	       (r->shape.m == s->m && r->shape.n == s->n && r->shape.k == s->k &&
-		r->shape.groups == s->groups && r->shape.window == s->window);
+	return s->hidden ? TILE_SCALED : s->taps ? TILE_PATCH : s->window ? TILE_WINDOW : TILE_ROWS;
+}
+
+bool tile_fits(const struct tile_shape *s, const struct tile_choice *c)
+{
+	/* A patch is asked for one chunk of channels ahead: as many stages must lie between. */
+	return tile_smem(s, c) < SMEM_OF_SM && (!s->taps || s->taps + 1 >= tile_infos[c->tile].stages);
+}
+
+bool tile_is_sound(const struct tile_shape *s, const struct tile_choice *c)
+{
+	uint32_t together;
+	uint32_t parts = tile_steps(s, &together);
+
+	parts /= together;
+	return tile_fits(s, c) && (c->split == 1 || c->split * (s->taps ? 1 : 2) <= parts);
+}
+
+/* How far a table's row is from a shape: 1 not at all, 0 it is another one. */
+static double nearness(const struct tile_row *r, const struct tile_shape *s)
+{
+	if (!r->m)
+		return 1;
+	if (r->n != s->n || r->k != s->k || r->groups != s->groups || r->kind != tile_kind(s))
+		return 0;
+	return r->m < s->m ? (double)r->m / s->m : (double)s->m / r->m;
 }
 
 struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_shape *s)
 {
-	uint32_t together;
-	uint32_t parts = tile_steps(s, &together);
+	const struct gpu_tiles *table = opt->tiles;
 	struct tile_choice best = { 0, 1 };
-	double least = 0;
+	double least = 0, nearest = NEAR;
 
-	parts /= together;
-	for (uint32_t i = 0; opt->tiles && i < opt->tiles->n; i++)
-		if (is_row(&opt->tiles->rows[i], s) &&
-		    tile_smem(s, &opt->tiles->rows[i].choice) < SMEM_OF_SM)
-			return opt->tiles->rows[i].choice;
+	if (!table)
+		table = tile_table_builtin(opt->sm, opt->n_sms ? opt->n_sms : 132);
+	for (uint32_t i = 0; i < table->n; i++) {
+		double near = nearness(&table->rows[i], s);
+
+		if (near > nearest && tile_fits(s, &table->rows[i].choice)) {
+			nearest = near;
+			best = table->rows[i].choice;
+		}
+	}
+	if (nearest > NEAR)
+		return best;
 	for (uint32_t t = 0; t < n_tile_infos; t++)
 		for (uint32_t split = 1; split <= 8; split *= 2) {
 			struct tile_choice c = { t, split };
 			double ns;
 
-			if (split > parts || (split > 1 && split * 2 > parts && !s->taps))
-				break;
-			if (tile_smem(s, &c) >= SMEM_OF_SM || (s->taps && s->taps + 1 < tile_infos[t].stages))
+			if (!tile_is_sound(s, &c))
 				continue;
 			ns = tile_model(opt, s, &c);
 			if (least > 0 && ns >= least)

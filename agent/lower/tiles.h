@@ -40,10 +40,15 @@ struct tile_choice {
 	uint32_t tile, split;
 };
 
+/* How a product reads its rows: measured tables tell these apart. */
+enum tile_kind { TILE_ROWS, TILE_WINDOW, TILE_PATCH, TILE_SCALED };
+
 /* One row of a measured table; m 0: any shape, for tests. */
 struct tile_row {
-	struct tile_shape shape;
+	uint32_t m, n, k, groups;
+	enum tile_kind kind;
 	struct tile_choice choice;
+	double ns;
 };
 
 /**
@@ -52,9 +57,25 @@ struct tile_row {
  * @n: how many
  */
 struct gpu_tiles {
-	const struct tile_row *rows;
+	struct tile_row *rows;
 	uint32_t n;
 };
+
+/**
+ * tile_table_read() - a table from text
+ * @from: as braid-tune sweep writes it: lines "tile M N K GROUPS KIND TILE PARTS
+ *        NANOSECONDS" behind one "tiles SM MULTIPROCESSORS"; of several for one
+ *        shape the fastest counts, what begins otherwise is no part of it
+ * @sm, @n_sms: the device: a table of another one has no rows
+ * @out: set here; tile_table_free() it
+ *
+ * Return: 0, -EINVAL where a line is not what it should be, -ENOMEM.
+ */
+int tile_table_read(const char *from, uint32_t sm, uint32_t n_sms, struct gpu_tiles **out);
+void tile_table_free(struct gpu_tiles *t);
+
+/** tile_table_builtin() - what was measured on a device like this; may have no rows */
+const struct gpu_tiles *tile_table_builtin(uint32_t sm, uint32_t n_sms);
 
 /* A tile's numbers, as K_CONV_TILES has them. */
 struct tile_info {
@@ -73,6 +94,15 @@ uint32_t tile_per(const struct tile_shape *s, uint32_t split);
 
 /** tile_smem() - shared memory of a choice */
 uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c);
+
+/** tile_fits() - can a tile have the shape at all? */
+bool tile_fits(const struct tile_shape *s, const struct tile_choice *c);
+
+/** tile_is_sound() - and is no part of K almost empty? */
+bool tile_is_sound(const struct tile_shape *s, const struct tile_choice *c);
+
+/** tile_kind() - which it is */
+enum tile_kind tile_kind(const struct tile_shape *s);
 
 /** tile_choose() - by table, else by model */
 struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_shape *s);

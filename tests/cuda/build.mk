@@ -23,6 +23,11 @@ test_gpu_conv-src := tests/cuda/test_gpu_conv.c tests/program/graph.c
 test_gpu_conv-libs := $(emu-libs-all)
 test_gpu_conv-ldlibs := -lprotobuf-c -lm
 
+tests += test_gpu_tiles
+test_gpu_tiles-src := tests/cuda/test_gpu_tiles.c
+test_gpu_tiles-libs := lower program
+sanitize-tests += test_gpu_tiles
+
 tests += test_cuda_cache
 test_cuda_cache-src := tests/cuda/test_cuda_cache.c
 test_cuda_cache-libs := cuda

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * braid-tune sweep: every product of some models, with every tile and number of
- * parts, at some degrees. Writes a line for each:
- *
- *   product M N K GROUPS WINDOW TILE PARTS NANOSECONDS
+ * parts, at some degrees. Writes a line for each, a table as tile_table_read()
+ * takes it.
  */
 #include "tools/tune/tune.h"
 
@@ -46,6 +45,10 @@ static bool shape_of(const struct gpu_plan *plan, uint32_t step, uint32_t degree
 		s->c = a->s.c;
 		s->reach = K_PATCH_ROWS(0, a->s.w, a->s.kh, a->s.kw);
 	}
+	if (a->s.scaled) {
+		s->hidden = a->se.hidden;
+		s->pixels = a->s.oh * a->s.ow;
+	}
 	return true;
 }
 
@@ -65,19 +68,14 @@ static bool is_worth(const struct gpu *g, const struct tile_shape *s, struct til
 {
 	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms };
 	struct tile_choice best = tile_choose(&opt, s);
-	uint32_t together;
-	uint32_t parts = tile_steps(s, &together);
 
-	parts /= together;
-	return c.split <= parts && (c.split == 1 || s->taps || c.split * 2 <= parts) &&
-	       (!s->taps || s->taps + 1 >= tile_infos[c.tile].stages) && tile_smem(s, &c) < 227u << 10 &&
-	       tile_model(&opt, s, &c) < 2.2 * tile_model(&opt, s, &best);
+	return tile_is_sound(s, &c) && tile_model(&opt, s, &c) < 2.2 * tile_model(&opt, s, &best);
 }
 
 static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, const struct todo *todo,
 		       uint32_t n, struct tile_choice c)
 {
-	const struct tile_row row = { .choice = c };
+	struct tile_row row = { .choice = c };
 	const struct gpu_tiles tiles = { &row, 1 };
 	const struct gpu_options opt = {
 		.mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms, .degrees = &degree, .n_degrees = 1,
@@ -111,7 +109,7 @@ static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, 
 		if (!is_worth(g, s, c))
 			continue;
 		e = lane_graph(l, degree, todo[i].step, todo[i].step, REPEAT, ORDER_CHAIN);
-		printf("product %u %u %u %u %d %s %u %.0f\n", s->m, s->n, s->k, s->groups, s->window,
+		printf("tile %u %u %u %u %u %s %u %.0f\n", s->m, s->n, s->k, s->groups, tile_kind(s),
 		       tile_infos[c.tile].name, c.split, gpu_time(g, e, 1) / REPEAT * 1e3);
 		g->cu.exec_free(e);
 	}
@@ -152,6 +150,7 @@ int cmd_sweep(struct gpu *g, int argc, char **argv)
 	uint32_t degrees[8] = { 1, 2, 8 }, n = 3;
 	int i = 0;
 
+	printf("tiles %u %u\n", g->sm, g->n_sms);
 	for (; i < argc && !strncmp(argv[i], "-d", 2); i++) {
 		n = 0;
 		for (char *s = argv[i] + 2; *s && n < 8; s += strspn(s, ","))
