@@ -27,7 +27,6 @@ typedef k_i64 i64;
 
 #define DEV static __device__ __forceinline__
 #define DEV_MEMBER __device__ __forceinline__
-#define ARCH_SM (__CUDA_ARCH__ / 10)
 
 /*
  * An entry: the only place that knows which block runs. The body sees the

@@ -19,4 +19,14 @@ $(O)/libemukernels.a: $(emu-objects)
 	$(call say,AR,$@)
 	$(Q)rm -f $(aside) && $(AR) rcs $(aside) $(emu-objects) && mv -f $(aside) $@
 
--include $(wildcard $(emu-objects:.o=.d))
+# As specialised kernels have them: for plans under the engine, not for the stand-in.
+$(O)/tests/cuda/exact.o: tests/cuda/exact.cu kernels/build.mk
+	$(call say,CXX,$<)
+	@mkdir -p $(@D)
+	$(Q)$(KCXX) $(emu-flags) $(CFLAGS) $(SAN_FLAGS) $(deps) -c -o $(aside) $< && mv -f $(aside) $@
+
+$(O)/libemuexact.a: $(O)/tests/cuda/exact.o
+	$(call say,AR,$@)
+	$(Q)rm -f $(aside) && $(AR) rcs $(aside) $< && mv -f $(aside) $@
+
+-include $(wildcard $(emu-objects:.o=.d) $(O)/tests/cuda/exact.d)

@@ -27,6 +27,12 @@ template <int bm, int bn, int wm, int wn, int sl, int st> struct conv_cfg {
 	static constexpr int BIAS = K_CONV_BASE(bm, bn, sl, st);
 	/* Chunks of eight results that a thread finishes, at most. */
 	static constexpr int ENDS = (bm * bn / 8 + K_THREADS - 1) / K_THREADS;
+	/* Several of these are what the host calls a tile (generic entries). */
+	static constexpr bool SUBS = false;
+};
+
+template <class T> struct conv_subs : T {
+	static constexpr bool SUBS = true;
 };
 
 /* Which tile this is, and which part of K. */
@@ -34,23 +40,30 @@ struct conv_at {
 	u32 m0, n0, g, q, part, kt0, kts;
 };
 
-template <class C, class S> DEV struct conv_at conv_where(const S &s, const struct k_conv &a, u32 tile)
+template <class C, class S>
+DEV struct conv_at conv_where(const S &s, const struct k_conv &a, u32 tile, u32 sub)
 {
+	const u32 bm = C::SUBS ? C::BM * a.sub_m : C::BM, bn = C::SUBS ? C::BN * a.sub_n : C::BN;
 	struct conv_at w;
 	u32 tn, kt = s.ldw / 64;
 
 	w.part = a.split > 1 ? tile % a.split : 0;
 	w.q = a.split > 1 ? tile / a.split : tile;
 	tn = w.q % a.tiles_n;
-	w.m0 = w.q / a.tiles_n * C::BM;
+	w.m0 = w.q / a.tiles_n * bm;
 	w.g = 0;
 	if (s.groups > 1) {
-		u32 per = (s.n + C::BN - 1) / C::BN;
+		u32 per = (s.n + bn - 1) / bn;
 
 		w.g = tn / per;
 		tn %= per;
 	}
-	w.n0 = tn * C::BN;
+	w.n0 = tn * bn;
+	if (C::SUBS) {
+		w.m0 += sub / a.sub_n * C::BM;
+		w.n0 += sub % a.sub_n * C::BN;
+		w.q = w.q * a.sub_m * a.sub_n + sub;
+	}
 	w.kt0 = w.part * a.kt_per;
 	/* The last parts may have less to do, or nothing. */
 	w.kts = w.kt0 >= kt ? 0 : kt - w.kt0 < a.kt_per ? kt - w.kt0 : a.kt_per;
@@ -470,22 +483,24 @@ template <class C> struct conv_scale {
 /* ---- a tile ---- */
 
 template <class C, bool ONE, class S>
-DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
+DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem, u32 sub = 0)
 {
 	constexpr int STEPS = 4 / C::SL;
 	const u32 slice = warp() / C::WARPS, wm = warp() % C::WARPS / C::WN, wn = warp() % C::WARPS % C::WN;
 	const u32 base = sm_addr(smem);
-	const struct conv_at w = conv_where<C>(s, a, tile);
+	const struct conv_at w = conv_where<C>(s, a, tile, sub);
 	struct conv_acc<C> acc = { };
 	struct conv_frag<C> frag;
 	struct conv_a<C, ONE> from;
 	struct conv_b<C> weights;
 	struct conv_scale<C> scale = { };
-	struct conv_res<C> res;
+	struct conv_res<C> res = { };
 	u32 stage = 0;
 
+	if (C::SUBS && (w.m0 >= a.m || w.n0 >= s.n))
+		return;
 	weights.init(s, a, w, base);
-	if (ONE && s.scaled)
+	if (s.scaled)
 		scale.load(s, a, w, base);
 #pragma unroll
 	for (int i = 0; i < C::ST - 1; i++)
@@ -506,7 +521,7 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 			from.load(s, i, (const void *)a.w);
 		cp_commit();
 	}
-	if (ONE && s.scaled) {
+	if (s.scaled) {
 		cp_wait<C::ST - 2>();
 		sync();
 		scale.init(s, a, w, smem, wm);
@@ -529,7 +544,7 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 			if (k2 + 1 < STEPS)
 				frag.load((k2 + 1) & 1, stage, slice * STEPS + k2 + 1);
 			if (s.k % 64 == 0 || (slice * STEPS + k2) * 16 < left) {
-				if (ONE && s.scaled)
+				if (s.scaled)
 					frag.scale(k2 & 1, scale.table, scale.off,
 						   kt * 64 + (slice * STEPS + k2) * 16);
 				frag.multiply(k2 & 1, acc);
@@ -547,6 +562,15 @@ DEV void conv_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 		conv_spread<C>(acc, smem, wm, wn);
 	sync();
 	conv_finish<C>(s, a, w, smem, res);
+}
+
+/* All of a tile of the host's. */
+template <class C, class S> DEV void conv_all(const S &s, const struct k_conv &a, u32 tile, char *smem)
+{
+	for (u32 i = 0; i < a.sub_m * a.sub_n; i++) {
+		conv_tile<conv_subs<C>, false>(s, a, tile, smem, i);
+		sync();
+	}
 }
 
 #endif

@@ -63,6 +63,7 @@ struct k_se {
  * @tiles_n: of all groups
  * @split: parts of K, which meet in @partial
  * @kt_per: steps of 64 of each part
+ * @sub_m, @sub_n: tiles of a generic entry that make up one, along both axes
  */
 struct k_conv {
 	struct k_ref x, res, y;
@@ -70,7 +71,7 @@ struct k_conv {
 	k_u64 w, b, partial, sem;
 	struct k_conv_shape s;
 	struct k_act act;
-	k_u32 degree, m, tiles_n, split, kt_per;
+	k_u32 degree, m, tiles_n, split, kt_per, sub_m, sub_n;
 };
 
 /*
@@ -89,6 +90,16 @@ struct k_conv {
 	X(32, 32, 2, 1, 4, 6, 2)							\
 	X(16, 64, 1, 2, 4, 6, 2)
 
+/*
+ * Those that have generic entries; the others are put together from these, in a
+ * block one after the other: slow, but every one would be a kernel to compile
+ * when Braid is built. None asks for more shared memory than what it stands for.
+ */
+#define K_CONV_GENERIC(X)								\
+	X(64, 64, 2, 2, 2, 4, 2)							\
+	X(32, 32, 2, 1, 4, 4, 2)							\
+	X(16, 64, 1, 2, 4, 4, 2)
+
 #define K_CONV_STEP	64	/* of K, a stage */
 
 /* Shared memory: the pipeline, over which sums lie later; bias. */
@@ -104,11 +115,6 @@ struct k_conv {
  * patch or two in turn; a row of zeros; sums over all but the bias.
  */
 #define K_PATCH_ROWS(bm, w, kh, kw)	((bm) + ((kh) - 1) * (w) + (kw) - 1)
-#define K_PATCH_PIPE(bm, bn, st, w, kh, kw, two) \
-	((st) * (bn) * 128 + ((two) ? 2 : 1) * K_PATCH_ROWS(bm, w, kh, kw) * 128 + 128)
-#define K_PATCH_SMEM(bm, bn, sl, st, w, kh, kw, two)					\
-	((bn) * 4 + (K_PATCH_PIPE(bm, bn, st, w, kh, kw, two) > K_CONV_SUMS(bm, bn, sl) ?	\
-		     K_PATCH_PIPE(bm, bn, st, w, kh, kw, two) : K_CONV_SUMS(bm, bn, sl)))
 
 /*
  * With squeeze-excite: the second layer's weights, factors of the images that a

@@ -19,7 +19,6 @@
 
 #define DEV static inline
 #define DEV_MEMBER inline
-#define ARCH_SM 90
 
 #define ENTRY(name, type, min_ctas, body)						\
 	extern "C" __attribute__((visibility("default")))				\

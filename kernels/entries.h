@@ -2,7 +2,7 @@
 /*
  * All entries that have their shapes in their arguments, in one list: the
  * ahead-of-time build makes them (generic_*.cu), the host names them
- * (agent/lower/entry.c).
+ * (agent/lower/step.c).
  *
  *   PLAIN(entry, header, argument struct, blocks a multiprocessor, tile function)
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The tensor cores' product with its shape in its arguments: every tile, for
- * windows and for single pixels. The first convolution. Depthwise convolutions of
- * the usual windows, and with their expansion.
+ * The tensor cores' product with its shape in its arguments. The first
+ * convolution. Depthwise convolutions of the usual windows, and with their
+ * expansion.
  */
 #include "conv.cuh"
 #include "dw.cuh"
@@ -11,10 +11,8 @@
 
 #define CONV(bm, bn, wm, wn, sl, st, ctas)						\
 	ENTRY(braid_conv_##bm##x##bn, k_conv, ctas,					\
-	      (conv_tile<conv_cfg<bm, bn, wm, wn, sl, st>, false>(a.s, a, tile, smem)))	\
-	ENTRY(braid_conv1_##bm##x##bn, k_conv, ctas,					\
-	      (conv_tile<conv_cfg<bm, bn, wm, wn, sl, st>, true>(a.s, a, tile, smem)))
-K_CONV_TILES(CONV)
+	      (conv_all<conv_cfg<bm, bn, wm, wn, sl, st>>(a.s, a, tile, smem)))
+K_CONV_GENERIC(CONV)
 
 #define DW(k, stride, tw)								\
 	ENTRY(braid_dw_##k##x##k##_##stride, k_dw, 2,					\

@@ -6,5 +6,5 @@
 
 #define PATCH(bm, bn, wm, wn, sl, st, ctas)						\
 	ENTRY(braid_patch_##bm##x##bn, k_conv, ctas,					\
-	      (patch_tile<conv_cfg<bm, bn, wm, wn, sl, st>>(a.s, a, tile, smem)))
-K_CONV_TILES(PATCH)
+	      (patch_all<conv_cfg<bm, bn, wm, wn, sl, st>>(a.s, a, tile, smem)))
+K_CONV_GENERIC(PATCH)

@@ -94,7 +94,7 @@ template <class C> struct patch_frag : conv_frag<C> {
 };
 
 template <class T, class S>
-DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
+DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem, u32 sub = 0)
 {
 	typedef patch_cfg<T> C;
 	constexpr int STEPS = 4 / C::SL;
@@ -103,7 +103,7 @@ DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	const u32 base = sm_addr(room);
 	const u32 taps = s.kh * s.kw, patch = base + C::ST * C::STAGE;
 	const u32 size = K_PATCH_ROWS(C::BM, s.w, s.kh, s.kw) * 128;
-	const struct conv_at w = conv_where<C>(s, a, tile);
+	const struct conv_at w = conv_where<C>(s, a, tile, sub);
 	const u32 chunk0 = w.kt0 / taps, chunks = w.kts / taps;
 	/* As the host reserved it: two patches where any part has more than one chunk. */
 	const u32 two = a.kt_per > taps, zeros = patch + (two ? 2 : 1) * size;
@@ -111,9 +111,11 @@ DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	struct patch_frag<C> frag;
 	struct patch_rows<C> mine;
 	struct conv_b<C> weights;
-	struct conv_res<C> res;
+	struct conv_res<C> res = { };
 	u32 stage = 0, kt = 0;
 
+	if (C::SUBS && (w.m0 >= a.m || w.n0 >= s.n))
+		return;
 	weights.init(s, a, w, base);
 #pragma unroll
 	for (int i = 0; i < C::ST - 1; i++)
@@ -169,6 +171,15 @@ DEV void patch_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 		conv_spread<C>(acc, room, wm, wn);
 	sync();
 	conv_finish<C>(s, a, w, room, res);
+}
+
+/* All of a tile of the host's. */
+template <class C, class S> DEV void patch_all(const S &s, const struct k_conv &a, u32 tile, char *smem)
+{
+	for (u32 i = 0; i < a.sub_m * a.sub_n; i++) {
+		patch_tile<conv_subs<C>>(s, a, tile, smem, i);
+		sync();
+	}
 }
 
 #endif

@@ -46,15 +46,15 @@ static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const st
 			    bool one, const struct tile_choice *ch)
 {
 	const struct tile_info *t = &tile_infos[ch->tile];
-	const bool patch = c->shape.taps != 0;
+	const char *kind = c->shape.taps ? "patch" : "conv";
 	const struct lower_special sp = {
-		.header = patch ? "patch" : "conv", .args = "k_conv", .args_bytes = sizeof(struct k_conv),
+		.header = kind, .args = "k_conv", .args_bytes = sizeof(struct k_conv),
 		.smem = tile_smem(&c->shape, ch), .min_ctas = t->ctas,
 		.shape = shape_text(l, s),
-		.call = lower_format(l, "%s<conv_cfg<%u, %u, %u, %u, %u, %u>%s>",
-				     patch ? "patch_tile" : "conv_tile", t->bm, t->bn, t->wm, t->wn,
-				     t->slices, t->stages, patch ? "" : one ? ", true" : ", false"),
-		.generic = lower_format(l, "braid_%s_%s", patch ? "patch" : one ? "conv1" : "conv", t->name),
+		.call = lower_format(l, "%s_tile<conv_cfg<%u, %u, %u, %u, %u, %u>%s>", kind, t->bm, t->bn,
+				     t->wm, t->wn, t->slices, t->stages,
+				     c->shape.taps ? "" : one ? ", true" : ", false"),
+		.generic = lower_format(l, "braid_%s_%s", kind, tile_generic(t)->name),
 	};
 
 	return lower_special(l, &sp);
@@ -88,6 +88,8 @@ static void conv_bind(const struct lower_step *s, uint32_t degree, void *args, s
 	a->split = v->c.split;
 	a->kt_per = tile_per(&c->shape, a->split);
 	a->tiles_n = (c->shape.n + t->bn - 1) / t->bn * c->shape.groups;
+	a->sub_m = t->bm / tile_generic(t)->bm;
+	a->sub_n = t->bn / tile_generic(t)->bn;
 	out->kernel = v->kernel;
 	out->grid = tiles_of(c, t, a->m) * a->split;
 }
@@ -96,13 +98,13 @@ static struct lower_scratch conv_scratch(const struct lower_step *s, uint32_t de
 {
 	const struct conv_priv *c = s->priv;
 	const struct variant *v = variant_of(c, degree);
-	const struct tile_info *t = &tile_infos[v->c.tile];
+	const struct tile_info *t = &tile_infos[v->c.tile], *g = tile_generic(t);
 	uint64_t tiles = tiles_of(c, t, degree * c->rows);
 
 	if (v->c.split == 1)
 		return (struct lower_scratch) { 0 };
 	return (struct lower_scratch) {
-		.zero = tiles * sizeof(k_u32),
+		.zero = tiles * (t->bm / g->bm) * (t->bn / g->bn) * sizeof(k_u32),
 		.bytes = tiles * v->c.split * t->bm * t->bn * sizeof(float),
 	};
 }

@@ -10,6 +10,7 @@
 	{ .bm = bm_, .bn = bn_, .wm = wm_, .wn = wn_, .slices = sl, .stages = st,	\
 	  .ctas = ctas_, .smem = K_CONV_SMEM(bm_, bn_, sl, st), .name = #bm_ "x" #bn_ },
 const struct tile_info tile_infos[] = { K_CONV_TILES(INFO) };
+static const struct tile_info generics[] = { K_CONV_GENERIC(INFO) };
 #undef INFO
 const uint32_t n_tile_infos = sizeof(tile_infos) / sizeof(*tile_infos);
 
@@ -20,6 +21,15 @@ const uint32_t n_tile_infos = sizeof(tile_infos) / sizeof(*tile_infos);
 static double larger(double a, double b)
 {
 	return a > b ? a : b;
+}
+
+const struct tile_info *tile_generic(const struct tile_info *t)
+{
+	const struct tile_info *g = generics;
+
+	while (t->bm % g->bm || t->bn % g->bn)
+		g++;
+	return g;
 }
 
 uint32_t tile_steps(const struct tile_shape *s, uint32_t *together)
@@ -41,19 +51,23 @@ uint32_t tile_per(const struct tile_shape *s, uint32_t split)
 	return (steps + split - 1) / split * together;
 }
 
-uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c)
+uint32_t tile_smem_of(const struct tile_shape *s, const struct tile_info *t, uint32_t split)
 {
-	const struct tile_info *t = &tile_infos[c->tile];
 	uint32_t pipe, sums;
 
 	if (s->hidden)
-		return t->smem + K_SE_SMEM(K_SE_IMAGES(t->bm, s->pixels), tile_per(s, c->split) * STEP, s->hidden);
+		return t->smem + K_SE_SMEM(K_SE_IMAGES(t->bm, s->pixels), tile_per(s, split) * STEP, s->hidden);
 	if (!s->taps)
 		return t->smem;
 	pipe = t->stages * t->bn * 128 + 128 +
-	       (tile_per(s, c->split) > s->taps ? 2 : 1) * (t->bm + s->reach) * 128;
+	       (tile_per(s, split) > s->taps ? 2 : 1) * (t->bm + s->reach) * 128;
 	sums = K_CONV_SUMS(t->bm, t->bn, t->slices);
 	return t->bn * 4 + (pipe > sums ? pipe : sums);
+}
+
+uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c)
+{
+	return tile_smem_of(s, &tile_infos[c->tile], c->split);
 }
 
 /* Blocks of a tile that a multiprocessor holds at a time. */

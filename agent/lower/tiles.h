@@ -86,14 +86,18 @@ struct tile_info {
 extern const struct tile_info tile_infos[];
 extern const uint32_t n_tile_infos;
 
+/** tile_generic() - of those in K_CONV_GENERIC, what a tile is put together from */
+const struct tile_info *tile_generic(const struct tile_info *t);
+
 /** tile_steps() - steps of 64 along K, and how many of them stay together */
 uint32_t tile_steps(const struct tile_shape *s, uint32_t *together);
 
 /** tile_per() - steps of each part */
 uint32_t tile_per(const struct tile_shape *s, uint32_t split);
 
-/** tile_smem() - shared memory of a choice */
+/** tile_smem() - shared memory of a choice; tile_smem_of(): of any tile */
 uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c);
+uint32_t tile_smem_of(const struct tile_shape *s, const struct tile_info *t, uint32_t split);
 
 /** tile_fits() - can a tile have the shape at all? */
 bool tile_fits(const struct tile_shape *s, const struct tile_choice *c);

@@ -6,7 +6,7 @@
 libs += emu
 emu-src := $(addprefix tests/cuda/,emu.c emu_entries.c emu_plan.c gpu_check.c)
 
-emu-libs-all := emu emukernels lower program cpu onnxpb
+emu-libs-all := emu emukernels emuexact lower program cpu onnxpb
 
 tests += test_gpu_models
 test_gpu_models-src := tests/cuda/test_gpu_models.c tests/onnx/case.c

@@ -4,7 +4,8 @@
  * a lane has it, between pages that nobody may touch.
  *
  * Steps run in an order of their own at each run, that respects dependencies
- * and nothing else; memory that nothing wrote is NaN.
+ * and nothing else; memory that nothing wrote is NaN. Products run at random by
+ * the tile that they would be specialised for, or by their generic entry.
  */
 #ifndef BRAID_TESTS_CUDA_EMU_PLAN_H
 #define BRAID_TESTS_CUDA_EMU_PLAN_H
@@ -18,6 +19,9 @@ struct emu_lane;
 
 /** emu_find() - a linked-in entry by name, NULL where there is none */
 emu_entry emu_find(const char *name);
+
+/** emu_find_exact() - the tile that a specialised kernel calls; NULL: the generic one has it */
+emu_entry emu_find_exact(const char *call);
 
 /**
  * emu_lane_new() - memory for a plan

@@ -71,26 +71,34 @@ static void choosing(void)
 	tile_table_free(t);
 }
 
-/* Whatever the shape: a choice that fits. */
+/* Whatever the shape: a choice that fits, and so does what serves till it is compiled. */
 static void by_model(void)
 {
 	const struct gpu_tiles none = { 0 };
 	struct gpu_options opt = { .sm = 87, .n_sms = 14, .tiles = &none };
-	uint32_t bad = 0;
+	uint32_t bad = 0, larger = 0;
 
 	for (uint32_t m = 1; m <= 1 << 18; m *= 4)
 		for (uint32_t n = 8; n <= 4096; n *= 4)
 			for (uint32_t k = 8; k <= 9 * 4096; k *= 3)
-				for (uint32_t kind = 0; kind < 3; kind++) {
+				for (uint32_t kind = 0; kind < 4; kind++) {
 					struct tile_shape s = {
-						.m = m, .n = n, .k = k, .groups = 1, .window = kind > 0,
-						.taps = kind > 1 ? 9 : 0, .c = (k + 8) / 9, .reach = 2 * 56 + 2,
+						.m = m, .n = n, .k = k, .groups = 1, .window = kind > 0 && kind < 3,
+						.taps = kind == 2 ? 9 : 0, .c = (k + 8) / 9, .reach = 2 * 56 + 2,
+						.hidden = kind == 3 ? 8 : 0, .pixels = 49,
 					};
 					struct tile_choice c = tile_choose(&opt, &s);
 
 					bad += !tile_is_sound(&s, &c) || tile_smem(&s, &c) > SMEM;
+					for (uint32_t t = 0; t < n_tile_infos; t++) {
+						const struct tile_info *g = tile_generic(&tile_infos[t]);
+
+						c.tile = t;
+						larger += tile_smem_of(&s, g, c.split) > tile_smem(&s, &c);
+					}
 				}
 	ok(!bad, "every shape gets a tile that it fits");
+	ok(!larger, "no generic entry wants more shared memory than the tile that it stands for");
 }
 
 int main(void)

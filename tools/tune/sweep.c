@@ -30,17 +30,17 @@ static bool shape_of(const struct gpu_plan *plan, uint32_t step, uint32_t degree
 	const struct gpu_addresses at = { 0 };
 	struct gpu_launch launch;
 	const struct k_conv *a = (const struct k_conv *)launch.args;
-	const char *generic;
+	const char *call;
 
 	gpu_step_bind(plan, step, degree, &at, &launch);
 	if (strcmp(plan->kernels[launch.kernel].args, "k_conv"))
 		return false;
-	generic = plan->kernels[launch.kernel].generic;
+	call = plan->kernels[launch.kernel].call;
 	*s = (struct tile_shape) {
 		.m = a->m, .n = a->s.n, .k = a->s.k, .groups = a->s.groups,
-		.window = strncmp(generic, "braid_conv1", 11) != 0,
+		.window = !strstr(call, ", true>"),
 	};
-	if (!strncmp(generic, "braid_patch", 11)) {
+	if (!strncmp(call, "patch", 5)) {
 		s->taps = a->s.kh * a->s.kw;
 		s->c = a->s.c;
 		s->reach = K_PATCH_ROWS(0, a->s.w, a->s.kh, a->s.kw);

@@ -22,11 +22,13 @@ static void by_step(struct lane *l, const char *name, uint32_t degree)
 		struct gpu_launch launch;
 		cu_exec e = lane_graph(l, degree, s, s, REPEAT, ORDER_CHAIN);
 		double us = gpu_time(l->gpu, e, 1) / REPEAT;
+		const char *call;
 
 		gpu_step_bind(l->plan, s, degree, &at, &launch);
-		printf("step %s %u %3u %7.2f us grid %6u %-14s %-24s %s\n", name, degree, s, us,
-		       launch.grid, l->plan->steps[s].what,
-		       l->plan->kernels[launch.kernel].generic, l->plan->steps[s].node);
+		call = l->plan->kernels[launch.kernel].call;
+		printf("step %s %u %3u %7.2f us grid %6u %-14s %-24.*s %s\n", name, degree, s, us,
+		       launch.grid, l->plan->steps[s].what, (int)strcspn(call, "("), call,
+		       l->plan->steps[s].node);
 		all += us;
 		l->gpu->cu.exec_free(e);
 	}
