@@ -9,7 +9,7 @@ emu-src := $(addprefix tests/cuda/,emu.c emu_entries.c emu_plan.c gpu_check.c)
 emu-libs-all := emu emukernels emuexact lower program cpu onnxpb
 
 tests += test_gpu_models
-test_gpu_models-src := tests/cuda/test_gpu_models.c tests/onnx/case.c
+test_gpu_models-src := tests/cuda/test_gpu_models.c tests/cuda/zoo_program.c tests/onnx/case.c
 test_gpu_models-libs := $(emu-libs-all) zoo
 test_gpu_models-ldlibs := -lprotobuf-c -lm
 
@@ -27,6 +27,12 @@ tests += test_gpu_tiles
 test_gpu_tiles-src := tests/cuda/test_gpu_tiles.c
 test_gpu_tiles-libs := lower program
 sanitize-tests += test_gpu_tiles
+
+# Needs nvcc; without it, it says so.
+tests += test_hot_tiles
+test_hot_tiles-src := tests/cuda/test_hot_tiles.c tests/cuda/zoo_program.c
+test_hot_tiles-libs := lower zoo program cpu onnxpb
+test_hot_tiles-ldlibs := -lprotobuf-c -lm
 
 tests += test_cuda_cache
 test_cuda_cache-src := tests/cuda/test_cuda_cache.c

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/program/load.h"
+#include "agent/program/program.h"
 #include "tests/cuda/gpu_check.h"
+#include "tests/cuda/zoo_program.h"
 #include "tests/onnx/case.h"
 #include "tests/tap.h"
 #include "tools/zoo/models.h"
@@ -41,30 +42,6 @@ static int eval(const struct program *p, const void *const *in, void *const *out
 	};
 
 	return gpu_check(p, in, out, &how, why, len);
-}
-
-static struct program *zoo_program(const char *name)
-{
-	const struct zoo_options opt = {
-		.seed = ZOO_DEFAULT_SEED, .batch = 1, .opset = ZOO_DEFAULT_OPSET,
-	};
-	const struct load_config cfg = { .batch = 1, .passes = true };
-	const struct zoo_entry *e = zoo_find(name);
-	struct program *p = NULL;
-	struct zoo *z = e ? zoo_new(e->name, &opt) : NULL;
-	char *data = NULL, why[512];
-	size_t bytes = 0;
-	FILE *f = z ? open_memstream(&data, &bytes) : NULL;
-
-	if (f) {
-		e->build(z);
-		if (!zoo_write(z, f) && !fclose(f) &&
-		    program_load_mem(data, bytes, name, &cfg, &p, why, sizeof(why)))
-			diag("%s", why);
-	}
-	free(data);
-	zoo_free(z);
-	return p;
 }
 
 /* Models of the zoo, with commas between them. */
