@@ -322,8 +322,9 @@ static json_t *processes(struct probe *p)
 		v.comm[sizeof(v.comm) - 1] = 0;
 		o = sums(&v.sum);
 		json_object_set_new(o, "pid", json_integer(key));
-		json_object_set_new(o, "comm", json_string(v.comm) ? json_string(v.comm) :
-				    json_string("?"));
+		/* A process names itself, and may do so in bytes that are no text. */
+		if (json_object_set_new(o, "comm", json_string(v.comm)))
+			json_object_set_new(o, "comm", json_string("?"));
 		json_object_set_new(o, "cgroup", json_integer(v.cgroup));
 		json_object_set_new(o, "since_ns", json_integer(v.first_ns));
 		json_object_set_new(o, "exited", json_boolean(v.exited_ns));

@@ -134,6 +134,15 @@ grep -q 'tenant ' "$tmp/said" && grep -q 'GPU/lane 0' "$tmp/said" && grep -q 'li
 report "trace: a track a tenant, the GPU's, a process's" $?
 grep -q 'merged' "$tmp/said" && grep -q 'fused' "$tmp/said"
 report "trace: merged and fused groups" $?
+if command -v python3 >/dev/null; then
+	tools/braidctl/trace-picture "$tmp/trace" "$tmp/picture.svg" >"$tmp/said" 2>&1 &&
+		grep -q 'Window [0-9]*: .* merged [2-9], fused [2-9]' "$tmp/picture.svg" &&
+		grep -q '</svg>' "$tmp/picture.svg"
+	report "trace-picture: a window of merged and fused work" $?
+	tools/braidctl/trace-picture "$tmp/trace" "$tmp/none.svg" --window 999999 >"$tmp/said" 2>&1
+	test $? -eq 1 && grep -q 'window 999999 is not in it' "$tmp/said"
+	report "trace-picture: a window that is not there" $?
+fi
 ctl trace "$tmp/none/trace" 0.2 >"$tmp/said" 2>&1
 test $? -eq 1 && grep -q 'No such file' "$tmp/said"
 report "trace: a file that can't be written is named" $?

@@ -155,6 +155,7 @@ static void files(void)
 	char folder[] = "/tmp/braid-outside-XXXXXX", path[64], aside[80];
 	struct outside_watch *w;
 	struct outside out;
+	json_t *o;
 	FILE *f;
 
 	if (!mkdtemp(folder)) {
@@ -185,8 +186,10 @@ static void files(void)
 	is_int(out.told, 0, "nor is half a file");
 	unlink(path);
 	mkdir(aside, 0700);
-	ok(figures_write(path, json_object()) < 0 && access(path, F_OK),
+	o = json_object();
+	ok(figures_write(path, o) < 0 && access(path, F_OK),
 	   "what can't be written is an error, and leaves no file");
+	json_decref(o);
 	rmdir(aside);
 	ok(written(w, &out, path, OUTSIDE_LAUNCHES), "a good one is believed");
 	outside_stop(w);
