@@ -64,4 +64,23 @@ else
 	check "no nvgpu: node says so" refuses 'no ctxsw node' node
 fi
 
+# A library that has what no driver is needed for: three absences, seen by both.
+standin=${O:-build}/tests/standin-switch
+LD_LIBRARY_PATH=$standin "$switch" cupti --json -s 0.1 >"$tmp/out" 2>"$tmp/err" &&
+	[ "$(grep -c '"absences": 3,' "$tmp/out")" -eq 2 ] &&
+	[ "$(grep -c '"away_ns": 7000000,' "$tmp/out")" -eq 2 ] &&
+	[ "$(grep -c '"longest_away_ns": 4000000,' "$tmp/out")" -eq 2 ] &&
+	grep -q '"lost": 2,' "$tmp/out" && grep -q '"records": 7,' "$tmp/out"
+report "cupti: absences by its records and by a witness" $?
+LD_LIBRARY_PATH=$standin "$switch" cupti -s 0.1 >"$tmp/out" 2>"$tmp/err" &&
+	grep -q 'cupti .* 30.0 .* 7.0%' "$tmp/out" && grep -q 'witness .* 30.0 .* 7.0%' "$tmp/out"
+report "cupti: the same as a table" $?
+old() {
+	LD_LIBRARY_PATH=$standin STANDIN_CUPTI=refuse "$switch" cupti -s 0.1
+}
+old >"$tmp/out" 2>"$tmp/err"
+test $? -eq 1 && grep -q 'version 130001.*21, CUPTI_ERROR_INVALID_KIND' "$tmp/err"
+report "cupti: a toolkit without them, with its status" $?
+check "cupti: no such library" refuses 'no libcupti' cupti "$tmp/none.so"
+
 echo "1..$n"

@@ -277,6 +277,21 @@ def beside(args, tenants):
     return res
 
 
+def cupti(args):
+    """What the profiling library records, where it does, with two processes beside it."""
+    with system(args, "processes") as (extra, env, _):
+        load = Load(args, ["-l", f"{args.model}:2"] + extra, 30, env)
+        try:
+            load.wait_begun()
+            tool = Tool("braid-switch", "cupti", "--json", "-s", args.seconds + 0.8)
+            time.sleep(0.6)
+            fecs = Tool("braid-switch", "fecs", "--json", "-s", args.seconds - 0.2).result()
+            found = tool.result()
+        finally:
+            load.end()
+    return {"pid": tool.proc.pid, "cupti": found, "fecs": fecs}
+
+
 PROBES = {
     "host_stall": (["braid-probe", "run", "--pin", "none", "--json", "--only", "host_stall"],
                    "attached"),
@@ -522,7 +537,7 @@ def main():
     steps = [("count", count, (s, numbers)) for s in systems]
     steps += [("beside", beside, (most,))] if "braid" in systems else []
     steps += [("overhead", overhead, (s, most)) for s in systems if s != "mps"]
-    steps += [("trace", trace, ())]
+    steps += [("trace", trace, ()), ("cupti", cupti, ())]
     if args.pytorch:
         steps += [("pytorch", pytorch, (args.pytorch, n, m))
                   for n, m in ((1, False), (most, False), (most, True))]
@@ -535,8 +550,8 @@ def main():
         begin = time.monotonic()
         try:
             res = step(args, *how)
-            if name == "trace":
-                doc["trace"] = res
+            if name in ("trace", "cupti"):
+                doc[name] = res
             else:
                 doc["count" if name == "beside" else name] += res if isinstance(res, list) else [res]
         except Exception as e:  # pylint: disable=broad-except

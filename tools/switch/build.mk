@@ -5,7 +5,7 @@ libs += ctxsw
 ctxsw-src := bpf/ctxsw.c bpf/ctxsw_node.c bpf/figures.c
 
 libs += switch
-switch-src := tools/switch/cuda.c tools/switch/fecs.c tools/switch/node.c tools/switch/rm.c \
+switch-src := tools/switch/cuda.c tools/switch/cupti.c tools/switch/fecs.c tools/switch/node.c tools/switch/rm.c \
 	tools/switch/report.c tools/switch/witness.c
 
 progs += braid-switch

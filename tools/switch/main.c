@@ -14,6 +14,7 @@
 
 #include "bpf/ctxsw.h"
 #include "bpf/figures.h"
+#include "tools/switch/cupti.h"
 #include "tools/switch/fecs.h"
 #include "tools/switch/node.h"
 #include "tools/switch/report.h"
@@ -112,7 +113,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "'%s': what is this?", arg);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "fecs, node, witness or decode?");
+		argp_error(state, "fecs, node, cupti, witness or decode?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -120,10 +121,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	options, parse, "fecs|node|witness|decode [FILE]",
+	options, parse, "fecs|node|cupti|witness|decode [FILE]",
 	"Count the GPU's context switches.\n\n"
 	"  fecs     the driver's own records, by way of its event buffer; root\n"
 	"  node     the same from nvgpu's ctxsw node (Jetson); FILE is the node\n"
+	"  cupti    the profiling library's, of a context of this process, and what a\n"
+	"           witness in it saw; FILE is libcupti.so; toolkits after CUDA 13.0\n"
 	"  witness  a kernel that sees its own absences; one context more\n"
 	"  decode   records that --record kept in FILE",
 	NULL, NULL, NULL
@@ -356,6 +359,18 @@ static int witness(const struct args *a)
 	return print(a, o, report_witness);
 }
 
+static int cupti(const struct args *a)
+{
+	char why[512];
+	json_t *o = cupti_run(&a->witness, a->file, why, sizeof(why));
+
+	if (!o) {
+		fprintf(stderr, "braid-switch: %s\n", why);
+		return 1;
+	}
+	return print(a, o, report_cupti);
+}
+
 int main(int argc, char **argv)
 {
 	struct args a = {
@@ -375,8 +390,10 @@ int main(int argc, char **argv)
 		return node(&a, false);
 	if (!strcmp(a.command, "decode"))
 		return node(&a, true);
+	if (!strcmp(a.command, "cupti"))
+		return cupti(&a);
 	if (!strcmp(a.command, "witness"))
 		return witness(&a);
-	fprintf(stderr, "braid-switch: '%s'? fecs, node, witness or decode\n", a.command);
+	fprintf(stderr, "braid-switch: '%s'? fecs, node, cupti, witness or decode\n", a.command);
 	return 2;
 }

@@ -116,3 +116,18 @@ void report_witness(const json_t *o)
 		histogram(a, json_object_get(x, "away_log2_ns"));
 	}
 }
+
+void report_cupti(const json_t *o)
+{
+	const json_t *w = json_object_get(o, "witness");
+	char a[32], b[32];
+
+	printf("%10s %12s %10s %12s %10s\n", "by", "absences/s", "away", "longest", "lost");
+	printf("%10s %12.1f %9.1f%% %12s %10.0f\n", "cupti", number(o, "absences_per_s"),
+	       number(o, "away_share") * 100,
+	       duration(number(o, "longest_away_ns"), a, sizeof(a)), number(o, "lost"));
+	printf("%10s %12.1f %9.1f%% %12s %10.0f\n", "witness", number(w, "absences_per_s"),
+	       number(w, "away_share") * 100,
+	       duration(number(w, "longest_away_ns"), b, sizeof(b)), number(w, "not_kept"));
+	histogram("away by cupti", json_object_get(o, "away_log2_ns"));
+}

@@ -14,4 +14,7 @@ void report_ctxsw(const json_t *o);
 /** report_witness() - of witness_run() */
 void report_witness(const json_t *o);
 
+/** report_cupti() - of cupti_run() */
+void report_cupti(const json_t *o);
+
 #endif

@@ -70,7 +70,7 @@ static json_t *watch(struct cuda *c, const struct witness_options *o, void *fn, 
 	if (!err)
 		err = c->ctx_synchronize();
 	/* All begin at once: contexts that are still being made would disturb. */
-	if (!err && write(told, &byte, 1) == 1 && read(go, &byte, 1) == 1) {
+	if (!err && (told < 0 || (write(told, &byte, 1) == 1 && read(go, &byte, 1) == 1))) {
 		params[1] = &time_ns;
 		err = c->launch(fn, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL);
 		if (!err)
@@ -86,24 +86,35 @@ static json_t *watch(struct cuda *c, const struct witness_options *o, void *fn, 
 	return res;
 }
 
-static void child_main(const struct witness_options *o, int go, int told)
+/* In a context of this process; @go and @told: when to begin, -1: at once. */
+static json_t *load_and_watch(const struct witness_options *o, int go, int told, char *why,
+			      size_t len)
 {
-	char why[256] = "it ended early", *text;
 	void *mod = NULL, *fn = NULL;
-	json_t *res = NULL;
 	struct cuda c;
 	int err;
 
-	if (!cuda_open(&c, o->device, why, sizeof(why))) {
-		err = c.module_load(&mod, witness_ptx);
-		if (!err)
-			err = c.module_function(&fn, mod, WITNESS_ENTRY);
-		if (err)
-			snprintf(why, sizeof(why), "the witness can't be loaded: %s",
-				 cuda_words(&c, err));
-		else
-			res = watch(&c, o, fn, go, told, why, sizeof(why));
-	}
+	if (cuda_open(&c, o->device, why, len))
+		return NULL;
+	err = c.module_load(&mod, witness_ptx);
+	if (!err)
+		err = c.module_function(&fn, mod, WITNESS_ENTRY);
+	if (!err)
+		return watch(&c, o, fn, go, told, why, len);
+	snprintf(why, len, "the witness can't be loaded: %s", cuda_words(&c, err));
+	return NULL;
+}
+
+json_t *witness_here(const struct witness_options *o, char *why, size_t len)
+{
+	return load_and_watch(o, -1, -1, why, len);
+}
+
+static void child_main(const struct witness_options *o, int go, int told)
+{
+	char why[256] = "it ended early", *text;
+	json_t *res = load_and_watch(o, go, told, why, sizeof(why));
+
 	if (!res) {
 		/* The first byte of words tells that they are not the readiness. */
 		dprintf(told, "!{\"error\":\"%s\"}", why);

@@ -36,4 +36,7 @@ struct witness_options {
  */
 json_t *witness_run(const struct witness_options *o, char *why, size_t len);
 
+/** witness_here() - the same in one context of this process; @processes is ignored */
+json_t *witness_here(const struct witness_options *o, char *why, size_t len);
+
 #endif
