@@ -215,6 +215,7 @@ static int get_fd(uint64_t id, uint32_t flags, uint32_t reserved, int *fd, uint6
 static void test_buffers(void)
 {
 	struct braid_buf_put p = { .size = sizeof(p), .flags = 1 };
+	static struct abi_fetch f;
 	uint64_t id, length;
 	uint8_t *mine;
 	struct peer u;
@@ -243,8 +244,13 @@ static void test_buffers(void)
 	u.mem[0] = 9;
 	abi_close(&u);
 	ok(mine == MAP_FAILED || mine[0] == 9, "the tenant gone, the agent's mapping holds");
-	abi_drain(&a);
-	is_int(abi_put(&a, id), -ENOENT, "retired and put: ENOENT from then on");
+	/* Over the socket the queue notices some time later. */
+	abi_fetch(&a, &f, 0, 0);
+	is_int(abi_fetched(&f, ABI_LONG), 0, "which the agent is told");
+	ok(f.arg.events.count == 1 && f.events[0].type == BRAID_EVENT_BUF_RETIRED &&
+	   f.events[0].id == id, "as that its buffer is retired");
+	is_int(abi_put(&a, id), 0, "it is put");
+	is_int(abi_put(&a, id), -ENOENT, "once: ENOENT from then on");
 	is_int(get_fd(id, 0, 0, &fd, &length), -ENOENT, "BUF_GET_FD likewise");
 	if (mine != MAP_FAILED) {
 		ok(mine[0] == 9, "and memory is there as long as it is mapped");

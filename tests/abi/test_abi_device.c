@@ -294,6 +294,78 @@ static void test_fetch_fault(void)
 	is_int(abi_status(&t, NULL, ABI_LONG), 0, "and completes");
 }
 
+/* More than the machine has, though the quota allows it. */
+static void test_memory(void)
+{
+	struct braid_buf_alloc b = { .size = sizeof(b), .length = 1ull << 44 };
+	uint64_t before = bytes_used();
+
+	is_int(abi->owner(getuid(), "byte_quota", 1ull << 50), 0, "a quota beyond all memory");
+	is_int(abi_call(&t, BRAID_NR_BUF_ALLOC, &b), -ENOMEM, "memory that is not there: ENOMEM");
+	is_int(bytes_used(), before, "nothing of it is charged");
+	abi->owner(getuid(), NULL, 0);
+}
+
+static void *fetch_there(void *arg)
+{
+	return (void *)(intptr_t)(ioctl(a.fd, BRAID_FETCH, arg) ? -errno : 0);
+}
+
+/*
+ * The memory of a FETCH goes while it waits: the jobs that it took can't be
+ * told, so to the queue this agent is dead, and the next one may come.
+ */
+static void test_lost(void)
+{
+	uint8_t *there = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct braid_model_del del = { .size = sizeof(del), .id = model };
+	struct braid_buf_get_fd get = { .size = sizeof(get), .id = t.buf };
+	struct braid_want w = { .model = model, .count = 1 };
+	struct braid_fetch x = {
+		.size = sizeof(x), .wants = { sizeof(w), 1, (uintptr_t)&w },
+		.jobs = { sizeof(f.jobs[0]), 1, (uintptr_t)there },
+		.slices = { sizeof(f.slices[0]), 2, (uintptr_t)f.slices },
+		.events = { sizeof(f.events[0]), 4, (uintptr_t)f.events },
+	};
+	struct pollfd p = { .fd = a.fd, .events = POLLIN };
+	struct braid_completion c;
+	struct peer next;
+	pthread_t thread;
+	void *ret = NULL;
+	int err = 0;
+
+	abi_drain(&a);
+	pthread_create(&thread, NULL, fetch_there, &x);
+	abi_sleep_ms(ABI_SOON);
+	mprotect(there, page, PROT_NONE);
+	abi_submit(&t, model, 1, 0, NULL);
+	pthread_join(thread, &ret);
+	is_int((intptr_t)ret, -EFAULT, "a FETCH whose memory goes while it waits: EFAULT");
+	ok(poll(&p, 1, ABI_LONG) == 1 && p.revents & POLLERR && p.revents & POLLHUP,
+	   "poll() says that this agent is none");
+	abi_agent(&next);
+	ok(true, "so there may be another one");
+	is_int(abi_call(&a, BRAID_NR_FETCH, &x), -EFAULT, "FETCH of the replaced one: its memory");
+	x.jobs.ptr = (uintptr_t)f.jobs;
+	is_int(abi_call(&a, BRAID_NR_FETCH, &x), -ENODEV, "FETCH: ENODEV");
+	is_int(abi_commit(&a, a.generation, 1, 0), -ENODEV, "COMMIT: ENODEV");
+	is_int(abi_ready(&a), -ENODEV, "READY: ENODEV");
+	is_int(abi_model(&a, "m", 1, ABI_BYTES, &err), 0, "MODEL_PUT");
+	is_int(err, -ENODEV, "likewise: ENODEV");
+	is_int(abi_call(&a, BRAID_NR_MODEL_DEL, &del), -ENODEV, "MODEL_DEL: ENODEV");
+	is_int(abi_call(&a, BRAID_NR_BUF_GET_FD, &get), -ENODEV, "BUF_GET_FD: ENODEV");
+	is_int(abi_put(&a, t.buf), -ENODEV, "BUF_PUT: ENODEV");
+	model = abi_serve(&next);
+	abi_close(&a);
+	a = next;
+	is_int(abi_jobs(&a, &f, model, 8, ABI_LONG), 0, "the next one gets the job");
+	ok(f.arg.jobs.count == 1 && f.jobs[0].attempt == 1 && f.jobs[0].flags == BRAID_JOB_ALONE,
+	   "alone, as after any death");
+	abi_commit_all(&a, &f);
+	ok(!abi_status(&t, &c, ABI_LONG) && c.attempt == 1, "and its end is nothing to that one");
+	munmap(there, page);
+}
+
 /* The agent's file is readable when the last FETCH's wants could be served. */
 static void test_poll(void)
 {
@@ -382,6 +454,8 @@ int main(int argc, char **argv)
 	test_fetch_fault();
 	test_poll();
 	test_shared();
+	test_memory();
+	test_lost();
 	abi_close(&t);
 	abi_close(&a);
 	return abi_stop();

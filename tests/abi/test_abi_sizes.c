@@ -89,6 +89,12 @@ static void test_roles(void)
 	is_int(abi_sized(&t, 0x3f, 64, false), -ENOTTY, "unknown command by a tenant: ENOTTY");
 	is_int(abi_sized(&a, 0x7f, 64, false), -ENOTTY, "by the agent: ENOTTY");
 	is_int(abi_sized(&t, 0xff, 64, false), -ENOTTY, "beyond the last one: ENOTTY");
+	if (abi->device) {
+		is_int(abi_sized(&t, BRAID_NR_RING, sizeof(struct braid_ring), false), -ENOTTY,
+		       "RING on the device: ENOTTY");
+		is_int(abi_sized(&a, BRAID_NR_RING, sizeof(struct braid_ring), false), -ENOTTY,
+		       "by the agent too: ENOTTY");
+	}
 }
 
 /* Out fields go back, and nothing behind the caller's structure does. */

@@ -210,6 +210,32 @@ static void test_submit_errors(uint64_t foreign)
 	is_int(abi_call(&t, BRAID_NR_SUBMIT, &out), -EOPNOTSUPP, "SUBMIT's unknown flag: EOPNOTSUPP");
 }
 
+/* Two outputs may lie beside each other, not over each other. */
+static void test_overlap(void)
+{
+	struct braid_tensor x[3] = { [0 ... 2] = { .name = "x", .type = BRAID_TYPE_U8, .rank = 1,
+						   .dims = { ABI_BYTES }, .bytes = ABI_BYTES } };
+	struct braid_model_put p = {
+		.size = sizeof(p), .name = "two", .digest = { 8 }, .device_ns = 1, .n_inputs = 1,
+		.n_outputs = 2, .tensors = { sizeof(x[0]), 3, (uintptr_t)x },
+	};
+	struct braid_slice s[3] = { { t.buf, 0, ABI_BYTES }, { t.buf, 1024, ABI_BYTES },
+				    { t.buf, 1024, ABI_BYTES } };
+	struct braid_request q = { .priority = BRAID_PRIORITY_NORMAL, .n_inputs = 1, .n_outputs = 2 };
+	struct braid_submit out;
+	uint32_t state;
+
+	is_int(abi_call(&a, BRAID_NR_MODEL_PUT, &p), 0, "a model with two outputs");
+	q.model = p.id;
+	is_int(submit(&q, 1, s, 3, &out), -EINVAL, "an output over the other: EINVAL");
+	s[2].offset = 0;
+	is_int(submit(&q, 1, s, 3, &out), -EINVAL, "the second one over the input: EINVAL");
+	s[2].offset = 1024 + ABI_BYTES;
+	is_int(submit(&q, 1, s, 3, &out), 0, "next to each other they may be");
+	ok(!abi_cancel(&t, out.first_id, &state) && abi_status(&t, NULL, ABI_LONG) == -ECANCELED,
+	   "which is enough of it");
+}
+
 static void commit_next(unsigned int n)
 {
 	static struct abi_fetch f;
@@ -393,6 +419,7 @@ int main(int argc, char **argv)
 	ok(abi_buf(&t, 65536) && foreign, "buffers");
 	abi_drain(&a);
 	test_submit_errors(foreign);
+	test_overlap();
 	test_prefix();
 	test_completion();
 	test_depth();
