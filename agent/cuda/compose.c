@@ -83,7 +83,8 @@ static int add_alone(const struct device *d, struct graph *g, const struct level
 		     const uint32_t *deps, uint32_t n_deps, uint32_t *node)
 {
 	struct gpu_launch_args a = { l->launches[0].args, l->launches[0].args_bytes,
-				     l->launches[0].grid, l->kernels[0]->threads };
+				     l->launches[0].grid, l->kernels[0]->threads,
+				     l->kernels[0]->smem };
 
 	return graph_add(d, g, l->code[0], &a, deps, n_deps, node);
 }
@@ -115,6 +116,7 @@ static int add_fused(struct compose *c, struct entry *e, struct graph *g, const 
 		gpu_fused_bind(&fused, launches, args, &a.grid);
 		a.bytes = fused.kernel.args_bytes;
 		a.threads = fused.kernel.threads;
+		a.smem = fused.kernel.smem;
 		ret = graph_add(&c->be->dev, g, k, &a, deps, n_deps, node);
 	}
 	gpu_fused_free(&fused);
@@ -296,6 +298,8 @@ static struct entry *room(struct compose *c)
 		    (!oldest || e->used < oldest->used))
 			oldest = e;
 	}
+	if (!oldest)
+		return NULL;		/* all are being made */
 	if (atomic_load(&oldest->state) == COUNTED) {
 		oldest->asked = oldest->n = 0;
 		atomic_store(&oldest->state, FREE);

@@ -62,6 +62,7 @@ struct watcher;
  * @ctx: the context, set in every thread that calls the driver
  * @sm: architecture, 90 for sm_90
  * @n_sms: multiprocessors that may be used
+ * @shared_most: shared memory that a block can be given, bytes
  * @integrated: host and device have one memory
  * @can_register: others' memory can be made known to the device
  * @low_priority, @high_priority: of streams
@@ -74,7 +75,7 @@ struct device {
 	cu_context ctx;
 	cu_green green;
 	char name[96];
-	int sm, n_sms, low_priority, high_priority;
+	int sm, n_sms, shared_most, low_priority, high_priority;
 	bool integrated, can_register, retained;
 	size_t bytes;
 };
@@ -112,7 +113,6 @@ void pinned_free(const struct device *d, struct pinned *p);
 struct kernel {
 	struct kernel *next;
 	char *name, *source, *generic;
-	uint32_t smem;
 	bool specialised;
 	_Atomic(cu_function) code;
 	atomic_bool best;
@@ -246,7 +246,7 @@ struct graph {
 struct gpu_launch_args {
 	const void *args;
 	size_t bytes;
-	uint32_t grid, threads;
+	uint32_t grid, threads, smem;
 };
 
 /*

@@ -36,6 +36,7 @@ static int learn(struct device *d, char *why, size_t len)
 {
 	d->sm = attribute(d, CU_ATTR_MAJOR) * 10 + attribute(d, CU_ATTR_MINOR);
 	d->n_sms = attribute(d, CU_ATTR_MULTIPROCESSORS);
+	d->shared_most = attribute(d, CU_ATTR_SHARED_OPTIN);
 	d->integrated = attribute(d, CU_ATTR_INTEGRATED);
 	d->can_register = attribute(d, CU_ATTR_HOST_REGISTER);
 	d->cu.device_name(d->name, sizeof(d->name), d->dev);

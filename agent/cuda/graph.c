@@ -19,7 +19,7 @@ int graph_add(const struct device *d, struct graph *g, struct kernel *k,
 	void *extra[] = { CU_ARGS_POINTER, (void *)a->args, CU_ARGS_SIZE, &bytes, CU_ARGS_END };
 	struct cu_kernel_node p = {
 		.func = code, .grid = { a->grid, 1, 1 }, .block = { a->threads, 1, 1 },
-		.shared_bytes = k->smem, .extra = extra,
+		.shared_bytes = a->smem, .extra = extra,
 	};
 	cu_node on[GRAPH_MAX_DEPS];
 
@@ -83,7 +83,8 @@ static cu_result add_branch(const struct device *d, struct graph *g, const struc
 		for (uint32_t i = 0; i < step->n_deps; i++)
 			deps[i] = node[step->deps[i]];
 		a = (struct gpu_launch_args){ launch.args, launch.args_bytes, launch.grid,
-					      p->plan->kernels[launch.kernel].threads };
+					      p->plan->kernels[launch.kernel].threads,
+					      p->plan->kernels[launch.kernel].smem };
 		res = graph_add(d, g, p->kernels[launch.kernel], &a, deps, step->n_deps, &node[s]);
 	}
 	free(node);

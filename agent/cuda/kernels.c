@@ -18,7 +18,7 @@
 #include "agent/cuda/cuda.h"
 #include "agent/cuda/kernel_build.h"
 
-#define SHARED_PLAIN	(48u << 10)
+#define SHARED_PLAIN	(48 << 10)
 #define MAX_THREADS	16u
 #define TELL_EACH	16u	/* kernels, till graphs are made anew */
 
@@ -54,15 +54,18 @@ static void key_of(const struct kernels *ks, const struct kernel *k, int major, 
 	kernel_key(&b, key);
 }
 
-/* An entry of a module, with as much shared memory as it wants. */
-static int entry(const struct kernels *ks, cu_module m, const char *name, uint32_t smem,
-		 cu_function *f, char *why, size_t len)
+/*
+ * An entry of a module. How much shared memory a launch of it takes is the
+ * plan's, and differs from plan to plan: it may have all that there is.
+ */
+static int entry(const struct kernels *ks, cu_module m, const char *name, cu_function *f,
+		 char *why, size_t len)
 {
 	const struct cu_api *cu = &ks->dev->cu;
 	cu_result res = cu->module_function(f, m, name);
 
-	if (!res && smem > SHARED_PLAIN)
-		res = cu->func_set(*f, CU_FUNC_MAX_DYNAMIC, (int)smem);
+	if (!res && ks->dev->shared_most > SHARED_PLAIN)
+		res = cu->func_set(*f, CU_FUNC_MAX_DYNAMIC, ks->dev->shared_most);
 	return res ? cu_fail(cu, res, name, why, len) : 0;
 }
 
@@ -78,7 +81,7 @@ static int adopt(struct kernels *ks, struct kernel *k, const void *image, char *
 	res = cu->module_load(&m, image);
 	if (res)
 		return cu_fail(cu, res, k->name, why, len);
-	ret = entry(ks, m, k->name, k->smem, &f, why, len);
+	ret = entry(ks, m, k->name, &f, why, len);
 	if (ret) {
 		cu->module_free(m);
 		return ret;
@@ -141,19 +144,6 @@ static int compile(struct kernels *ks, struct kernel *k, char *why, size_t len)
 	return ret;
 }
 
-/* Several kernels have the same generic entry: what one is allowed all are. */
-static uint32_t shared_of(struct kernels *ks, const struct kernel *k)
-{
-	uint32_t most = k->smem;
-
-	pthread_mutex_lock(&ks->lock);
-	for (struct kernel *other = ks->all; other; other = other->next)
-		if (other->generic && !strcmp(other->generic, k->generic) && other->smem > most)
-			most = other->smem;
-	pthread_mutex_unlock(&ks->lock);
-	return most;
-}
-
 static int from_generic(struct kernels *ks, struct kernel *k, char *why, size_t len)
 {
 	cu_function f;
@@ -161,7 +151,7 @@ static int from_generic(struct kernels *ks, struct kernel *k, char *why, size_t 
 
 	if (!ks->generic || !k->generic)
 		return -ENOENT;
-	ret = entry(ks, ks->generic, k->generic, shared_of(ks, k), &f, why, len);
+	ret = entry(ks, ks->generic, k->generic, &f, why, len);
 	if (ret)
 		return ret;
 	atomic_store_explicit(&k->code, f, memory_order_release);
@@ -330,7 +320,6 @@ static struct kernel *make(struct kernels *ks, const struct gpu_kernel *from)
 	k->name = strdup(from->name);
 	k->source = strdup(from->source);
 	k->generic = from->generic ? strdup(from->generic) : NULL;
-	k->smem = from->smem;
 	k->specialised = from->specialised;
 	if (!k->name || !k->source || (from->generic && !k->generic)) {
 		release(ks, k);
