@@ -122,6 +122,7 @@ static int cuda_open(const struct backend_config *cfg, struct backend **out, cha
 	be->lost = cfg->lost;
 	be->arg = cfg->arg;
 	be->polls = cfg->polls;
+	be->beside = cfg->beside;
 	be->max_degree = cfg->max_degree ? cfg->max_degree : DEFAULT_DEGREE;
 	be->gone_end = &be->gone;
 	be->better.run = better;

@@ -481,7 +481,7 @@ struct backend {
 	struct chore better;		/* models_better() */
 	struct chore sweep;		/* frees @trash */
 	_Atomic(struct exec *) trash;
-	uint32_t max_degree;
+	uint32_t max_degree, beside;
 	void (*say)(void *arg, const char *text);
 	void (*lost)(void *arg, const char *why);
 	void *arg;

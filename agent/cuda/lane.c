@@ -155,10 +155,10 @@ static struct slot **find_slot(struct backend_model *m, enum tiles tiles, uint32
 static struct slot **choose_slot(struct backend *be, struct backend_model *m, uint32_t degree,
 				 enum tiles *tiles)
 {
+	const bool crowd = be->lanes.in_flight + be->beside >= CROWD;
 	struct slot **at;
 
-	*tiles = be->lanes.in_flight < CROWD || !m->sets[TILES_CROWD].plan ? TILES_ALONE :
-									    TILES_CROWD;
+	*tiles = crowd && m->sets[TILES_CROWD].plan ? TILES_CROWD : TILES_ALONE;
 	at = find_slot(m, *tiles, degree);
 	if (at || !m->sets[TILES_CROWD].plan)
 		return at;

@@ -41,6 +41,8 @@ enum system_kind {
 	AS_PROCESSES,	/* each tenant a process with a context of its own */
 	AS_STREAMS,	/* all tenants in one process, a stream each, unmerged */
 };
+/* What the kernels of those that execute themselves are made for. */
+enum tiles_for { TILES_AUTO, TILES_FOR_ONE, TILES_FOR_CROWD };
 enum arrivals { ARRIVALS_POISSON, ARRIVALS_LOGNORMAL };
 
 /* A line of the workload: so many tenants of a model. */
@@ -57,6 +59,7 @@ struct options {
 	const char *label;		/* in the report; NULL: as */
 	const char *models, *backend, *cache;	/* of those that execute themselves */
 	unsigned int sms;
+	enum tiles_for tiles;
 	bool fp32;
 	bool waits_in_driver;		/* those do, instead of polling */
 	const char *socket, *control, *json;

@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,12 +162,35 @@ static void lost(void *arg, const char *why)
 	_exit(3);
 }
 
+/* MPS has its daemon's pipes where the driver looks for them. */
+static bool under_mps(void)
+{
+	const char *dir = getenv("CUDA_MPS_PIPE_DIRECTORY");
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/control", dir ? dir : "/tmp/nvidia-mps");
+	return !access(path, F_OK);
+}
+
+/*
+ * How many launches of others a process has to reckon with. Time-sliced it has
+ * the device to itself while it runs; under MPS all of them have it at once,
+ * and without this word they would run with tiles for one alone.
+ */
+static unsigned int beside(const struct options *o)
+{
+	if (o->tiles == TILES_FOR_CROWD)
+		return o->n_tenants;
+	return o->tiles == TILES_AUTO && o->as == AS_PROCESSES && under_mps() ? o->n_tenants - 1 : 0;
+}
+
 static int open_backend(struct direct_bench *d, unsigned int lanes)
 {
 	const struct options *o = d->o;
 	const struct backend_config cfg = {
 		.lanes = lanes < MAX_LANES ? lanes : MAX_LANES, .max_degree = 1,
 		.reaps_at_once = true, .polls = true, .sms = o->sms, .cache_dir = o->cache,
+		.beside = beside(o),
 		.say = say, .lost = lost, .arg = (void *)o,
 	};
 	char why[512] = "";

@@ -13,7 +13,7 @@
 
 enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS,
        OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED, OPT_PROGRESS,
-       OPT_WAIT };
+       OPT_WAIT, OPT_TILES };
 
 static const struct argp_option options[] = {
 	{ "socket", 's', "PATH", 0, "the queue ($BRAID_PATH, /dev/braid0, /run/braid/braid.sock)", 0 },
@@ -30,6 +30,9 @@ static const struct argp_option options[] = {
 	{ "precision", OPT_PRECISION, "WORD", 0, "fp16 (default) or fp32, for what is not braid", 0 },
 	{ "wait", OPT_WAIT, "HOW", 0,
 	  "poll (default), or driver: in cuCtxSynchronize(), for what is not braid", 0 },
+	{ "tiles", OPT_TILES, "FOR", 0,
+	  "alone, crowd, or auto (default): crowd for processes under MPS, what is in flight "
+	  "decides for streams; for what is not braid", 0 },
 	{ "load", 'l', "MODEL:N[:K]", 0,
 	  "N tenants of MODEL, each K outstanding (closed loop, 1)", 0 },
 	{ "workload", 'w', "FILE", 0, "tenants from a file, see below", 0 },
@@ -276,6 +279,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (strcmp(arg, "poll") && strcmp(arg, "driver"))
 			argp_error(state, "--wait: poll or driver");
 		o->waits_in_driver = *arg == 'd';
+		return 0;
+	case OPT_TILES:
+		if (strcmp(arg, "auto") && strcmp(arg, "alone") && strcmp(arg, "crowd"))
+			argp_error(state, "--tiles: auto, alone or crowd");
+		o->tiles = *arg == 'c' ? TILES_FOR_CROWD : arg[1] == 'l' ? TILES_FOR_ONE : TILES_AUTO;
 		return 0;
 	case OPT_SEED:
 		o->seed = strtoull(arg, NULL, 0);
