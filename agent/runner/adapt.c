@@ -26,22 +26,28 @@
 #define WEIGHT_RUNS	64u		/* of a model, then its weight is fixed */
 #define BUSY		0.9
 #define EXPLORE		12u		/* epochs, one of them for another arm */
-#define FAR_BEHIND	0.8		/* of the best: seldom tried again */
+#define CALM		96u		/* epochs with the same best one, then */
+#define EXPLORE_CALM	48u		/* this is enough */
+#define CONFIRM		4u		/* epochs, before one is believed to be the best */
+#define CLOSE		0.93		/* of the best: may be the best, by chance it is not */
+#define FAR_BEHIND	0.88		/* of the best: seldom tried again */
 #define RARELY		8u		/* explorations, one of them for those */
+#define MEMORY		8u		/* epochs in a score */
 #define STAY		1.02		/* so much better to take the best one's place */
 #define SEEN_EPOCHS	24u
 #define PEAK_STAYS	0.97		/* of the peak of what was outstanding, each epoch */
-#define UNREADY_NS	2000000000ull	/* an arm whose form is not there yet waits */
+#define UNREADY_NS	2000000000ull	/* an arm whose form is not there yet waits, */
+#define UNREADY_TIMES	5u		/* so often twice as long as before */
 
 struct measure {
 	float score;			/* weighted requests a second, 0: none */
-	uint32_t n;
+	uint32_t n, unready;
 	uint64_t not_before;
 };
 
 struct situation {
 	uint64_t key, used;
-	uint32_t best, epochs, explored, next_try;
+	uint32_t best, epochs, calm, explored, next_try;
 	struct measure arms[ARMS];
 };
 
@@ -176,7 +182,7 @@ static struct situation *enter(struct adapt *a, uint64_t models, uint32_t load)
 		s = oldest;
 		s->best = near && near != s ? near->best : a->idle_arm;
 		s->key = key;
-		s->epochs = s->explored = s->next_try = 0;
+		s->epochs = s->calm = s->explored = s->next_try = 0;
 		memset(s->arms, 0, sizeof(s->arms));
 	}
 	s->used = a->tick;
@@ -197,6 +203,23 @@ static uint32_t untried(const struct adapt *a, const struct situation *s, uint64
 				return near[i];
 	}
 	return ARMS;
+}
+
+/*
+ * One that was measured, but not often enough to tell it from the best: the
+ * highest of many first results is mostly luck.
+ */
+static uint32_t unconfirmed(const struct adapt *a, const struct situation *s, uint64_t now)
+{
+	float bar = s->arms[s->best].score * CLOSE;
+	uint32_t found = ARMS;
+
+	for (uint32_t i = 0; i < a->n_arms; i++)
+		if (s->arms[i].n && s->arms[i].n < CONFIRM && s->arms[i].score >= bar &&
+		    now >= s->arms[i].not_before &&
+		    (found == ARMS || s->arms[i].n < s->arms[found].n))
+			found = i;
+	return found;
 }
 
 /* One to be looked at again: those far behind only now and then. */
@@ -224,6 +247,7 @@ static void find_best(const struct adapt *a, struct situation *s)
 		best = i;
 		bar = s->arms[i].score;
 	}
+	s->calm = best == s->best ? s->calm + 1 : 0;
 	s->best = best;
 }
 
@@ -247,11 +271,14 @@ static void choose(struct adapt *a, uint64_t now, uint32_t load)
 	struct situation *s = a->here;
 	uint32_t arm = untried(a, s, now);
 
+	if (arm == ARMS)
+		arm = unconfirmed(a, s, now);
 	if (arm < ARMS) {
 		hold(a, arm, ADAPT_TRY, load);
 		return;
 	}
-	if (++s->epochs % EXPLORE == 0) {
+	if (++s->epochs >= (s->calm < CALM ? EXPLORE : EXPLORE_CALM)) {
+		s->epochs = 0;
 		arm = another(a, s, now);
 		if (arm != s->best) {
 			hold(a, arm, ADAPT_EXPLORE, load);
@@ -283,11 +310,13 @@ static void score(struct adapt *a, struct situation *s, uint64_t now)
 
 	/* Most of it ran in another form: that says nothing of this one. */
 	if (a->several && a->as_asked * 4 < a->several * 3) {
-		m->not_before = now + UNREADY_NS;
+		m->not_before = now + (UNREADY_NS << m->unready);
+		m->unready += m->unready < UNREADY_TIMES;
 		return;
 	}
+	m->unready = 0;
 	m->n++;
-	m->score += (got - m->score) / (m->n < 6 ? m->n : 6);
+	m->score += (got - m->score) / (m->n < MEMORY ? m->n : MEMORY);
 }
 
 /* What a request of this model counts. */
@@ -431,7 +460,7 @@ void adapt_words(const struct adapt_reason *r, char *buf, size_t len)
 {
 	static const char *const whys[] = {
 		"nothing is measured yet", "the device is not busy all the time",
-		"not measured yet under this load", "to see whether it still is worse",
+		"not measured enough under this load yet", "to see whether it still is worse",
 		"the best that was measured under this load",
 	};
 	static const char *const shares[SHARES] = {

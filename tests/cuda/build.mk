@@ -94,3 +94,9 @@ test_cuda_nodes-src := tests/cuda/test_cuda_nodes.c tests/cuda/nodes.c tests/onn
 	tests/onnx/families.c
 test_cuda_nodes-libs := cuda lower program cpu onnxpb
 test_cuda_nodes-ldlibs := -lprotobuf-c -ljansson -lm
+
+tests += test_cuda_bad_ends
+test_cuda_bad_ends-src := tests/cuda/test_cuda_bad_ends.c $(addprefix tests/transport/,daemon.c storm.c)
+test_cuda_bad_ends-libs := braid
+test_cuda_bad_ends-ldlibs := -ljansson -lm
+$(O)/tests/test_cuda_bad_ends: $(standin) $(O)/braidd $(O)/braid-zoo

@@ -3,6 +3,9 @@
  * Models on the CUDA backend beside the CPU's fp32: every request alone and in
  * groups, as lanes, branches and side by side, with 16 and 32 bits.
  *
+ * Inputs are also rewritten while they are read, with any bits at all: nothing
+ * may fault, and what comes afterwards is right.
+ *
  * Each comparison first shows that answers of different requests are ten times
  * the tolerance apart, and a group whose outputs are swapped on purpose must
  * be noticed. Runs on the stand-in driver with small models; on a machine with
@@ -17,6 +20,8 @@
 #include <jansson.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -375,6 +380,56 @@ static void check_forms(struct model *m, struct model *other, bool fp32, double 
 	detach(&o);
 }
 
+/* ---- a tenant that rewrites what it has sent ---- */
+
+static atomic_bool enough;
+
+static void *rewrite(void *arg)
+{
+	const struct model *m = arg;
+	uint64_t bits = 88172645463325252ull;
+
+	while (!enough)
+		for (uint32_t s = 0; s < MAX_DEGREE; s++)
+			for (uint32_t i = 0; i < m->prog->n_inputs; i++)
+				for (uint64_t at = 0; at + 8 <= m->bytes[i]; at += 8) {
+					bits ^= bits << 13;
+					bits ^= bits >> 7;
+					bits ^= bits << 17;
+					memcpy(m->map + s * m->stride + m->offset[i] + at, &bits, 8);
+				}
+	return NULL;
+}
+
+/* Its own answers may be anything; it must not reach anything else. */
+static void check_rewritten(struct model *m, const struct backend_side *b, double tolerance)
+{
+	const uint32_t spared[] = { MAX_DEGREE, MAX_DEGREE + 1 };
+	const int rounds = patience > 16 ? 50 : 4;
+	pthread_t thread;
+	double worst = 0;
+	int ret = 0;
+
+	enough = false;
+	if (pthread_create(&thread, NULL, rewrite, m))
+		return;
+	for (int i = 0; i < rounds; i++) {
+		struct flight f = { 0 };
+
+		add_group(&f, m, b, MAX_DEGREE, straight, straight);
+		add_group(&f, m, b, 2, spared, spared);
+		ret |= go(&f, b);
+		worst = fmax(worst, off_by(m, spared, 2));
+	}
+	enough = true;
+	pthread_join(thread, NULL);
+	draw_slots(m);
+	ret |= run(m, b, MAX_DEGREE, straight, straight);
+	worst = fmax(worst, off_by(m, straight, MAX_DEGREE));
+	ok(!ret && worst <= tolerance, "%s, inputs rewritten in flight: the others are off by %.2g",
+	   m->name, worst);
+}
+
 static void check_mode(struct model *m, struct model *other, bool fp32, double apart)
 {
 	static const uint32_t degrees[] = { 2, 3, 5, 8 };
@@ -400,6 +455,7 @@ static void check_mode(struct model *m, struct model *other, bool fp32, double a
 	ok(!ret && off_by(m, straight, 8) > tolerance, "%s in %s: swapped outputs are noticed",
 	   m->name, mode);
 	check_crowd(m, &b, fp32, tolerance);
+	check_rewritten(m, &b, tolerance);
 	if (other)
 		check_forms(m, other, fp32, tolerance, &b);
 	json_array_append_new(measured, json_pack("{s:s,s:s,s:f,s:f,s:f}", "model", m->name, "mode",

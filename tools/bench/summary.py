@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Results of braid-bench and of its peers as one table of ratios, and as plots.
 
-    summary.py [--base SYSTEM] [--plot PREFIX] FILE.json...
+    summary.py [--base SYSTEM] [--plot PREFIX] [--bundle FILE] FILE.json...
 
 Files of the same load (kind of loop, tenants of each model) stand together;
 each system's median over its runs is divided by the base's. Plots are SVG:
-throughput and the worst tenant's p99 against tenants, a line a system.
+throughput and the worst tenant's p99 against tenants, a line a system, of the
+loads of several models. --bundle puts all that was read into one file, as it is.
 """
 import argparse
 import collections
@@ -52,6 +53,29 @@ def point(runs):
                  median(lambda r: r["worst_tenant_p99_ms"]),
                  median(lambda r: r.get("merge_degree_mean", 1)),
                  median(lambda r: r.get("fuse_degree_mean", 1)), len(runs))
+
+
+def ratio_of(systems, group, name):
+    """@name's throughput by the best other one's of the same Braid."""
+    others = {s: p.rps for s, p in systems.items() if s.startswith(group + ", ") and s != name}
+    if name not in systems or not others:
+        return None
+    best = max(others, key=others.get)
+    return systems[name].rps / others[best], best.split(", ")[-1]
+
+
+def adaptive(results):
+    """The adaptive policy by the best fixed one, for each load."""
+    rows = []
+    for (mode, load, tenants), systems in sorted(results.items(), key=lambda r: (r[0][0], r[0][2])):
+        for group in sorted({s.rsplit(", ", 1)[0] for s in systems if s.endswith(", adaptive")}):
+            found = ratio_of(systems, group, f"{group}, adaptive")
+            if mode == "closed" and found:
+                rows.append(f"| {group} | {tenants} | {load} | {found[1]} | {found[0]:.3f} |")
+    if rows:
+        print("\nThe adaptive policy by the best fixed one:\n")
+        print("| on | tenants | load | best fixed | adaptive by it |\n|---|--:|---|---|--:|")
+        print("\n".join(rows))
 
 
 def table(results, base):
@@ -124,8 +148,8 @@ def svg(title, unit, lines, path):
 
 def plots(results, prefix):
     rps, p99 = collections.defaultdict(list), collections.defaultdict(list)
-    for (mode, _, tenants), systems in results.items():
-        if mode != "closed":
+    for (mode, load, tenants), systems in results.items():
+        if mode != "closed" or "+" not in load or "tiny" in load:
             continue
         for name, p in systems.items():
             rps[name].append((tenants, p.rps))
@@ -135,16 +159,33 @@ def plots(results, prefix):
         svg("Worst tenant's 99th percentile, closed loop", "ms", p99, prefix + "-p99.svg")
 
 
+def bundle(args):
+    doc = dict(note.split("=", 1) for note in args.note)
+    doc["files"] = {}
+    for path in args.files:
+        with open(path) as f:
+            doc["files"][os.path.basename(path)] = json.load(f)
+    with open(args.bundle, "w") as f:
+        json.dump(doc, f, separators=(",", ":"))
+        f.write("\n")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--base", default="braid, adaptive", help="the system that ratios are of")
     p.add_argument("--plot", metavar="PREFIX")
+    p.add_argument("--bundle", metavar="FILE", help="all of it as one JSON file")
+    p.add_argument("--note", metavar="KEY=VALUE", action="append", default=[],
+                   help="for the bundle: machine, date, commit")
     p.add_argument("files", nargs="+")
     args = p.parse_args()
     results = read(args.files)
     if not results:
         sys.exit("summary: no runs in these files")
     table(results, args.base)
+    adaptive(results)
+    if args.bundle:
+        bundle(args)
     if args.plot:
         os.makedirs(os.path.dirname(args.plot) or ".", exist_ok=True)
         plots(results, args.plot)

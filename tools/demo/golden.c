@@ -203,6 +203,43 @@ static double relative_l2(const float *got, const struct golden_tensor *t)
 	return norm > 0 ? sqrt(diff / norm) : diff > 0 ? INFINITY : 0;
 }
 
+double golden_tolerance(void)
+{
+	const char *env = getenv("BRAID_DEMO_TOLERANCE");
+	double v = env ? strtod(env, NULL) : 0;
+
+	return v > 0 ? v : GOLDEN_TOLERANCE;
+}
+
+static int top(const float *row, int n)
+{
+	int best = 0;
+
+	for (int i = 1; i < n; i++)
+		if (row[i] > row[best])
+			best = i;
+	return best;
+}
+
+int golden_other_class(const struct golden *g, const struct demo_model *m,
+		       const float *const *got)
+{
+	int other = 0;
+
+	for (int i = 0; i < g->n_out && m->classes; i++) {
+		const struct golden_tensor *t = &g->out[i];
+
+		for (int r = 0; r < t->rows; r++) {
+			int want = top(t->values + (size_t)r * t->kept, t->kept);
+
+			if (t->columns)
+				want = t->columns[want];
+			other += want != top(got[i] + (size_t)r * t->cols, t->cols);
+		}
+	}
+	return other;
+}
+
 double golden_distance(const struct golden *g, const float *const *got)
 {
 	double worst = 0;

@@ -13,6 +13,13 @@
 #define GOLDEN_TOLERANCE 1e-4
 
 /**
+ * golden_tolerance() - that, or what BRAID_DEMO_TOLERANCE says
+ *
+ * For an agent that calculates with 16 bits.
+ */
+double golden_tolerance(void);
+
+/**
  * struct golden - what the reference answered to one request
  * @model: the model's name
  * @key: the request's key
@@ -73,6 +80,17 @@ void golden_expand(const struct golden_tensor *t, float *out);
  * Return: the largest over the outputs; infinite when one is not finite.
  */
 double golden_distance(const struct golden *g, const float *const *got);
+
+/**
+ * golden_other_class() - rows whose most likely class is another one
+ * @g: recorded
+ * @m: its model
+ * @got: the answer
+ *
+ * Return: how many; 0 for a model that does not tell classes apart.
+ */
+int golden_other_class(const struct golden *g, const struct demo_model *m,
+		       const float *const *got);
 
 /** golden_apart() - the same between two records of one model */
 double golden_apart(const struct golden *a, const struct golden *b);

@@ -41,7 +41,7 @@ static int live_run(struct infer *self, const struct demo_model *m, const char *
 	distance = golden_distance(g, (const float *const *)out);
 	if (!(distance <= live->worst))
 		live->worst = distance;
-	if (!(distance <= GOLDEN_TOLERANCE)) {
+	if (!(distance <= golden_tolerance())) {
 		fprintf(stderr, "%s %s: differs from the reference by %.2g (relative L2)\n",
 			m->name, key, distance);
 		live->wrong++;

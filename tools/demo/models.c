@@ -23,6 +23,7 @@
 		.file = "ch_PP-OCRv4_rec_infer.onnx",				\
 		.n_in = 1,							\
 		.n_out = 1,							\
+		.classes = true,						\
 		.in = { { "x", 4, { 1, 3, LINE_HEIGHT, width } } },		\
 		.out = { { "softmax_11.tmp_0", 3, { 1, width / 8, REC_CLASSES } } }, \
 	}
@@ -41,6 +42,7 @@ const struct demo_model demo_models[MODEL_COUNT] = {
 		.file = "ch_ppocr_mobile_v2.0_cls_infer.onnx",
 		.n_in = 1,
 		.n_out = 1,
+		.classes = true,
 		.in = { { "x", 4, { 1, 3, LINE_HEIGHT, CLS_WIDTH } } },
 		.out = { { "save_infer_model/scale_0.tmp_1", 2, { 1, 2 } } },
 	},

@@ -5,6 +5,8 @@
 #ifndef BRAID_DEMO_MODELS_H
 #define BRAID_DEMO_MODELS_H
 
+#include <stdbool.h>
+
 #define MODEL_MAX_TENSORS 2
 
 /**
@@ -25,6 +27,7 @@ struct model_tensor {
  * @file: file in the model directory
  * @n_in: number of inputs
  * @n_out: number of outputs
+ * @classes: rows of its outputs say how likely each class is
  * @in: the inputs, all float32
  * @out: the outputs, all float32
  */
@@ -33,6 +36,7 @@ struct demo_model {
 	const char *file;
 	int n_in;
 	int n_out;
+	bool classes;
 	struct model_tensor in[MODEL_MAX_TENSORS];
 	struct model_tensor out[MODEL_MAX_TENSORS];
 };

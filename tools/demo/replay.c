@@ -76,6 +76,7 @@ void replay_free(struct replay *replay)
 int replay_pick(const struct replay *replay, const struct demo_model *m,
 		const struct sample **picked)
 {
+	const double tolerance = golden_tolerance();
 	int n = 0;
 
 	for (int i = 0; i < replay->count; i++) {
@@ -84,7 +85,7 @@ int replay_pick(const struct replay *replay, const struct demo_model *m,
 
 		if (s->model != m)
 			continue;
-		while (j < n && golden_apart(s->golden, picked[j]->golden) >= 10 * GOLDEN_TOLERANCE)
+		while (j < n && golden_apart(s->golden, picked[j]->golden) >= 10 * tolerance)
 			j++;
 		if (j == n)
 			picked[n++] = s;

@@ -5,12 +5,14 @@
 
 portable := $(O)/portable
 portable-bin := braidd braidctl braid-bench braid-zoo braid-run braid-kernels braid-tune \
-	braid-switch $(if $(probes-missing),,braid-probe)
+	braid-demo braid-switch $(if $(probes-missing),,braid-probe)
 portable-tests := test_cuda_models test_cuda_nodes test_poison test_kill
 portable-all := $(addprefix $(O)/,$(portable-bin)) $(addprefix $(O)/tests/,$(portable-tests))
 # What comes with glibc, whichever it is, comes from the machine.
 portable-system := linux-vdso|ld-linux|libc\.so|libm\.so|libpthread|libdl|librt
 onnx-testdata := /usr/share/libonnx-testdata/data
+# Trained models, where tools/demo/fetch has put them.
+demo-models := $(firstword $(wildcard $(XDG_CACHE_HOME)/braid/models $(O)/models))
 
 .PHONY: portable
 portable: $(portable-all)
@@ -22,4 +24,7 @@ portable: $(portable-all)
 		sort -u | grep -Ev '/($(portable-system))' | xargs -r cp -L -t $(portable)/lib
 	$(Q)cp tools/portable/gpu tools/portable/probes.py tools/bench/summary.py $(portable)/
 	$(Q)cp -r tools/bench/peers $(portable)/
+	$(Q)git rev-parse --short HEAD >$(portable)/commit 2>/dev/null || true
 	$(Q)[ ! -d $(onnx-testdata) ] || cp -r $(onnx-testdata) $(portable)/onnx
+	$(Q)mkdir $(portable)/demo && cp -r tools/demo/data $(portable)/demo/
+	$(Q)[ ! -d "$(demo-models)" ] || cp -r "$(demo-models)" $(portable)/demo/models

@@ -5,7 +5,9 @@
     run.py -l resnet50:2 -l mobilenet_v2:2 --how compile --json out.json
 
 Time-sliced, or under MPS where its daemon runs (CUDA_MPS_PIPE_DIRECTORY). The
-JSON is braid-bench's, so that tools/bench/summary.py puts both into one table.
+processes stay from round to round; with --follow there is a round for each line
+on standard input, so that other systems can have theirs in between. The JSON is
+braid-bench's, so that tools/bench/summary.py puts both into one table.
 """
 import argparse
 import json
@@ -56,20 +58,16 @@ def wait_ready(procs):
             sys.exit("peers: a process ended before it was ready")
 
 
-def one_run(args, models):
-    with tempfile.TemporaryDirectory() as d:
-        go = os.path.join(d, "go")
-        procs = start(args, models, go)
-        try:
-            wait_ready(procs)
-            t = time.monotonic() + 0.2
-            with open(go + ".new", "w") as f:
-                json.dump([t, t + args.warmup, t + args.warmup + args.seconds], f)
-            os.rename(go + ".new", go)
-            return [json.loads(p.communicate()[0].splitlines()[-1]) for p in procs]
-        finally:
-            for p in procs:
-                p.kill()
+def tell(go, k, times):
+    with open(go + ".new", "w") as f:
+        json.dump(times, f)
+    os.rename(go + ".new", f"{go}.{k}")
+
+
+def one_round(args, procs, go, k):
+    t = time.monotonic() + 0.2
+    tell(go, k, [t, t + args.warmup, t + args.warmup + args.seconds])
+    return [json.loads(p.stdout.readline()) for p in procs]
 
 
 def report(args, rows):
@@ -85,6 +83,13 @@ def report(args, rows):
                          "latency": latency(r["latencies"])} for r in rows]}
 
 
+def show(doc):
+    r = doc["runs"][-1]
+    print(f"{doc['as']:32s} {doc['tenants']:3d} tenants {r['requests_per_second']:9.1f} req/s  "
+          f"p50 {r['latency']['p50_ms']:.3f}  p99 {r['latency']['p99_ms']:.3f}  "
+          f"worst p99 {r['worst_tenant_p99_ms']:.3f} ms", flush=True)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("-l", "--load", action="append", required=True, metavar="MODEL:N")
@@ -93,6 +98,7 @@ def main():
     p.add_argument("-t", "--seconds", type=float, default=5)
     p.add_argument("--warmup", type=float, default=1)
     p.add_argument("--repeat", type=int, default=1)
+    p.add_argument("--follow", action="store_true", help="a round for each line of input")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("-j", "--json")
     args = p.parse_args()
@@ -102,15 +108,26 @@ def main():
     doc = {"as": f"pytorch {args.how}, {mps}", "mode": "open" if args.open else "closed",
            "arrivals": "poisson", "warmup_s": args.warmup, "tenants": len(models),
            "seed": args.seed, "runs": []}
-    for _ in range(args.repeat):
-        doc["runs"].append(report(args, one_run(args, models)))
-        r = doc["runs"][-1]
-        print(f"{doc['as']:32s} {len(models):3d} tenants {r['requests_per_second']:9.1f} req/s  "
-              f"p50 {r['latency']['p50_ms']:.3f}  p99 {r['latency']['p99_ms']:.3f}  "
-              f"worst p99 {r['worst_tenant_p99_ms']:.3f} ms", flush=True)
-    if args.json:
-        with open(args.json, "w") as f:
-            json.dump(doc, f, indent=1)
+    with tempfile.TemporaryDirectory() as d:
+        go = os.path.join(d, "go")
+        procs = start(args, models, go)
+        try:
+            wait_ready(procs)
+            print("ready", flush=True)
+            k = 0
+            for k, _ in enumerate(sys.stdin if args.follow else range(args.repeat), 1):
+                doc["runs"].append(report(args, one_round(args, procs, go, k)))
+                show(doc)
+                if args.json:
+                    with open(args.json + ".new", "w") as f:
+                        json.dump(doc, f, indent=1)
+                    os.rename(args.json + ".new", args.json)
+            tell(go, k + 1, [])
+            for proc in procs:
+                proc.wait(30)
+        finally:
+            for proc in procs:
+                proc.kill()
 
 
 if __name__ == "__main__":

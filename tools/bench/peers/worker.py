@@ -4,11 +4,13 @@
 
 Batch 1, fp16, channels last; inputs come from pinned host memory and outputs go
 back to it in every request, as a tenant of Braid's has them. Ready when it has
-said so on standard output; starts when the file GO exists, which holds the
-times (CLOCK_MONOTONIC, seconds) of start, measurement and stop, and prints one
-JSON object: latencies in nanoseconds, those due in the measured time.
+said so on standard output. Round by round it waits for the file GO.1, GO.2, ...
+which holds the times (CLOCK_MONOTONIC, seconds) of start, measurement and stop,
+and prints one JSON object: latencies in nanoseconds, those due in the measured
+time. An empty list of times is the end.
 """
 import argparse
+import itertools
 import json
 import os
 import random
@@ -109,6 +111,17 @@ def serve(request, args, start, measure, stop):
     return latencies, in_time
 
 
+def rounds(go):
+    for k in itertools.count(1):
+        while not os.path.exists(f"{go}.{k}"):
+            time.sleep(0.001)
+        with open(f"{go}.{k}") as f:
+            times = json.load(f)
+        if not times:
+            return
+        yield times
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("model")
@@ -138,15 +151,13 @@ def main():
         for _ in range(20):
             request()
         print("ready", flush=True)
-        while not os.path.exists(args.go):
-            time.sleep(0.001)
-        with open(args.go) as f:
-            start, measure, stop = json.load(f)
-        while time.monotonic() < start:
-            pass
-        latencies, in_time = serve(request, args, start, measure, stop)
-    print(json.dumps({"model": args.model, "latencies": latencies, "in_time": in_time}),
-          flush=True)
+        for times in rounds(args.go):
+            start, measure, stop = times
+            while time.monotonic() < start:
+                pass
+            latencies, in_time = serve(request, args, start, measure, stop)
+            print(json.dumps({"model": args.model, "latencies": latencies,
+                              "in_time": in_time}), flush=True)
 
 
 if __name__ == "__main__":
