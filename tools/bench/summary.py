@@ -7,7 +7,7 @@
 Files of the same load (kind of loop, tenants of each model) stand together;
 each system's median over its runs is divided by the base's. Plots are SVG:
 throughput and the worst tenant's p99 against tenants, a line a system, of the
-loads of several models. --bundle puts all that was read into one file, as it is.
+loads of several models, if there are such. --bundle puts all that was read into one file, as it is.
 """
 import argparse
 import collections
@@ -148,9 +148,9 @@ def svg(title, unit, lines, path):
 
 def plots(results, prefix):
     rps, p99 = collections.defaultdict(list), collections.defaultdict(list)
-    for (mode, load, tenants), systems in results.items():
-        if mode != "closed" or "+" not in load or "tiny" in load:
-            continue
+    closed = [key for key in results if key[0] == "closed"]
+    for key in [k for k in closed if "+" in k[1] and "tiny" not in k[1]] or closed:
+        tenants, systems = key[2], results[key]
         for name, p in systems.items():
             rps[name].append((tenants, p.rps))
             p99[name].append((tenants, p.worst))
