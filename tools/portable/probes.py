@@ -493,6 +493,11 @@ def summary(doc):
     return "\n".join(rows) + "\n"
 
 
+def keep(args, doc):
+    with open(os.path.join(args.out, "probes.json"), "w") as f:
+        json.dump(doc, f, indent=1)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("out", metavar="FOLDER")
@@ -559,8 +564,8 @@ def main():
             doc["failed"].append({"step": title, "error": str(e)})
         doc["took"][title] = round(time.monotonic() - begin, 1)
         # What has been read so far is kept, whatever comes.
-        with open(os.path.join(args.out, "probes.json"), "w") as f:
-            json.dump(doc, f, indent=1)
+        keep(args, doc)
+    keep(args, doc)
     shutil.rmtree(args.tmp, ignore_errors=True)
     with open(os.path.join(args.out, "probes.md"), "w") as f:
         f.write(summary(doc))
