@@ -101,6 +101,7 @@ note = $(if $(subst <$(strip $(2))>,,<$(strip $(file <$(1)))>),$(shell mkdir -p 
 endif
 notes := $(O)/.notes
 install-files += $(foreach f,README.md $(wildcard Documentation/*.md),$(f):$(docdir))
+install-files += $(foreach f,$(wildcard Documentation/images/*.svg),$(f):$(docdir)/images)
 $(call note,$(notes)/compile,$(CC) $(CPPFLAGS) $(ALL_CFLAGS))
 $(call note,$(notes)/link,$(CC) $(ALL_LDFLAGS))
 
