@@ -308,6 +308,7 @@ static bool client_rung(struct rings *r)
 	int ret;
 
 	if (r->blocked) {
+		r->blocked = false;
 		ret = c->out_ring ? flush_reply(c) : 0;
 		if (ret && ret != -EAGAIN) {
 			client_close(c, "reply can't be sent");
@@ -334,16 +335,6 @@ static bool client_rung(struct rings *r)
 	}
 	settle(c);
 	return !c->closed;
-}
-
-/* What the ring holds was sent before what the socket has. */
-static void ring_first(struct client *c)
-{
-	struct ring *in = &c->rings.in;
-	uint32_t there = c->rings.mem ? ring_there(in) : 0, from = in->pos;
-
-	while (in->pos - from < there && client_rung(&c->rings))
-		;
 }
 
 /* 0, or negative: the connection is over. */
@@ -383,10 +374,11 @@ static void client_ready(struct loop_watch *w, uint32_t events)
 	}
 	/*
 	 * One message, then it is another tenant's turn. Most tenants wait for
-	 * the answer, so looking for a second one would find none.
+	 * the answer, so looking for a second one would find none. What the
+	 * ring holds was sent before what the socket has.
 	 */
 	if (events & EPOLLIN && may_read(c))
-		ring_first(c);
+		rings_drain(&c->rings);
 	if (events & EPOLLIN && may_read(c) && receive(c) < 0) {
 		client_close(c, "hung up");
 		return;

@@ -155,7 +155,9 @@ int rings_send(struct rings *r, const void *msg, size_t bytes)
 	/* Whom the bell wakes may answer before it returns: to one that is awake. */
 	rings_active(r);
 	ret = ring_put(&r->out, msg, bytes);
-	r->blocked = ret == -EAGAIN;
+	/* A small message that fits says nothing of the large one that did not. */
+	if (ret == -EAGAIN)
+		r->blocked = true;
 	if (!ret && ring_wake(&r->out))
 		ring_bell(r->their_bell);
 	return ret;
@@ -168,6 +170,23 @@ ssize_t rings_receive(struct rings *r, void *buf, size_t cap)
 	if (n > 0 && ring_wanted(&r->in))
 		ring_bell(r->their_bell);
 	return n;
+}
+
+void rings_drain(struct rings *r)
+{
+	struct ring *in = &r->in;
+	uint32_t from, last, there;
+
+	if (!r->mem)
+		return;
+	there = ring_there(in);
+	if (there > in->bytes)
+		there = in->bytes;
+	from = in->pos;
+	/* The other side may take its head back: go on only while something comes. */
+	do {
+		last = in->pos;
+	} while (last - from < there && r->take(r) && in->pos != last);
 }
 
 void rings_serve(struct server *s)

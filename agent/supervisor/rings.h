@@ -35,7 +35,7 @@ struct server;
  * @their_bell: rings the other side; it never has this descriptor
  * @parts: descriptors that it is still to be given, -1: it has it
  * @used: it has written something
- * @blocked: @out had no room
+ * @blocked: @out had no room for something; @take clears it and tries again
  */
 struct rings {
 	struct loop_watch bell;
@@ -80,6 +80,9 @@ ssize_t rings_receive(struct rings *r, void *buf, size_t cap);
 
 /** rings_active() - look at this pair before sleeping */
 void rings_active(struct rings *r);
+
+/** rings_drain() - take all that is there now; without rings does nothing */
+void rings_drain(struct rings *r);
 
 /** rings_serve() - take a message from each active pair that has one */
 void rings_serve(struct server *s);

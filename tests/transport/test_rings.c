@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/supervisor/rings.h"
 #include "lib/ring.h"
 #include "tests/tap.h"
 #include "tests/transport/daemon.h"
@@ -211,7 +212,7 @@ static void test_room(void)
 {
 	static struct ringed t;
 	struct braid_get_info info = { .size = sizeof(info) };
-	unsigned int sent = 0, got = 0, left = 0;
+	unsigned int sent = 0, got = 0, left = 0, replies = 0;
 	struct braid_msg head;
 	struct job j;
 
@@ -232,14 +233,54 @@ static void test_room(void)
 	}
 	ok(left, "the queue waits for room");
 	is_int(daemon_status(&d, "tenants"), 1, "and serves meanwhile");
-	while (got < sent && down(&t, &head) > 0)
+	up(&t, BRAID_NR_GET_INFO, &info);
+	for (int i = 0; i < 2000 && __atomic_load_n(&t.up.h->tail, __ATOMIC_ACQUIRE) != t.up.pos; i++)
+		usleep(1000);
+	while (got < sent && down(&t, &head) > 0) {
 		got += records(&head);
+		replies += head.type == BRAID_MSG_REPLY;
+	}
 	is_int(got, sent, "all of them come when there is");
+	is_int(replies, 1, "a small reply that found room before them holds none back");
 	up(&t, BRAID_NR_GET_INFO, &info);
 	ok(down(&t, &head) > 0 && head.type == BRAID_MSG_REPLY, "and replies as before");
 	memset(t.msg, 0, sizeof(t.msg));
 	is_int(ring_put(&t.up, t.msg, t.up.bytes / 2), -EMSGSIZE, "more than half a ring is too much");
 	ringed_close(&t);
+}
+
+static unsigned int looks;
+
+static bool takes_back(struct rings *r)
+{
+	__atomic_store_n(&r->in.h->head, r->in.pos, __ATOMIC_SEQ_CST);
+	return ++looks < 1000;
+}
+
+static bool tells_lies(struct rings *r)
+{
+	r->in.pos += 64;
+	__atomic_store_n(&r->in.h->head, r->in.pos + (1u << 30), __ATOMIC_SEQ_CST);
+	return ++looks < 1000;
+}
+
+/* Between two looks of the queue at it: the supervisor's own end, no daemon. */
+static void test_head_moves(void)
+{
+	static uint8_t mem[BRAID_RING_DATA + 4096 + 4096] __attribute__((aligned(64)));
+	struct rings r;
+
+	rings_init(&r, NULL, takes_back);
+	r.mem = mem;
+	ring_map(mem, &r.in, 4096, &r.out, 4096);
+	r.in.h->head = 8;
+	rings_drain(&r);
+	is_int(looks, 1, "a head that is taken back is looked at once");
+	r.take = tells_lies;
+	r.in.h->head = r.in.pos + (1u << 30);
+	looks = 0;
+	rings_drain(&r);
+	is_int(looks, 64, "one that claims more than the ring: at most the ring");
 }
 
 enum damage { AHEAD, ODD, LONG, BEYOND, SKIP, EMPTY, NOISE, TAIL, DAMAGES };
@@ -334,6 +375,7 @@ int main(void)
 	test_parts();
 	test_ways();
 	test_room();
+	test_head_moves();
 	test_damage();
 	test_noise();
 	for (int i = 0; i < 500 && process_files(d.pid) > fds; i++)
