@@ -145,7 +145,7 @@ DEV void rnn_tile(const struct k_rnn &a, u32 tile, char *smem)
 {
 	struct rnn_row w;
 	u32 row, state;
-	i32 len;
+	i32 len, *shared_len;
 	char *y;
 
 	w.b = tile % a.batch;
@@ -156,6 +156,7 @@ DEV void rnn_tile(const struct k_rnn &a, u32 tile, char *smem)
 	w.c = w.h + a.hidden;
 	w.part = w.c + a.hidden;
 	w.gate = w.part + a.hidden;
+	shared_len = (i32 *)(w.gate + a.gates * a.hidden);
 	pdl_wait();
 	w.w = ref_at(a.w, w.r) + (i64)w.dir * a.gates * a.hidden * a.width * type_size(a.w.type);
 	w.rec = ref_at(a.r, w.r) + (i64)w.dir * a.gates * a.hidden * a.hidden * type_size(a.r.type);
@@ -163,13 +164,16 @@ DEV void rnn_tile(const struct k_rnn &a, u32 tile, char *smem)
 			      type_size(a.bias.type) : NULL;
 	w.peep = a.has_peep ? ref_at(a.peep, w.r) + (i64)w.dir * 3 * a.hidden * type_size(a.peep.type) : NULL;
 	y = a.has_y ? ref_at(a.y, w.r) : NULL;
-	len = rnn_length(a, w);
+	/* Loaded once: its owner may write it meanwhile, and all must go the same way. */
+	if (!tid())
+		*shared_len = rnn_length(a, w);
 	state = (w.dir * a.batch + w.b) * a.hidden;
 	for (u32 u = tid(); u < a.hidden; u += K_THREADS) {
 		w.h[u] = a.has_h0 ? ld_float(ref_at(a.h0, w.r), a.h0.type, (i32)(state + u)) : 0.0f;
 		w.c[u] = a.has_c0 ? ld_float(ref_at(a.c0, w.r), a.c0.type, (i32)(state + u)) : 0.0f;
 	}
 	sync();
+	len = *shared_len;
 	for (i32 k = 0; k < (i32)a.steps; k++) {
 		bool reverse = a.reverse || w.dir;
 		i32 t = k >= len ? -1 : reverse ? len - 1 - k : k;

@@ -184,6 +184,8 @@ static int make_copy(struct compose *c, struct entry *e, uint32_t number)
 
 		if (m->n_plain + number >= m->n_slots)
 			return -ENOSPC;
+		if (i && m == e->parts[i - 1].model)	/* they are sorted */
+			return -EINVAL;		/* both would work in one slot */
 		to->slots[i] = &m->slots[m->n_plain + number];
 		parts[i] = model_part(m, to->slots[i], TILES_CROWD, e->parts[i].degree);
 	}

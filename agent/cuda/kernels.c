@@ -7,8 +7,8 @@
  * time, else one compiled while the model's loader waits. What is not
  * specialised yet is compiled by threads; chores.c then puts it into graphs.
  *
- * The mutex protects the list, the queue of sources to compile and the counts;
- * a kernel's strings do not change, its code is atomic.
+ * The mutex protects the list, users and the queue of sources to compile; a
+ * kernel's strings do not change, its code and the counts are atomic.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -39,7 +39,8 @@ struct kernels {
 	pthread_cond_t more;
 	struct kernel *all, *first, **end;
 	pthread_t threads[MAX_THREADS];
-	unsigned int n_threads, pending, compiled, finished;
+	unsigned int n_threads, finished;
+	atomic_uint pending, compiled;
 	bool stop, told;
 	cu_module generic;
 };
@@ -173,8 +174,8 @@ static void release(struct kernels *ks, struct kernel *k)
 	free(k);
 }
 
-/* Under the lock. */
-static void destroy(struct kernels *ks, struct kernel *k)
+/* Under the lock, which is not held while the driver works: release() it after. */
+static void take_off(struct kernels *ks, struct kernel *k)
 {
 	struct kernel **at = &ks->all;
 
@@ -182,7 +183,6 @@ static void destroy(struct kernels *ks, struct kernel *k)
 		at = &(*at)->next;
 	if (*at)
 		*at = k->next;
-	release(ks, k);
 }
 
 static void compile_one(struct kernels *ks, struct kernel *k)
@@ -227,10 +227,16 @@ static void *work(void *arg)
 		k->queued = false;
 		ks->pending--;
 		tell = !ks->pending || ++ks->finished % TELL_EACH == 0;
-		if (!k->users)
-			destroy(ks, k);
+		if (k->users)
+			k = NULL;
+		else
+			take_off(ks, k);
+		pthread_mutex_unlock(&ks->lock);
+		if (k)
+			release(ks, k);
 		if (tell && ks->better)
 			chores_put(ks->chores, ks->better);
+		pthread_mutex_lock(&ks->lock);
 	}
 	pthread_mutex_unlock(&ks->lock);
 	return NULL;
@@ -302,8 +308,12 @@ void kernels_free(struct kernels *ks)
 {
 	if (!ks)
 		return;
-	while (ks->all)
-		destroy(ks, ks->all);
+	while (ks->all) {
+		struct kernel *k = ks->all;
+
+		take_off(ks, k);
+		release(ks, k);
+	}
 	if (ks->generic)
 		ks->dev->cu.module_free(ks->generic);
 	pthread_cond_destroy(&ks->more);
@@ -387,9 +397,13 @@ void kernels_put(struct kernels *ks, struct kernel *k)
 	if (!k)
 		return;
 	pthread_mutex_lock(&ks->lock);
-	if (!--k->users && !k->queued)
-		destroy(ks, k);
+	if (--k->users || k->queued)
+		k = NULL;		/* others', or the compiler's to release */
+	else
+		take_off(ks, k);
 	pthread_mutex_unlock(&ks->lock);
+	if (k)
+		release(ks, k);
 }
 
 void kernels_better(struct kernels *ks, struct kernel *k)
@@ -410,20 +424,10 @@ void kernels_better(struct kernels *ks, struct kernel *k)
 
 unsigned int kernels_pending(struct kernels *ks)
 {
-	unsigned int n;
-
-	pthread_mutex_lock(&ks->lock);
-	n = ks->pending;
-	pthread_mutex_unlock(&ks->lock);
-	return n;
+	return atomic_load(&ks->pending);
 }
 
 unsigned int kernels_compiled(struct kernels *ks)
 {
-	unsigned int n;
-
-	pthread_mutex_lock(&ks->lock);
-	n = ks->compiled;
-	pthread_mutex_unlock(&ks->lock);
-	return n;
+	return atomic_load(&ks->compiled);
 }

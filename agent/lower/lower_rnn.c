@@ -98,7 +98,8 @@ void lower_rnn(struct lower *l)
 		a.fn_alpha[i] = p->fn_alpha[i];
 		a.fn_beta[i] = p->fn_beta[i];
 	}
-	smem = ((uint64_t)a.width + 3 * (uint64_t)a.hidden + (uint64_t)a.gates * a.hidden) * sizeof(float);
+	/* Input, states and gates of a step, and the row's length. */
+	smem = ((uint64_t)a.width + 3 * (uint64_t)a.hidden + (uint64_t)a.gates * a.hidden + 1) * sizeof(float);
 	if (smem > MAX_SMEM) {
 		lower_refuse(l, "its state takes %llu bytes of shared memory, %u are the limit",
 			     (unsigned long long)smem, MAX_SMEM);

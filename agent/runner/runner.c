@@ -164,6 +164,7 @@ static void tick(struct loop_watch *w, uint32_t events)
 
 	if (read(w->fd, &n, sizeof(n)) != sizeof(n))
 		return;
+	windows_reap(r);	/* after a stop of ours all may have ended long ago */
 	windows_watch(r);
 	look_outside(r);
 	if (r->ready)

@@ -173,6 +173,9 @@ static void group_done(struct runner *r, struct run_group *rg)
 	struct window *w = rg->w;
 	const struct plan_group *pg = &w->plan.groups[rg->number];
 	struct backend_group *g = &w->groups[rg->number];
+	/* As it ran, not as it was meant to. */
+	const bool fused = w->launches[pg->launch].ran != BACKEND_LANES;
+	const uint32_t fuse = fused ? w->plan.launches[pg->launch].n_groups : 1;
 
 	for (uint32_t i = 0; i < pg->degree; i++)
 		res[i] = (struct braid_result){
@@ -180,7 +183,7 @@ static void group_done(struct runner *r, struct run_group *rg)
 			.device_ns = g->device_ns / pg->degree,
 			.status = g->status,
 			.merge_degree = pg->degree,
-			.fuse_degree = w->plan.launches[pg->launch].n_groups,
+			.fuse_degree = fuse,
 		};
 	commit(r, res, pg->degree);
 	r->outstanding -= pg->degree;
@@ -197,7 +200,7 @@ static void group_done(struct runner *r, struct run_group *rg)
 	if (usdt_on(group))
 		USDT6(group, w->id, rg->model->id,
 		      (uint64_t)rg->number << 48 | (uint64_t)(pg->launch & 0xffff) << 32 |
-		      pg->degree << 16 | w->plan.launches[pg->launch].n_groups,
+		      pg->degree << 16 | fuse,
 		      g->start_ns, g->end_ns, g->device_ns);
 	rg->model->inflight--;
 	if (!--w->groups_left)

@@ -564,6 +564,7 @@ static void bad_end(enum backend_sabotage sabotage, standin_word *word)
 		check(!ops->reap(be, done, 8), "nothing ends");
 		usleep(1000);
 	}
+	check(!word == !lost_why[0], word ? "the loss is told" : "a hang is for the watchdog");
 	_exit(failures ? 1 : 0);	/* as the runner does */
 }
 
