@@ -167,11 +167,11 @@ static int side_by_side(struct compose *c, struct entry *e, const struct graph_p
 /* ---- making and taking apart; the thread's ---- */
 
 /* Several are a crowd. */
-static const struct gpu_plan *plan_of(const struct compose_part *p)
+static const struct tile_plan *set_of(const struct compose_part *p)
 {
 	const struct tile_plan *sets = p->model->sets;
 
-	return sets[TILES_CROWD].plan ? sets[TILES_CROWD].plan : sets[TILES_ALONE].plan;
+	return &sets[sets[TILES_CROWD].plan ? TILES_CROWD : TILES_ALONE];
 }
 
 static int make_copy(struct compose *c, struct entry *e, uint32_t number)
@@ -199,7 +199,7 @@ static bool make(struct compose *c, struct entry *e)
 	uint32_t steps = 0;
 
 	for (uint32_t i = 0; i < e->n; i++)
-		steps += plan_of(&e->parts[i])->n_steps;
+		steps += set_of(&e->parts[i])->plan->n_steps;
 	e->kernels = calloc((size_t)steps * COPIES + 1, sizeof(struct kernel *));
 	if (!e->kernels)
 		return false;
@@ -313,6 +313,17 @@ static struct entry *room(struct compose *c)
 	return NULL;
 }
 
+/* Made of kernels that have become better since? */
+static bool is_outdated(const struct entry *e)
+{
+	if (e->copies[0].exec->best)
+		return false;
+	for (uint32_t i = 0; i < e->n; i++)
+		if (!atomic_load(&set_of(&e->parts[i])->is_best))
+			return false;
+	return !is_busy(e);
+}
+
 static bool is_it(const struct entry *e, enum backend_form form, const struct compose_part *parts,
 		  uint32_t n)
 {
@@ -370,6 +381,12 @@ struct composed *compose_find(struct compose *c, enum backend_form form,
 		count(c, e);
 	if (atomic_load_explicit(&e->state, memory_order_acquire) != READY)
 		return NULL;
+	if (is_outdated(e)) {		/* it will be asked for again, and made anew */
+		pthread_mutex_lock(&c->lock);
+		queue(c, e, TAKEN_APART);
+		pthread_mutex_unlock(&c->lock);
+		return NULL;
+	}
 	for (uint32_t i = 0; i < e->n_copies; i++)
 		if (slots_are_free(&e->copies[i], n))
 			return &e->copies[i];

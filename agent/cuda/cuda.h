@@ -292,13 +292,13 @@ enum tiles { TILES_ALONE, TILES_CROWD, TILES };
  * @plan: NULL: there is only the other kind
  * @kernels: one a kernel of the plan
  * @weights: on the device; kinds that pack alike share them
- * @is_best: nothing better to come; the loader's, then the chores thread's
+ * @is_best: nothing better to come; set by the loader or the chores thread
  */
 struct tile_plan {
 	struct gpu_plan *plan;
 	struct kernel **kernels;
 	cu_ptr weights;
-	bool is_best;
+	atomic_bool is_best;
 };
 
 /**
