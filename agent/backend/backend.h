@@ -173,6 +173,8 @@ struct backend_absence {
  * @degree: largest number of requests, at most @n, that can be run as one
  * @credits: how many requests of this model could be launched now, @merge: in
  *           groups as large as can be, or each by itself
+ * @largest: what a group launched now may merge at most, of what max_degree allows;
+ *           NULL: all of that
  * @limit: from now on so many launches at once, 0 for as many as there are
  *         lanes; NULL where it makes no difference
  * @launch: take a launch; it runs when a lane is free, in order of launch.
@@ -204,6 +206,7 @@ struct backend_ops {
 	void *(*buf_unmapped)(struct backend *be);
 	uint32_t (*degree)(const struct backend_model *model, uint32_t n);
 	uint32_t (*credits)(struct backend *be, const struct backend_model *model, bool merge);
+	uint32_t (*largest)(const struct backend_model *model);
 	void (*limit)(struct backend *be, uint32_t lanes);
 	int (*launch)(struct backend *be, struct backend_launch *launch);
 	unsigned int (*reap)(struct backend *be, struct backend_group **done, unsigned int max);

@@ -209,6 +209,11 @@ static uint32_t cuda_degree(const struct backend_model *m, uint32_t n)
 	return best;
 }
 
+static uint32_t cuda_largest(const struct backend_model *m)
+{
+	return m->n_full || m->max_degree < LATER_DEGREE ? m->max_degree : LATER_DEGREE;
+}
+
 static uint32_t cuda_credits(struct backend *be, const struct backend_model *m, bool merge)
 {
 	const struct lanes *l = &be->lanes;
@@ -217,7 +222,7 @@ static uint32_t cuda_credits(struct backend *be, const struct backend_model *m, 
 
 	free = free < l->n_free ? free : l->n_free;
 	free = free < m->n_free ? free : m->n_free;
-	return merge && m->n_full ? free * m->max_degree : free;
+	return merge ? free * cuda_largest(m) : free;
 }
 
 static void cuda_limit(struct backend *be, uint32_t lanes)
@@ -311,6 +316,7 @@ const struct backend_ops cuda_backend_ops = {
 	.buf_unmapped = buffers_gone,
 	.degree = cuda_degree,
 	.credits = cuda_credits,
+	.largest = cuda_largest,
 	.limit = cuda_limit,
 	.launch = cuda_launch,
 	.reap = cuda_reap,

@@ -286,6 +286,7 @@ void exec_retire(struct backend *be, struct exec *e);
 enum tiles { TILES_ALONE, TILES_CROWD, TILES };
 
 #define CROWD		3u	/* others in flight, that make a crowd */
+#define LATER_DEGREE	4u	/* the largest of a model's later slots, FULL_SLOTS have all */
 
 /**
  * struct tile_plan - a model's plan with one kind of tiles

@@ -18,7 +18,6 @@
 #include "agent/program/program.h"
 
 #define FULL_SLOTS	8u	/* run every degree */
-#define LATER_DEGREE	4u	/* the others' largest */
 #define SHARED_SLOTS	2u	/* for graphs of several models */
 #define ALONE_SLOTS	(CROWD + 1)	/* with graphs for who is alone: no more are */
 #define MEMORY_PART	16u	/* of the device, for one model's slots */

@@ -105,9 +105,9 @@ void runner_want(struct runner *r)
 	 * Two FETCHes may be unanswered and both bring a window: the reserve is
 	 * for the one that this does not know of.
 	 */
-	take = r->n_free > RUNNER_RESERVE && !r->waiting;
+	take = r->n_free > RUNNER_RESERVE;
 	for (struct run_model *m = r->models; m && take && n < LINK_MAX_WANTS; m = m->next) {
-		uint32_t credits = r->ops->credits(r->be, m->bm, merges(r));
+		uint32_t credits = m->waiting ? 0 : r->ops->credits(r->be, m->bm, merges(r));
 
 		if (credits)
 			wants[n++] = (struct braid_want){ .model = m->id, .count = credits };

@@ -44,6 +44,7 @@ struct run_model {
 	uint64_t mean_ns;		/* as measured, a moving average */
 	uint64_t runs, requests;
 	uint32_t inflight;		/* groups */
+	uint32_t waiting;		/* of them: the backend had no room for them yet */
 	uint32_t number;		/* for the planner; never used twice */
 	uint64_t degrees;		/* for the planner; 0: all */
 	bool deleting;

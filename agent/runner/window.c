@@ -231,6 +231,7 @@ static void launch(struct runner *r, struct window *w, struct backend_io *staged
 			memcpy(&w->io[at], &staged[io_first[plan->order[pg->first + k]]],
 			       row * sizeof(w->io[0]));
 		m->inflight++;
+		m->waiting++;
 	}
 	w->groups_left = plan->n_groups;
 	w->launched = w->started = 0;
@@ -274,6 +275,8 @@ static bool launch_rest(struct runner *r, struct window *w)
 			return false;
 		w->launched++;
 		w->started = 0;
+		for (uint32_t k = 0; k < pl->n_groups; k++)
+			w->run[pl->first + k].model->waiting--;
 		r->in_flight++;
 		adapt_launched(r->adapt, pl->n_groups > 1, w->launches[i].ran == w->form);
 		for (uint32_t k = 0; ret && k < pl->n_groups; k++) {
@@ -285,11 +288,21 @@ static bool launch_rest(struct runner *r, struct window *w)
 	return true;
 }
 
-/* What the backend had no room for: no fault of the tenants', it waits. */
+/*
+ * What the backend had no room for: no fault of the tenants', it waits, the
+ * oldest before others. Windows of other models pass it; of its own nothing
+ * more is asked for meanwhile.
+ */
 void windows_launch(struct runner *r)
 {
-	while (r->waiting && launch_rest(r, r->waiting))
-		r->waiting = r->waiting->next_waiting;
+	struct window **at = &r->waiting;
+
+	while (*at) {
+		if (launch_rest(r, *at))
+			*at = (*at)->next_waiting;
+		else
+			at = &(*at)->next_waiting;
+	}
 }
 
 /* Powers of two, where combinations of groups must come again to be of use. */
@@ -315,6 +328,14 @@ static void how_to_plan(struct runner *r, struct window *w, struct plan_job *job
 	for (uint32_t i = 0; w->form != BACKEND_LANES && i < w->n_jobs; i++)
 		if (jobs[i].degrees)
 			jobs[i].degrees &= FEW_DEGREES;
+}
+
+/* No larger than what there is room for now, unless that is none at all. */
+static uint32_t largest(const struct runner *r, const struct run_model *m)
+{
+	uint32_t now = r->ops->largest ? r->ops->largest(m->bm) : m->conf.max_degree;
+
+	return now < m->conf.max_degree ? now : m->conf.max_degree;
 }
 
 void window_take(struct runner *r, const struct link_window *in)
@@ -345,7 +366,7 @@ void window_take(struct runner *r, const struct link_window *in)
 			continue;
 		}
 		pj[w->n_jobs] = (struct plan_job){
-			.model = m->number, .max_degree = m->conf.max_degree,
+			.model = m->number, .max_degree = largest(r, m),
 			.degrees = m->degrees,
 			.alone = !!(job->flags & BRAID_JOB_ALONE),
 		};
