@@ -201,7 +201,6 @@ static void abandon_request(struct bq *q, struct bq_tenant *t, struct bq_request
 
 bool bq_tenant_abandon(struct bq *q, struct bq_tenant *t, u32 most)
 {
-	struct bq_request *r;
 	struct bq_buffer *b;
 
 	for (; most; most--) {
@@ -209,10 +208,7 @@ bool bq_tenant_abandon(struct bq *q, struct bq_tenant *t, u32 most)
 			abandon_request(q, t, bq_entry(bq_rb_first(&t->requests),
 						       struct bq_request, by_id));
 		} else if (!bq_list_empty(&t->done)) {
-			r = bq_entry(t->done.next, struct bq_request, link);
-			bq_list_del(&r->link);
-			bq_bury(q, &r->reap, BQ_REQUEST);
-			t->unsent = &t->done;
+			bq_completion_end(q, t);
 		} else if (!bq_list_empty(&t->buffers)) {
 			b = bq_entry(t->buffers.next, struct bq_buffer, of_tenant);
 			bq_list_del(&b->of_tenant);

@@ -28,7 +28,7 @@ struct bq_request;
  * struct bq_owner_limits - what an administrator sets by owner
  * @weight: share of the device's time, BQ_WEIGHT_MIN to BQ_WEIGHT_MAX
  * @priority_ceiling: enum braid_priority
- * @request_quota: requests queued or running
+ * @request_quota: requests queued, running, or unread beyond one a tenant
  * @reserved: zero
  * @byte_quota: bytes of buffers
  */
@@ -45,7 +45,9 @@ struct bq_owner_limits {
  * @key: uid or cgroup id
  * @limits: in force
  * @set: limits were set by hand: it outlives its tenants
- * @requests: queued or running
+ * @requests: queued, running, or unread beyond one a tenant; what a socket's
+ *            tenant has taken is told with its next message, so one that is
+ *            idle may have one
  * @bytes: of buffers, until they are freed
  * @n_tenants: alive
  * @n_buffers: until they are freed
@@ -82,6 +84,7 @@ struct bq_owner {
  * @id: never used twice
  * @owner: whose share and quota it uses
  * @outstanding: places taken: queued, running and unread
+ * @unread: of them, those that have ended
  * @last_id: id of the latest request
  * @sent: completion records sent so far (socket)
  * @seen: of them, those that the tenant has taken
@@ -92,6 +95,7 @@ struct bq_tenant {
 	u64 id;
 	struct bq_owner *owner;
 	u32 outstanding;
+	u32 unread;
 	u64 last_id;
 	u64 sent;
 	u64 seen;

@@ -89,6 +89,9 @@ void bq_suspect_end_later(struct bq *q, struct bq_request *r, s32 status);
 /* The hold is over. */
 void bq_hold_lift(struct bq *q, u64 now);
 
+/* The oldest completion of @t is read, or never will be: its place is free. */
+void bq_completion_end(struct bq *q, struct bq_tenant *t);
+
 /* @r goes to the agent, as job of window @window. */
 void bq_request_fetch(struct bq *q, struct bq_request *r, u64 window, u64 now);
 

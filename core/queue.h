@@ -52,7 +52,8 @@ enum bq_share_by {
  * @BQ_TENANT_DEPTH: requests, 1 to 65,536
  * @BQ_MAX_ATTEMPTS: deaths of agents, 1 to 100
  * @BQ_SHARE_BY: enum bq_share_by; for tenants that come from now on
- * @BQ_MAX_REQUESTS: queued or running in all, 1 to 2^24
+ * @BQ_MAX_REQUESTS: queued or running in all, 1 to 2^24; the last quarter is
+ *                   for owners that have none
  * @BQ_GRACE_MS: how long requests of a dead agent are held, 0 to 600,000
  * @BQ_KNOBS: number of knobs
  */

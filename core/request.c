@@ -31,14 +31,17 @@ void bq_request_end(struct bq *q, struct bq_request *r, s32 status,
 
 	for (i = 0; i < r->n_slots; i++)
 		bq_buffer_unref(q, r->slots[i].buffer);
-	r->owner->requests--;
 	bq_model_settle(q, r->model);
 	if (!t) {
+		r->owner->requests--;
 		q->count.dropped++;
 		bq_bury(q, &r->reap, BQ_REQUEST);
 		return;
 	}
 
+	/* The first goes free, but the next ones take a place until they are read. */
+	if (!t->unread++)
+		r->owner->requests--;
 	q->count.completed++;
 	r->owner->completed++;
 	(*counter)++;
@@ -246,8 +249,7 @@ bool bq_completion_peek(const struct bq_tenant *t, struct braid_completion *out)
 	return true;
 }
 
-/* The oldest has been read: its node and its place are free. */
-static void completion_end(struct bq *q, struct bq_tenant *t)
+void bq_completion_end(struct bq *q, struct bq_tenant *t)
 {
 	struct bq_request *r = bq_entry(t->done.next, struct bq_request, link);
 
@@ -255,13 +257,15 @@ static void completion_end(struct bq *q, struct bq_tenant *t)
 		t->unsent = r->link.next;
 	bq_list_del(&r->link);
 	t->outstanding--;
+	if (--t->unread)
+		t->owner->requests--;
 	bq_bury(q, &r->reap, BQ_REQUEST);
 }
 
 void bq_completion_pop(struct bq *q, struct bq_tenant *t)
 {
 	if (t->unsent != &t->done && t->unsent == t->done.next)
-		completion_end(q, t);
+		bq_completion_end(q, t);
 }
 
 void bq_completion_sent(struct bq_tenant *t)
@@ -285,7 +289,7 @@ int bq_completion_seen(struct bq *q, struct bq_tenant *t, u64 total)
 	if (total < t->seen || total > t->sent)
 		return -EINVAL;
 	while (t->seen < total) {
-		completion_end(q, t);
+		bq_completion_end(q, t);
 		t->seen++;
 	}
 	return 0;

@@ -135,7 +135,8 @@ int bq_request_slots(const struct braid_request *in, u32 n_slices);
  * uses this model for the first time; see bq_flow_add(), then call again.
  * -ENOENT: model or buffer. -EINVAL: number of slices, length, alignment,
  * overlap. -EOVERFLOW: beyond a buffer. -EAGAIN: tenant_depth, or the queue is
- * full. -EDQUOT: the owner's requests. And bq_request_slots()'s errors. With
+ * full, or three quarters of it for an owner that has some. -EDQUOT: the owner's
+ * requests. And bq_request_slots()'s errors. With
  * anything but 0, @r stays the caller's.
  */
 int bq_submit(struct bq *q, struct bq_tenant *t, struct bq_request *r,

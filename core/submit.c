@@ -60,15 +60,22 @@ static int check_slots(const struct bq *q, const struct bq_tenant *t,
 	return 0;
 }
 
+/*
+ * The last quarter of the queue is for owners that have nothing in it: whoever
+ * fills the rest, however many it pretends to be, a newcomer gets in.
+ */
 static int check_room(const struct bq *q, const struct bq_tenant *t)
 {
+	const struct bq_owner *o = t->owner;
+	u32 most = q->knobs[BQ_MAX_REQUESTS];
+
 	if (t->outstanding >= q->knobs[BQ_TENANT_DEPTH])
 		return -EAGAIN;
-	if (t->owner->requests >= t->owner->limits.request_quota)
+	if (o->requests >= o->limits.request_quota)
 		return -EDQUOT;
-	if (q->queued + q->suspects + q->fetched >= q->knobs[BQ_MAX_REQUESTS])
-		return -EAGAIN;
-	return 0;
+	if (o->requests)
+		most -= most / 4;
+	return q->queued + q->suspects + q->fetched < most ? 0 : -EAGAIN;
 }
 
 static bool id_less(const struct bq_rb_node *na, const struct bq_rb_node *nb)

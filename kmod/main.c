@@ -36,7 +36,7 @@ MODULE_PARM_DESC(byte_quota,
 
 static unsigned int request_quota = 8192;
 module_param(request_quota, uint, 0444);
-MODULE_PARM_DESC(request_quota, "requests an owner may have waiting or running unless set otherwise");
+MODULE_PARM_DESC(request_quota, "requests an owner may have waiting, running or unread unless set otherwise");
 
 struct workqueue_struct *braid_wq;
 struct workqueue_struct *braid_free_wq;

@@ -203,7 +203,7 @@ static void owners(FILE *f, struct server *s)
 	static const struct {
 		const char *name, *type, *help;
 	} list[] = {
-		{ "braid_owner_requests", "gauge", "Requests of an owner that have not ended." },
+		{ "braid_owner_requests", "gauge", "Requests of an owner that count towards its quota." },
 		{ "braid_owner_buffer_bytes", "gauge", "Memory of an owner's buffers." },
 		{ "braid_owner_tenants", "gauge", "Tenants of an owner." },
 		{ "braid_owner_requests_ended_total", "counter", "Requests of an owner that ended." },

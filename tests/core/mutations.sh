@@ -45,6 +45,9 @@ queue.c|if (q->held && t < q->hold_until)|if (0)|the timer fires while all is he
 request.c|status = r->cancelled ? -ECANCELED : res->status;|status = res->status;|a cancelled job ends as if it were not
 request.c|t->unsent = r->link.next;|t->unsent = \&t->done;|reading one record hides the next
 submit.c|if (t->outstanding >= q->knobs|if (t->outstanding > q->knobs|tenant_depth is one too many
+submit.c|if (o->requests)|if (0)|a newcomer finds the queue full
+request.c|if (--t->unread)|if (0)|what was read keeps its place with the owner
+request.c|if (!t->unread++)|if (1)|unread completions are free of charge
 submit.c|b->offset < a->offset + a->length;|b->offset + 64 < a->offset + a->length;|small overlaps pass
 submit.c|for (j = 0; j < i; j++)|for (j = m->n_inputs; j < i; j++)|outputs may overlap inputs
 buffer.c|if (--b->refs == 0 && b->retired)|if (--b->refs == 0 \&\& 0)|a retired buffer is never let go

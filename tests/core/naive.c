@@ -110,13 +110,22 @@ u32 nv_outstanding(const struct naive *nv, u64 tenant)
 	return n;
 }
 
+/* Those that have not ended, and of each tenant's unread ones all but one. */
 u32 nv_owner_requests(const struct naive *nv, u64 owner)
 {
 	const struct nv_request *r;
-	u32 n = 0;
+	const struct nv_tenant *t;
+	u32 n = 0, unread;
 
 	NV_FOR_EACH(nv, request, r)
 		n += r->owner == owner && r->state != NV_DONE;
+	NV_FOR_EACH(nv, tenant, t) {
+		unread = 0;
+		NV_FOR_EACH(nv, request, r)
+			unread += r->tenant == t->id && r->state == NV_DONE;
+		if (t->owner == owner && unread)
+			n += unread - 1;
+	}
 	return n;
 }
 
@@ -330,7 +339,7 @@ int nv_submit(struct naive *nv, u64 tenant, const struct braid_request *in,
 	struct nv_request *r;
 	struct nv_owner *o;
 	struct nv_model *m;
-	u32 i, total = 0;
+	u32 i, total = 0, most;
 	int ret;
 
 	if (in->reserved)
@@ -353,7 +362,10 @@ int nv_submit(struct naive *nv, u64 tenant, const struct braid_request *in,
 		return -EDQUOT;
 	NV_FOR_EACH(nv, request, r)
 		total += r->state != NV_DONE;
-	if (total >= nv->knobs[BQ_MAX_REQUESTS])
+	most = nv->knobs[BQ_MAX_REQUESTS];
+	if (nv_owner_requests(nv, o->key))
+		most -= most / 4;
+	if (total >= most)
 		return -EAGAIN;
 
 	if (!nv_owner_waits(nv, o->key) && o->vtime < nv->min_vtime)

@@ -150,12 +150,22 @@ static void test_quotas(void)
 	w_submit(&w, u, m);
 	is_int(w_try(&w, u, m, 1, 0), -EDQUOT, "over all its tenants");
 	bq_cancel(&w.q, u, 1, w.now);
-	is_int(w_try(&w, u, m, 1, 0), 0, "what has ended does not count");
+	is_int(w_try(&w, u, m, 1, 0), 0, "one that has ended does not count");
+	bq_cancel(&w.q, u, 2, w.now);
+	is_int(w_try(&w, u, m, 1, 0), -EDQUOT, "a second does, until it is read");
+	w_read(&w, u, NULL);
+	is_int(w_try(&w, u, m, 1, 0), 0, "read");
+	is_int(u->owner->requests, 4, "four places taken");
 
 	v = w_tenant(&w, 2);
-	bq_knob_set(&w.q, BQ_MAX_REQUESTS, 5);
+	bq_knob_set(&w.q, BQ_MAX_REQUESTS, 8);
 	is_int(w_try(&w, v, m, 1, 0), 0, "another owner");
-	is_int(w_try(&w, v, m, 1, 0), -EAGAIN, "the queue as a whole");
+	is_int(w_try(&w, v, m, 1, 0), 0, "and again");
+	is_int(w_try(&w, v, m, 1, 0), -EAGAIN, "not over three quarters of the queue");
+	is_int(w_try(&w, w_tenant(&w, 3), m, 1, 0), 0, "but a newcomer");
+	is_int(w_try(&w, w_tenant(&w, 3), m, 1, 0), -EAGAIN, "once");
+	is_int(w_try(&w, w_tenant(&w, 4), m, 1, 0), 0, "and another one");
+	is_int(w_try(&w, w_tenant(&w, 5), m, 1, 0), -EAGAIN, "the queue as a whole");
 
 	l.byte_quota = 3 * 4096;
 	bq_owner_set(&w.q, u->owner, &l);
@@ -174,6 +184,39 @@ static void test_quotas(void)
 	l.weight = 1;
 	l.priority_ceiling = BRAID_PRIORITIES;
 	is_int(bq_owner_set(&w.q, u->owner, &l), -EOPNOTSUPP, "no such priority");
+	ok(w_exit(&w), "nothing left");
+}
+
+/* Many tenants that never read: what they leave behind is their owner's. */
+static void test_unread(void)
+{
+	struct bq_owner_limits l;
+	struct bq_tenant *u;
+	u32 i, k, n = 0;
+
+	begin();
+	l = w.q.defaults;
+	l.request_quota = 40;
+	bq_owner_set(&w.q, t->owner, &l);
+	for (i = 0; i < 20; i++) {
+		u = w_tenant(&w, 1);
+		for (k = 0; k < 10 && !w_try(&w, u, m, 1, w.now + 1); k++)
+			n++;
+		w.now += 10;
+		bq_expire(&w.q, w.now);
+	}
+	ok(n >= 40 && n <= 40 + 20, "tenants that never read pin %u nodes, not 200", n);
+	is_int(w.q.queued, 0, "though nothing waits");
+	is_int(w_try(&w, t, m, 1, 0), 0, "the last place");
+	is_int(t->owner->requests, 40, "all the owner's places are taken");
+	is_int(w_try(&w, t, m, 1, 0), -EDQUOT, "no more for any of its tenants");
+	is_int(w_try(&w, w_tenant(&w, 2), m, 1, 0), 0, "which is not another owner's business");
+	while (!bq_tenant_abandon(&w.q, u, 1))
+		;
+	bq_tenant_gone(&w.q, bq_tenant_find(&w.q, 2));
+	w_reap(&w);
+	ok(t->owner->requests < 40, "the dead free their places");
+	is_int(w_try(&w, t, m, 1, 0), 0, "for the others");
 	ok(w_exit(&w), "nothing left");
 }
 
@@ -512,6 +555,7 @@ int main(void)
 	test_checks();
 	test_outputs_overlap();
 	test_quotas();
+	test_unread();
 	test_owner_outlives();
 	test_cancel();
 	test_commit();

@@ -32,7 +32,8 @@
  *  EMSGSIZE    array longer than its limit
  *  EAGAIN      temporary: tenant_depth is reached (read completions), the
  *              queue as a whole is full, nothing to fetch with NONBLOCK
- *  EDQUOT      quota of the owner: queued requests or bytes of buffers
+ *  EDQUOT      quota of the owner: requests, unread completions included, or
+ *              bytes of buffers
  *  ENOMEM      no memory
  *  ESTALE      COMMIT of an earlier generation
  *  EBUSY       there is an agent already

@@ -270,12 +270,12 @@ enum braid_a_tenant {
  *                        is meant
  * @BRAID_A_OWNER_WEIGHT: u32, 1 to BRAID_WEIGHT_MAX; in SET too
  * @BRAID_A_OWNER_PRIORITY_CEILING: u32, enum braid_priority; in SET too
- * @BRAID_A_OWNER_REQUEST_QUOTA: u32, depth: requests queued or running; in SET
- *                               too
+ * @BRAID_A_OWNER_REQUEST_QUOTA: u32, depth: requests queued, running, or unread
+ *                               beyond one a tenant; in SET too
  * @BRAID_A_OWNER_BYTE_QUOTA: u64, bytes of buffers; in SET too
  * @BRAID_A_OWNER_RESET: flag, in SET, alone: back to the defaults
  * @BRAID_A_OWNER_BY_HAND: u8, 1 when the limits were set
- * @BRAID_A_OWNER_REQUESTS: u32, queued or running
+ * @BRAID_A_OWNER_REQUESTS: u32, what counts towards REQUEST_QUOTA
  * @BRAID_A_OWNER_TENANTS: u32, alive
  * @BRAID_A_OWNER_BUFFERS: u32, until the agent has let go of them
  * @BRAID_A_OWNER_BYTES: u64, of buffers
