@@ -6,7 +6,7 @@ agent-src := agent/affinity.c agent/config.c agent/ini_lines.c agent/log.c agent
 	agent/runner/run_buf.c agent/runner/run_control.c agent/runner/run_model.c \
 	agent/runner/runner.c agent/runner/window.c \
 	agent/supervisor/agent_conn.c agent/supervisor/client.c agent/supervisor/control.c \
-	agent/supervisor/control_show.c agent/supervisor/device.c agent/supervisor/knob.c \
+	agent/supervisor/closer.c agent/supervisor/control_show.c agent/supervisor/device.c agent/supervisor/knob.c \
 	agent/supervisor/listen.c \
 	agent/supervisor/mem.c agent/supervisor/memfd.c agent/supervisor/metrics.c agent/supervisor/metrics_address.c \
 	agent/supervisor/metrics_text.c agent/supervisor/monitor.c \

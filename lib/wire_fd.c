@@ -10,9 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* More in a message than this the kernel closes. */
-#define MAX_FDS	8
-
 int wire_send(int sock, const void *msg, size_t bytes, int fd, int flags)
 {
 	union {
@@ -37,46 +34,59 @@ int wire_send(int sock, const void *msg, size_t bytes, int fd, int flags)
 	return n < 0 ? -errno : 0;
 }
 
-/* The first descriptor of a message; others are closed. */
-static int take_fd(struct msghdr *mh)
+static unsigned int take_fds(struct msghdr *mh, int *fds)
 {
-	int fd = -1, got;
+	unsigned int n = 0;
 
 	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
 		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t at = CMSG_LEN(0); at + sizeof(got) <= cm->cmsg_len; at += sizeof(got)) {
-			memcpy(&got, (uint8_t *)cm + at, sizeof(got));
-			if (fd < 0)
-				fd = got;
-			else
-				close(got);
-		}
+		for (size_t at = CMSG_LEN(0); at + sizeof(*fds) <= cm->cmsg_len && n < WIRE_MAX_FDS;
+		     at += sizeof(*fds))
+			memcpy(&fds[n++], (uint8_t *)cm + at, sizeof(*fds));
 	}
-	return fd;
+	return n;
 }
 
-ssize_t wire_recv(int sock, void *buf, size_t cap, int flags, int *fd)
+/* With less room for descriptors the kernel would close those left over, here. */
+ssize_t wire_recv_fds(int sock, void *buf, size_t cap, int flags, int *fds, unsigned int *n_fds)
 {
 	union {
 		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int) * MAX_FDS)];
+		char room[CMSG_SPACE(sizeof(int) * WIRE_MAX_FDS)];
 	} ctl;
 	struct iovec iov = { buf, cap };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
 			     .msg_controllen = sizeof(ctl.room) };
 	ssize_t n;
-	int got;
 
-	if (fd)
-		*fd = -1;
+	*n_fds = 0;
 	n = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
-	got = take_fd(&mh);
+	*n_fds = take_fds(&mh, fds);
+	return n;
+}
+
+bool wire_brings_fds(int sock)
+{
+	struct msghdr mh = { 0 };
+
+	/* Without room for them it says that there are some, and they stay. */
+	return recvmsg(sock, &mh, MSG_PEEK | MSG_DONTWAIT) >= 0 && mh.msg_flags & MSG_CTRUNC;
+}
+
+ssize_t wire_recv(int sock, void *buf, size_t cap, int flags, int *fd)
+{
+	int fds[WIRE_MAX_FDS];
+	unsigned int n_fds, kept = 0;
+	ssize_t n = wire_recv_fds(sock, buf, cap, flags, fds, &n_fds);
+
 	if (fd)
-		*fd = got;
-	else if (got >= 0)
-		close(got);
+		*fd = -1;
+	if (fd && n_fds)
+		*fd = fds[kept++];
+	while (kept < n_fds)
+		close(fds[kept++]);
 	return n;
 }

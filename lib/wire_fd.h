@@ -6,6 +6,7 @@
 #ifndef BRAID_LIB_WIRE_FD_H
 #define BRAID_LIB_WIRE_FD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,6 +21,30 @@
  * Return: 0 or a negative errno, never -EINTR.
  */
 int wire_send(int sock, const void *msg, size_t bytes, int fd, int flags);
+
+/* The kernel takes no more along with a message. */
+#define WIRE_MAX_FDS	253
+
+/**
+ * wire_recv_fds() - receive a message and all that came with it
+ * @sock: seqpacket socket
+ * @buf: for the message; what does not fit is lost
+ * @cap: its room
+ * @flags: of recvmsg(), MSG_CMSG_CLOEXEC is added
+ * @fds: room for WIRE_MAX_FDS descriptors, the caller's from now on. None is
+ *       closed here: how long that takes is the sender's to say
+ * @n_fds: how many came
+ *
+ * Return: as wire_recv().
+ */
+ssize_t wire_recv_fds(int sock, void *buf, size_t cap, int flags, int *fds, unsigned int *n_fds);
+
+/**
+ * wire_brings_fds() - does the next message bring descriptors?
+ *
+ * Nothing is received. Return: false also when there is no message.
+ */
+bool wire_brings_fds(int sock);
 
 /**
  * wire_recv() - receive a message

@@ -26,7 +26,8 @@ static bool client_rung(struct rings *r);
 
 static bool may_read(const struct client *c)
 {
-	return !c->closed && !c->out_bytes && !c->hang_up && !c->job && !c->srv->draining;
+	return !c->closed && !c->out_bytes && !c->hang_up && !c->job && !c->refused.busy &&
+	       !c->waits_for_room && !c->srv->draining;
 }
 
 /* What is to go down the ring waits for a bell instead of the socket. */
@@ -48,16 +49,65 @@ static void watch_for(struct client *c)
 	loop_change(c->srv->loop, &c->watch, ev);
 }
 
+static void nobody_waits(struct server *s, struct parcel *p)
+{
+}
+
+/* Close its socket. In it may be descriptors that were sent and not yet received. */
+static void end_socket(struct client *c, uint64_t owner)
+{
+	shutdown(c->watch.fd, SHUT_RDWR);
+	c->ended = (struct parcel){ .owner = owner, .fds = &c->watch.fd, .n = 1,
+				    .done = nobody_waits };
+	closer_put(c->srv, &c->ended);
+}
+
+/* One that is not let in: it never was a tenant. */
+static void turn_away(struct client *c, uint64_t owner)
+{
+	struct server *s = c->srv;
+
+	c->closed = true;
+	c->reaped = true;
+	c->next = s->dead;
+	s->dead = c;
+	end_socket(c, owner);
+}
+
+static void refused_closed(struct server *s, struct parcel *p)
+{
+	watch_for(bq_entry(p, struct client, refused));
+}
+
+static void wait_for_room(struct client *c, bool wait)
+{
+	c->srv->n_wait_for_room += wait - c->waits_for_room;
+	c->waits_for_room = wait;
+}
+
+/* Descriptors have been closed: who brings some may be read again. */
+void client_room(struct server *s)
+{
+	for (struct client *c = s->clients; c && s->n_wait_for_room; c = c->next) {
+		if (!c->waits_for_room)
+			continue;
+		wait_for_room(c, false);
+		watch_for(c);
+	}
+}
+
 void client_accept(struct loop_watch *w, uint32_t events)
 {
 	struct server *s = bq_entry(w, struct server, listener);
 	int size = 4 * WIRE_MAX_BYTES, fd;
 	socklen_t len = sizeof(struct ucred);
-	struct bq_owner *owner;
-	struct ucred cred;
+	struct bq_owner *owner = NULL;
+	struct ucred cred = { .uid = -1 };
 	struct client *c;
 
-	if (!server_has_descriptors(s, s->fd_limit)) {
+	/* Its memory first: a socket that is there can't be closed without. */
+	c = server_has_descriptors(s, s->fd_limit) ? calloc(1, sizeof(*c)) : NULL;
+	if (!c) {
 		server_no_descriptors(s);
 		return;
 	}
@@ -65,37 +115,37 @@ void client_accept(struct loop_watch *w, uint32_t events)
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			server_no_descriptors(s);
+		free(c);
 		return;
 	}
-	if (s->n_clients >= s->cfg.max_tenants ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len)) {
+	c->srv = s;
+	c->out_fd = -1;
+	c->watch = (struct loop_watch){ .fd = fd, .events = EPOLLIN, .ready = client_ready };
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ||
+	    s->n_clients >= s->cfg.max_tenants) {
 		if (server_may_tell(s))
 			log_line(LOG_WARNING, "tenant refused", "tenants=%u max_tenants=%u",
 				 s->n_clients, s->cfg.max_tenants);
-		close(fd);
+		turn_away(c, cred.uid);
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	c = calloc(1, sizeof(*c));
-	owner = c ? owner_of(s, cred.pid, cred.uid) : NULL;
+	owner = owner_of(s, cred.pid, cred.uid);
 	if (owner && !owner_may_connect(s, owner)) {
 		if (server_may_tell(s))
 			log_line(LOG_WARNING, "tenant refused: its owner has most places",
 				 "owner=%llu pid=%d", (unsigned long long)owner->key, cred.pid);
-		owner = NULL;
-	}
-	if (!owner) {
-		free(c);
-		close(fd);
+		turn_away(c, owner->key);
 		return;
 	}
-	node_owner_count(owner, 1);
-	c->srv = s;
+	if (!owner) {
+		turn_away(c, cred.uid);
+		return;
+	}
+	node_owner_tenant(owner, 1);
 	c->pid = cred.pid;
 	c->uid = cred.uid;
-	c->out_fd = -1;
 	rings_init(&c->rings, s, client_rung);
-	c->watch = (struct loop_watch){ .fd = fd, .events = EPOLLIN, .ready = client_ready };
 	bq_tenant_add(&s->q, &c->tenant, owner);
 	c->next = s->clients;
 	s->clients = c;
@@ -119,8 +169,10 @@ void client_close(struct client *c, const char *why)
 	c->closed = true;
 	log_line(LOG_DEBUG, "tenant went", "tenant=%llu pid=%d why=\"%s\" outstanding=%u",
 		 (unsigned long long)c->tenant.id, c->pid, why, c->tenant.outstanding);
+	wait_for_room(c, false);
 	loop_del(s->loop, &c->watch);
-	close(c->watch.fd);
+	end_socket(c, c->tenant.owner->key);
+	node_owner_extra(c->tenant.owner, -(rings_descriptors(&c->rings) + (c->out_fd >= 0)));
 	rings_close(&c->rings);
 	mem_forget(c);
 	for (at = &s->clients; *at != c; at = &(*at)->next)
@@ -130,7 +182,7 @@ void client_close(struct client *c, const char *why)
 	c->next = s->dead;
 	s->dead = c;
 	event_tenant(c, false);
-	node_owner_count(c->tenant.owner, -1);
+	node_owner_tenant(c->tenant.owner, -1);
 	bq_tenant_gone(&s->q, &c->tenant);
 	s->again = true;
 }
@@ -143,13 +195,13 @@ void client_free_dead(struct server *s)
 	while (*at) {
 		struct client *c = *at;
 
-		if (!c->reaped) {
+		if (!c->reaped || c->refused.busy || c->ended.busy) {
 			at = &c->next;
 			continue;
 		}
 		*at = c->next;
 		if (c->out_fd >= 0)
-			close(c->out_fd);
+			mem_close(s, c->out_fd);
 		free(c->out);
 		free(c);
 	}
@@ -170,6 +222,7 @@ static int reply(struct client *c, const void *msg, size_t bytes, int fd)
 		c->out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (c->out_fd < 0)
 			return -errno;
+		node_owner_extra(c->tenant.owner, 1);
 	}
 	c->out = malloc(bytes);
 	if (!c->out)
@@ -189,8 +242,10 @@ static int flush_reply(struct client *c)
 	      wire_send(c->watch.fd, c->out, c->out_bytes, c->out_fd, MSG_DONTWAIT);
 	if (ret)
 		return ret;
-	if (c->out_fd >= 0)
+	if (c->out_fd >= 0) {
+		node_owner_extra(c->tenant.owner, -1);
 		close(c->out_fd);
+	}
 	c->out_fd = -1;
 	free(c->out);
 	c->out = NULL;
@@ -256,7 +311,7 @@ void client_answer(struct client *c, struct wire_call *call, int ret)
 		watch_for(c);
 }
 
-static void handle(struct client *c, size_t bytes, int fd_in)
+static void handle(struct client *c, size_t bytes, int *fd_in)
 {
 	struct server *s = c->srv;
 	struct wire_reply r = { .buf = s->out };
@@ -304,8 +359,8 @@ static bool client_rung(struct rings *r)
 {
 	struct client *c = bq_entry(r, struct client, rings);
 	struct server *s = c->srv;
+	int none = -1, ret;
 	ssize_t n;
-	int ret;
 
 	if (r->blocked) {
 		r->blocked = false;
@@ -326,7 +381,7 @@ static bool client_rung(struct rings *r)
 	if (!n)
 		return true;
 	c->by_ring = true;
-	handle(c, n, -1);
+	handle(c, n, &none);
 	c->by_ring = false;
 	if (!r->used) {
 		/* From now on this is where completions go, those that wait too. */
@@ -341,17 +396,28 @@ static bool client_rung(struct rings *r)
 static int receive(struct client *c)
 {
 	struct server *s = c->srv;
+	uint64_t owner = c->tenant.owner->key;
+	int none = -1, *fd = &none;
+	unsigned int n_fds;
 	ssize_t n;
-	int fd;
 
-	n = wire_recv(c->watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT, &fd);
+	if (!closer_has_room(s, owner, WIRE_MAX_FDS) && wire_brings_fds(c->watch.fd)) {
+		wait_for_room(c, true);
+		return 0;
+	}
+	n = wire_recv_fds(c->watch.fd, s->in, sizeof(s->in), MSG_DONTWAIT, c->came, &n_fds);
 	if (n < 0)
 		return n == -EAGAIN || n == -EINTR ? 0 : n;
+	if (n_fds)
+		fd = &c->came[0];
 	/* A message that was cut is not what its head says: EBADMSG. */
 	if (n)
 		handle(c, n, fd);
-	if (fd >= 0)
-		close(fd);
+	if (n_fds > 1 || *fd >= 0) {
+		c->refused = (struct parcel){ .owner = owner, .fds = c->came, .n = n_fds,
+					      .sent = true, .done = refused_closed };
+		closer_put(s, &c->refused);
+	}
 	return n ? 0 : -ECONNRESET;
 }
 

@@ -2,7 +2,8 @@
 /*
  * A thread for memory in bulk. Giving a gigabyte its pages, or taking them
  * away, takes a good part of a second, and while the loop did it nobody would
- * be served: so large buffers are filled, and all are closed, beside it.
+ * be served: so large buffers are filled, and all are closed, beside it. What a
+ * tenant sent and is no buffer is closer.c's.
  *
  * Owns the jobs. The thread knows descriptors and lengths and nothing else;
  * they go to it through one pipe and results come back through another, so
@@ -36,6 +37,7 @@ struct mem_job {
 	struct wire_call call;
 	int fd;
 	bool adopt;
+	struct parcel parcel;		/* @fd, where it came from a tenant and is not wanted */
 };
 
 struct mem {
@@ -64,6 +66,24 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void parcel_closed(struct server *s, struct parcel *p)
+{
+	free(bq_entry(p, struct mem_job, parcel));
+}
+
+/* The end of a job with result @ret; it is none of the list any more. */
+static void finish(struct mem *m, struct mem_job *j, int ret)
+{
+	if (j->c && buf_alloc_done(j->c, &j->call, j->fd, j->adopt, ret)) {
+		free(j);
+	} else if (j->adopt) {
+		closer_put(m->srv, &j->parcel);
+	} else {
+		mem_close(m->srv, j->fd);
+		free(j);
+	}
+}
+
 /* Start the first job that may be; those that may not are answered. */
 static void start(struct mem *m)
 {
@@ -82,11 +102,7 @@ static void start(struct mem *m)
 		m->first = j->next;
 		if (!m->first)
 			m->last = &m->first;
-		if (j->c)
-			buf_alloc_done(j->c, &j->call, j->fd, j->adopt, ret ? ret : -ENOMEM);
-		else
-			mem_close(m->srv, j->fd);
-		free(j);
+		finish(m, j, ret ? ret : -ENOMEM);
 	}
 }
 
@@ -101,11 +117,7 @@ static void result(struct loop_watch *w, uint32_t events)
 	m->first = j->next;
 	if (!m->first)
 		m->last = &m->first;
-	if (j->c)
-		buf_alloc_done(j->c, &j->call, j->fd, j->adopt, ret);
-	else
-		mem_close(m->srv, j->fd);
-	free(j);
+	finish(m, j, ret);
 	start(m);
 }
 
@@ -170,7 +182,8 @@ void mem_stop(struct server *s)
 		struct mem_job *j = m->first;
 
 		m->first = j->next;
-		close(j->fd);
+		if (!j->adopt)
+			close(j->fd);
 		free(j);
 	}
 	close(m->orders[0]);
@@ -191,6 +204,8 @@ int mem_put(struct client *c, const struct wire_call *call, int fd, bool adopt)
 	j->call = *call;
 	j->fd = fd;
 	j->adopt = adopt;
+	j->parcel = (struct parcel){ .owner = c->tenant.owner->key, .fds = &j->fd, .n = 1,
+				     .sent = true, .done = parcel_closed };
 	c->job = j;
 	*m->last = j;
 	m->last = &j->next;

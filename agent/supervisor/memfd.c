@@ -46,13 +46,14 @@ int memfd_check(int fd, uint64_t bytes)
 	struct statfs fs;
 	struct stat st;
 
+	/* First: it asks nothing of whoever made the file. */
+	if (fcntl(fd, F_GET_SEALS) != SEALS)
+		return -EINVAL;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < 0 ||
 	    (uint64_t)st.st_size != bytes)
 		return -EINVAL;
 	/* Huge pages can run out on a fault; these can't. */
 	if (fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC)
-		return -EINVAL;
-	if (fcntl(fd, F_GET_SEALS) != SEALS)
 		return -EINVAL;
 	/* Holes that a tenant punched are filled again, or refused. */
 	return posix_fallocate(fd, 0, bytes) ? -EINVAL : 0;

@@ -21,6 +21,7 @@ struct buffer_node {
 struct owner_node {
 	struct bq_owner o;
 	unsigned int buffers, tenants;
+	unsigned int extra;		/* descriptors: of rings, of replies that wait */
 };
 
 struct model_node {
@@ -67,9 +68,22 @@ unsigned int node_owner_tenants(const struct bq_owner *o)
 	return owner_node(o)->tenants;
 }
 
-void node_owner_count(struct bq_owner *o, int tenants)
+/* Descriptors that the queue has on its account, but those that are being closed. */
+unsigned int node_owner_descriptors(const struct bq_owner *o)
 {
-	owner_node(o)->tenants += tenants;
+	const struct owner_node *n = owner_node(o);
+
+	return n->buffers + n->tenants + n->extra;
+}
+
+void node_owner_tenant(struct bq_owner *o, int more)
+{
+	owner_node(o)->tenants += more;
+}
+
+void node_owner_extra(struct bq_owner *o, int more)
+{
+	owner_node(o)->extra += more;
 }
 
 struct bq_buffer *node_buffer(int fd, struct bq_owner *o)
@@ -87,6 +101,13 @@ struct bq_buffer *node_buffer(int fd, struct bq_owner *o)
 int node_buffer_fd(const struct bq_buffer *b)
 {
 	return bq_entry(b, struct buffer_node, b)->fd;
+}
+
+/* One that never was a buffer; its descriptor stays the caller's. */
+void node_drop_buffer(struct bq_buffer *b, struct bq_owner *o)
+{
+	owner_node(o)->buffers--;
+	free(bq_entry(b, struct buffer_node, b));
 }
 
 void node_free_buffer(struct server *s, struct bq_buffer *b)

@@ -60,16 +60,25 @@ static unsigned int most(unsigned int n)
 	return n - n / 4;
 }
 
-/* May it have another connection? */
-bool owner_may_connect(const struct server *s, const struct bq_owner *o)
+static bool has_descriptors(struct server *s, const struct bq_owner *o, unsigned int more)
 {
-	return node_owner_tenants(o) < most(s->cfg.max_tenants);
+	return node_owner_descriptors(o) + closer_pending(s, o->key) + more <= most(s->fd_limit);
+}
+
+/* May it have another connection? */
+bool owner_may_connect(struct server *s, const struct bq_owner *o)
+{
+	return node_owner_tenants(o) < most(s->cfg.max_tenants) && has_descriptors(s, o, 1);
 }
 
 /* May it have another buffer? Each costs a descriptor here, as connections do. */
-bool owner_may_have_buffer(const struct server *s, const struct bq_owner *o)
+bool owner_may_have_buffer(struct server *s, const struct bq_owner *o)
 {
-	unsigned int n = node_owner_buffers(o);
+	return node_owner_buffers(o) < s->cfg.buffer_quota && has_descriptors(s, o, 1);
+}
 
-	return n < s->cfg.buffer_quota && n + node_owner_tenants(o) < most(s->fd_limit);
+/* May it have another pair of rings? */
+bool owner_may_have_rings(struct server *s, const struct bq_owner *o)
+{
+	return has_descriptors(s, o, RINGS_DESCRIPTORS);
 }

@@ -142,6 +142,15 @@ int rings_part(struct rings *r, struct wire_call *call, uint32_t up_bytes, uint3
 	return 0;
 }
 
+int rings_descriptors(const struct rings *r)
+{
+	int n = 2;
+
+	for (int i = 0; i < 3; i++)
+		n += r->parts[i] >= 0;
+	return r->mem ? n : 0;
+}
+
 void rings_given(const struct wire_call *call)
 {
 	if (call->cmd && call->cmd->nr == BRAID_NR_RING && call->fd >= 0)

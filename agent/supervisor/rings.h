@@ -66,6 +66,12 @@ void rings_init(struct rings *r, struct server *s, bool (*take)(struct rings *r)
  */
 int rings_part(struct rings *r, struct wire_call *call, uint32_t up_bytes, uint32_t down_bytes);
 
+/** RINGS_DESCRIPTORS - what a new pair costs */
+#define RINGS_DESCRIPTORS	5
+
+/** rings_descriptors() - those that the queue has for them now; 0 without rings */
+int rings_descriptors(const struct rings *r);
+
 /** rings_given() - a command's reply has been sent; does nothing for others */
 void rings_given(const struct wire_call *call);
 

@@ -28,7 +28,7 @@
 #include "agent/supervisor/supervisor.h"
 
 #define ACCEPT_AGAIN_NS	100000000ull	/* out of descriptors: look again so soon */
-#define KEPT_FDS	128	/* not for tenants */
+#define KEPT_FDS	4096	/* not for tenants */
 #define TELL_NS		1000000000ull	/* a line a second of what tenants can cause at will */
 
 uint64_t server_now(void)
@@ -250,7 +250,8 @@ static void more_descriptors(struct server *s)
 	setrlimit(RLIMIT_NOFILE, &rl);
 	if (rl.rlim_cur > INT_MAX)
 		rl.rlim_cur = INT_MAX;
-	s->fd_limit = rl.rlim_cur - (rl.rlim_cur / 4 < KEPT_FDS ? rl.rlim_cur / 4 : KEPT_FDS);
+	s->fd_kept = rl.rlim_cur / 4 < KEPT_FDS ? rl.rlim_cur / 4 : KEPT_FDS;
+	s->fd_limit = rl.rlim_cur - s->fd_kept;
 	if (!s->device && rl.rlim_cur < cfg->max_tenants)
 		log_line(LOG_NOTICE, "fewer descriptors than tenants and buffers may need",
 			 "limit=%llu max_tenants=%u", (unsigned long long)rl.rlim_cur,
@@ -322,7 +323,9 @@ static int set_up_loop(struct server *s, char *why, size_t len)
 		ret = metrics_start(s, why, len);
 	if (ret < 0 || s->device)
 		return ret;
-	ret = mem_start(s);
+	ret = closer_start(s);
+	if (!ret)
+		ret = mem_start(s);
 	if (ret)
 		return ret;
 	ret = s->lock = server_lock(s->cfg.socket, why, len);
@@ -353,8 +356,9 @@ static void tear_down(struct server *s)
 	metrics_stop(s);
 	bq_exit(&s->q);
 	node_reap(s);
-	client_free_dead(s);
 	mem_stop(s);
+	closer_stop(s);
+	client_free_dead(s);
 	server_unlock(s->cfg.socket, s->listener.fd > 0, s->lock);
 	server_unlock(s->cfg.control, s->control_listener.fd > 0, s->control_lock);
 	close_watches(s);

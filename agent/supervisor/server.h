@@ -3,8 +3,8 @@
  * The supervisor: the queue (core/) behind a socket, and whoever is connected
  * to it; or, where the queue is the kernel's, the runner and the control socket
  * alone: then @q stays empty. One thread serves, one loop, no lock; core's rule that one lock is held
- * around its calls is met by there being nobody else: mem.c's thread knows
- * descriptors only.
+ * around its calls is met by there being nobody else: the threads of mem.c and
+ * closer.c know descriptors only.
  *
  * Messages are handled as they come; what follows from them (completions to
  * send, a FETCH to answer, the timer, dead nodes to free) is done once after
@@ -23,10 +23,12 @@
 #include "agent/affinity.h"
 #include "agent/config.h"
 #include "agent/loop.h"
+#include "agent/supervisor/closer.h"
 #include "agent/supervisor/rings.h"
 #include "core/queue.h"
 #include "lib/spin.h"
 #include "lib/wire.h"
+#include "lib/wire_fd.h"
 
 struct server;
 struct mem;
@@ -46,12 +48,16 @@ struct client {
 	struct mem_job *job;		/* a buffer it waits for; it is not read from */
 	bool closed;			/* socket gone, waits for the end of the round */
 	bool reaped;			/* core gave the tenant's node back */
+	bool waits_for_room;		/* it brings descriptors, and others' are not closed */
 	bool hang_up;			/* close as soon as @out is sent */
 	size_t out_bytes;		/* a reply for which there was no room */
 	bool out_ring;			/* it goes there */
 	uint64_t told_ns;		/* trace.c: what ended by then was traced, or nobody looked */
 	int out_fd;
 	uint8_t *out;
+	struct parcel refused;		/* of @came, what nobody wants; not read from until closed */
+	struct parcel ended;		/* the socket */
+	int came[WIRE_MAX_FDS];		/* with the message being handled */
 };
 
 /* The runner's connection. */
@@ -111,7 +117,10 @@ struct server {
 	struct client *dead;
 	unsigned int n_clients;
 	struct mem *mem;
+	struct closer *closer;
 	int fd_limit;			/* tenants get those below it */
+	unsigned int n_wait_for_room;	/* clients */
+	unsigned int fd_kept;		/* how many are above it */
 	uint64_t accept_at;		/* out of descriptors: try again then, 0: accepting */
 	uint64_t told_at;		/* last line about what tenants can cause at will */
 	unsigned int untold;		/* such lines since then */
@@ -160,13 +169,14 @@ int notify_watchdog(struct server *s);
 void client_accept(struct loop_watch *w, uint32_t events);
 void client_close(struct client *c, const char *why);
 void client_completions(struct client *c);
+void client_room(struct server *s);
 void client_free_dead(struct server *s);
 void client_answer(struct client *c, struct wire_call *call, int ret);
 
 /* tenant_cmd.c: what tenants may ask */
-int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct wire_reply *r,
+int tenant_command(struct client *c, struct wire_call *call, int *fd_in, struct wire_reply *r,
 		   size_t *bytes);
-void buf_alloc_done(struct client *c, struct wire_call *call, int fd, bool adopt, int ret);
+bool buf_alloc_done(struct client *c, struct wire_call *call, int fd, bool adopt, int ret);
 int cmd_get_info(struct server *s, struct bq_tenant *t, struct wire_call *call);
 size_t cmd_model_get(struct server *s, struct wire_call *call, struct wire_reply *r,
 		     size_t cap);
@@ -184,12 +194,15 @@ int node_buffer_fd(const struct bq_buffer *b);
 struct bq_model *node_model(unsigned int n_tensors);
 struct braid_tensor *node_model_tensors(struct bq_model *m);
 void node_free_request(struct bq_request *r);
+void node_drop_buffer(struct bq_buffer *b, struct bq_owner *o);
 void node_free_buffer(struct server *s, struct bq_buffer *b);
 void node_free_model(struct bq_model *m);
 struct bq_owner *node_owner(void);
 unsigned int node_owner_buffers(const struct bq_owner *o);
 unsigned int node_owner_tenants(const struct bq_owner *o);
-void node_owner_count(struct bq_owner *o, int tenants);
+unsigned int node_owner_descriptors(const struct bq_owner *o);
+void node_owner_tenant(struct bq_owner *o, int more);
+void node_owner_extra(struct bq_owner *o, int more);
 void node_reap(struct server *s);
 
 /* memfd.c: buffers */
@@ -206,8 +219,9 @@ void mem_close(struct server *s, int fd);
 
 /* owner.c */
 struct bq_owner *owner_of(struct server *s, pid_t pid, uid_t uid);
-bool owner_may_connect(const struct server *s, const struct bq_owner *o);
-bool owner_may_have_buffer(const struct server *s, const struct bq_owner *o);
+bool owner_may_connect(struct server *s, const struct bq_owner *o);
+bool owner_may_have_buffer(struct server *s, const struct bq_owner *o);
+bool owner_may_have_rings(struct server *s, const struct bq_owner *o);
 
 /* knob.c: knobs by name */
 int knobs_init(struct bq *q);

@@ -75,8 +75,8 @@ size_t cmd_model_get(struct server *s, struct wire_call *call, struct wire_reply
 }
 
 /*
- * The memory is there, or @ret says why not. The descriptor stays the queue's;
- * a copy goes to the tenant.
+ * The memory is there, or @ret says why not. With 0 the descriptor is the
+ * queue's, and a copy goes to the tenant; else it stays the caller's.
  */
 static int buf_add(struct client *c, struct wire_call *call, int fd, bool adopt, int ret)
 {
@@ -90,13 +90,11 @@ static int buf_add(struct client *c, struct wire_call *call, int fd, bool adopt,
 	if (!ret && !owner_may_have_buffer(s, c->tenant.owner))
 		ret = -EDQUOT;
 	b = ret ? NULL : node_buffer(fd, c->tenant.owner);
-	if (!b) {
-		mem_close(s, fd);
+	if (!b)
 		return ret ? ret : -ENOMEM;
-	}
 	ret = bq_buffer_add(&s->q, &c->tenant, b, length);
 	if (ret) {
-		node_free_buffer(s, b);
+		node_drop_buffer(b, c->tenant.owner);
 		return ret;
 	}
 	a->length = length;
@@ -107,15 +105,17 @@ static int buf_add(struct client *c, struct wire_call *call, int fd, bool adopt,
 	return 0;
 }
 
-/* What mem_put() was given has been done, with result @ret. */
-void buf_alloc_done(struct client *c, struct wire_call *call, int fd, bool adopt, int ret)
+/* What mem_put() was given has been done, with result @ret: is @fd the queue's now? */
+bool buf_alloc_done(struct client *c, struct wire_call *call, int fd, bool adopt, int ret)
 {
 	c->job = NULL;
-	client_answer(c, call, buf_add(c, call, fd, adopt, ret));
+	ret = buf_add(c, call, fd, adopt, ret);
+	client_answer(c, call, ret);
+	return !ret;
 }
 
 /* -EINPROGRESS: it is answered later. */
-static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
+static int buf_alloc(struct client *c, struct wire_call *call, int *fd_in)
 {
 	struct braid_buf_alloc *a = &call->arg.buf_alloc;
 	struct server *s = c->srv;
@@ -127,7 +127,7 @@ static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 		return -EOPNOTSUPP;
 	if (a->reserved)
 		return -E2BIG;
-	if (adopt != (fd_in >= 0))
+	if (adopt != (*fd_in >= 0))
 		return -EINVAL;
 	ret = bq_buffer_check(&s->q, &c->tenant, &length);
 	if (ret)
@@ -138,17 +138,19 @@ static int buf_alloc(struct client *c, struct wire_call *call, int fd_in)
 		return -ENOMEM;
 	if (adopt && length != a->length)
 		return -EINVAL;
-	fd = adopt ? fcntl(fd_in, F_DUPFD_CLOEXEC, 0) : memfd_new("braid");
+	fd = adopt ? *fd_in : memfd_new("braid");
 	if (fd < 0)
-		return adopt ? -ENOMEM : fd;
+		return fd;
 	if (length <= INLINE_BYTES)
-		return buf_add(c, call, fd, adopt,
-			       adopt ? memfd_check(fd, length) : memfd_fill(fd, length));
-	ret = mem_put(c, call, fd, adopt);
+		ret = buf_add(c, call, fd, adopt,
+			      adopt ? memfd_check(fd, length) : memfd_fill(fd, length));
+	else
+		ret = mem_put(c, call, fd, adopt);
 	if (!ret)
-		return -EINPROGRESS;
-	mem_close(s, fd);
-	return ret;
+		*fd_in = -1;
+	else if (!adopt)
+		mem_close(s, fd);
+	return ret || length <= INLINE_BYTES ? ret : -EINPROGRESS;
 }
 
 /* Nodes for the first use of a model; then the request is tried again. */
@@ -234,11 +236,24 @@ static int cancel(struct client *c, struct wire_call *call)
 	return 0;
 }
 
+static int ring(struct client *c, struct wire_call *call)
+{
+	int had = rings_descriptors(&c->rings), ret;
+
+	/* They are to make nobody wait outside. */
+	if (!had && (!server_has_descriptors(c->srv, c->srv->fd_limit / 2) ||
+		     !owner_may_have_rings(c->srv, c->tenant.owner)))
+		return -ENOMEM;
+	ret = rings_part(&c->rings, call, UP_BYTES, DOWN_BYTES);
+	node_owner_extra(c->tenant.owner, rings_descriptors(&c->rings) - had);
+	return ret;
+}
+
 /*
  * Carry a command out and write the reply, @bytes long, 0 for none. Return: 0,
  * or the reason to hang up after the reply.
  */
-int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct wire_reply *r,
+int tenant_command(struct client *c, struct wire_call *call, int *fd_in, struct wire_reply *r,
 		   size_t *bytes)
 {
 	struct server *s = c->srv;
@@ -277,9 +292,7 @@ int tenant_command(struct client *c, struct wire_call *call, int fd_in, struct w
 		ret = cancel(c, call);
 		break;
 	case BRAID_NR_RING:
-		/* They are to make nobody wait outside. */
-		ret = server_has_descriptors(s, s->fd_limit / 2) ?
-		      rings_part(&c->rings, call, UP_BYTES, DOWN_BYTES) : -ENOMEM;
+		ret = ring(c, call);
 		break;
 	default:
 		ret = -ENOTTY;
