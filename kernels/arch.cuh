@@ -118,6 +118,14 @@ DEV u32 lds4(u32 at)
 	return v;
 }
 
+DEV uint2 lds8(u32 at)
+{
+	uint2 v;
+
+	asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(at) : "memory");
+	return v;
+}
+
 DEV void sts4(u32 at, u32 v)
 {
 	asm volatile("st.shared.u32 [%0], %1;" ::"r"(at), "r"(v) : "memory");
@@ -337,6 +345,15 @@ DEV u32 halves_mul(u32 a, u32 b)
 	u32 v;
 
 	asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(v) : "r"(a), "r"(b));
+	return v;
+}
+
+/* And added, rounded once. */
+DEV u32 halves_fma(u32 a, u32 b, u32 c)
+{
+	u32 v;
+
+	asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(v) : "r"(a), "r"(b), "r"(c));
 	return v;
 }
 

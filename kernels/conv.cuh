@@ -243,16 +243,22 @@ template <class C> struct conv_frag {
 			ldsm4(b[f][j], pb + j * 2048);
 	}
 
-	/* Rows times their image's factors: @off of rows g and g + 8 of each fragment. */
+	/*
+	 * Rows times their image's factors: @off of rows g and g + 8 of each fragment.
+	 * A factor is two halves, as an error of it is one of a whole channel.
+	 */
 	DEV_MEMBER void scale(int f, u32 table, const u32 (*off)[2], u32 k)
 	{
-		u32 at = table + (k + (lane() & 3) * 2) * 2;
+		u32 at = table + (k + (lane() & 3) * 2) * 4;
 
 #pragma unroll
 		for (int i = 0; i < C::MI; i++)
 #pragma unroll
-			for (int q = 0; q < 4; q++)
-				a[f][i][q] = halves_mul(a[f][i][q], lds4(at + off[i][q & 1] + (q >> 1) * 16));
+			for (int q = 0; q < 4; q++) {
+				uint2 by = lds8(at + off[i][q & 1] + (q >> 1) * 32);
+
+				a[f][i][q] = halves_fma(a[f][i][q], by.x, halves_mul(a[f][i][q], by.y));
+			}
 	}
 
 	DEV_MEMBER void multiply(int f, struct conv_acc<C> &acc)
@@ -467,7 +473,7 @@ template <class C> struct conv_scale {
 		char *at = smem + C::BIAS + C::BN * 4, *factors = at + K_SE_W2(depth, a.se.hidden);
 
 		se_excite(a.se, s.images, first, n, w.kt0 * 64, depth, s.c, factors, at,
-			  (float *)(factors + (K_SE_IMAGES(C::BM, pixels) * depth * 2 + 15) / 16 * 16));
+			  (float *)(factors + K_SE_IMAGES(C::BM, pixels) * depth * 4));
 		table = sm_addr(factors);
 #pragma unroll
 		for (int i = 0; i < C::MI; i++)
@@ -475,7 +481,7 @@ template <class C> struct conv_scale {
 			for (int h = 0; h < 2; h++) {
 				u32 m = w.m0 + wm * C::WTM + i * 16 + h * 8 + (lane() >> 2);
 
-				off[i][h] = ((m < end ? m : end - 1) / pixels - first) * depth * 2;
+				off[i][h] = ((m < end ? m : end - 1) / pixels - first) * depth * 4;
 			}
 	}
 };

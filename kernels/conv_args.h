@@ -123,7 +123,7 @@ struct k_conv {
 #define K_SE_IMAGES(bm, pixels)		(((bm) - 1) / (pixels) + 2)
 #define K_SE_W2(depth, hidden)		((depth) * (((hidden) + 7) / 8) * 16)
 #define K_SE_SMEM(images, depth, hidden) \
-	(K_SE_W2(depth, hidden) + (images) * (depth) * 2 + (hidden) * 4 + 1024 + 16)
+	(K_SE_W2(depth, hidden) + (images) * (depth) * 4 + (hidden) * 4 + 1024 + 16)
 /* Where it begins: weights [hidden][n], then sums. */
 #define K_SE_W1(hidden, n)		((hidden) * (n) * 2)
 #define K_CONV_SMEM(bm, bn, sl, st)	(K_CONV_BASE(bm, bn, sl, st) + (bn) * 4)

@@ -175,6 +175,11 @@ DEV u32 lds4(u32 at)
 	return emu_load<u32>(emu->smem() + at);
 }
 
+DEV uint2 lds8(u32 at)
+{
+	return emu_load<uint2>(emu->smem() + at);
+}
+
 DEV void sts4(u32 at, u32 v)
 {
 	emu_store(emu->smem() + at, v);
@@ -283,6 +288,13 @@ DEV u32 halves_mul(u32 a, u32 b)
 	float2 x = halves_float2(a), y = halves_float2(b);
 
 	return float2_halves(x.x * y.x, x.y * y.y);
+}
+
+DEV u32 halves_fma(u32 a, u32 b, u32 c)
+{
+	float2 x = halves_float2(a), y = halves_float2(b), z = halves_float2(c);
+
+	return float2_halves(x.x * y.x + z.x, x.y * y.y + z.y);
 }
 
 DEV float fast_exp(float v)

@@ -87,7 +87,8 @@ DEV void se_hidden(const struct k_se &se, u32 image, u32 images, float *hid, flo
 
 /*
  * The reader's beginning: factors of @depth channels from c0 on, of @n images
- * from @first on, as fp16 at @table [n][depth]. @w: what se_load_excite() brought;
+ * from @first on, at @table [n][depth / 2]: two of them to fp16, then what these
+ * two are off by. @w: what se_load_excite() brought;
  * @room: hidden + 256 floats.
  */
 DEV void se_excite(const struct k_se &se, u32 images, u32 first, u32 n, u32 c0, u32 depth,
@@ -100,6 +101,7 @@ DEV void se_excite(const struct k_se &se, u32 images, u32 first, u32 n, u32 c0, 
 		se_hidden(se, first + i, images, hid, room);
 		for (u32 e = tid(); e < depth; e += K_THREADS) {
 			float v = 0.0f;
+			u16 *to;
 
 			if (c0 + e < channels)
 				v = bits_float(ldw4((const float *)se.b2 + c0 + e));
@@ -112,7 +114,9 @@ DEV void se_excite(const struct k_se &se, u32 images, u32 first, u32 n, u32 c0, 
 						v += x.v[q] * hid[k * 8 + q];
 			}
 			v = act<false>(se.act2.fn, se.act2.alpha, se.act2.beta, v);
-			*(u16 *)(table + (i * depth + e) * 2) = float_half(v);
+			to = (u16 *)(table + (i * depth + e / 2 * 2) * 4) + e % 2;
+			to[0] = float_half(v);
+			to[2] = float_half(v - half_float(to[0]));
 		}
 	}
 }

@@ -187,8 +187,7 @@ static uint32_t pack(struct lower *l, const struct prog_op *op, int64_t n_in, in
 		return 0;
 	}
 	for (int64_t o = 0; o < n_out; o++)
-		for (int64_t i = 0; i < n_in; i++)
-			to[o * ld + i] = lower_half(weight(l, op, i, n_in, o, n_out));
+		lower_halves(to + o * ld, turned ? w + o : w + o * n_in, n_in, turned ? n_out : 1, 1.0f);
 	buf = lower_const(l, to, (uint64_t)(n_out * ld) * sizeof(*to));
 	free(to);
 	return buf;

@@ -348,6 +348,14 @@ uint32_t lower_special(struct lower *l, const struct lower_special *sp);
 /** lower_half() - to fp16, finite numbers cut off at the largest */
 uint16_t lower_half(float v);
 
+/**
+ * lower_halves() - a row of weights to fp16, their sum kept as well as can be
+ * @to: @n of them
+ * @w: the weights, @stride apart
+ * @scale: multiplied with each
+ */
+void lower_halves(uint16_t *to, const float *w, int64_t n, int64_t stride, float scale);
+
 /** lower_bias() - fp32 numbers for the image, padded by four */
 uint32_t lower_bias(struct lower *l, const float *b, int64_t n);
 

@@ -147,21 +147,26 @@ static uint32_t pack_conv(struct lower *l, const float *w, int64_t n, int64_t ta
 			  int64_t cp, int64_t ldw, bool patch)
 {
 	uint16_t *to = calloc((size_t)(n * ldw), sizeof(*to));
-	uint32_t buf;
+	uint16_t *row = calloc((size_t)(taps * c), sizeof(*row));
+	uint32_t buf = 0;
 
-	if (!to) {
+	if (!to || !row) {
 		lower_nomem(l);
-		return 0;
+		goto out;
 	}
-	for (int64_t i = 0; i < n; i++)
+	for (int64_t i = 0; i < n; i++) {
+		lower_halves(row, w + i * taps * c, taps * c, 1, 1.0f);
 		for (int64_t t = 0; t < taps; t++)
 			for (int64_t k = 0; k < c; k++) {
 				int64_t at = patch ? (k / K_STEP * taps + t) * K_STEP + k % K_STEP : t * cp + k;
 
-				to[i * ldw + at] = lower_half(w[(i * taps + t) * c + k]);
+				to[i * ldw + at] = row[t * c + k];
 			}
+	}
 	buf = lower_const(l, to, (uint64_t)(n * ldw) * sizeof(*to));
+out:
 	free(to);
+	free(row);
 	return buf;
 }
 
@@ -261,7 +266,7 @@ void lower_product(struct lower *l, struct k_conv *a, const struct lower_val *x,
 		c->shape.hidden = a->se.hidden;
 		c->shape.pixels = s->oh * s->ow;
 	}
-	if (is_patch(s, one)) {
+	if (is_patch(l, s, one)) {
 		c->shape.taps = s->kh * s->kw;
 		c->shape.c = s->c;
 		c->shape.reach = K_PATCH_ROWS(0, s->w, s->kh, s->kw);

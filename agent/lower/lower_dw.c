@@ -45,17 +45,22 @@ uint32_t lower_dw_weights(struct lower *l, const float *w, int64_t c, int64_t ta
 {
 	int64_t cp = lower_up8(c);
 	uint16_t *to = calloc((size_t)(taps * cp), sizeof(*to));
-	uint32_t buf;
+	uint16_t *row = calloc((size_t)taps, sizeof(*row));
+	uint32_t buf = 0;
 
-	if (!to) {
+	if (!to || !row) {
 		lower_nomem(l);
-		return 0;
+		goto out;
 	}
-	for (int64_t i = 0; i < c; i++)
+	for (int64_t i = 0; i < c; i++) {
+		lower_halves(row, w + i * taps, taps, 1, 1.0f);
 		for (int64_t t = 0; t < taps; t++)
-			to[t * cp + i] = lower_half(w[i * taps + t]);
+			to[t * cp + i] = row[t];
+	}
 	buf = lower_const(l, to, (uint64_t)(taps * cp) * sizeof(*to));
+out:
 	free(to);
+	free(row);
 	return buf;
 }
 

@@ -96,8 +96,7 @@ static void pack(const struct lower *l, const struct prog_op *op, uint16_t *to, 
 	const float *b = lower_const_data(l, op->in[1]);
 
 	for (int64_t i = 0; i < n; i++)
-		for (int64_t j = 0; j < k; j++)
-			to[i * ld + j] = lower_half(p->alpha * b[p->trans_b ? i * k + j : j * n + i]);
+		lower_halves(to + i * ld, p->trans_b ? b + i * k : b + i, k, p->trans_b ? 1 : n, p->alpha);
 }
 
 /* Weights and bias of an operation and its siblings; returns whether one has a bias. */

@@ -118,8 +118,7 @@ static uint32_t pack_expand(struct lower *l, const float *w, int64_t ce, int64_t
 		return 0;
 	}
 	for (int64_t i = 0; i < ce; i++)
-		for (int64_t k = 0; k < c; k++)
-			to[i * ld + k] = lower_half(w[i * c + k]);
+		lower_halves(to + i * ld, w + i * c, c, 1, 1.0f);
 	buf = lower_const(l, to, (uint64_t)(ce * ld) * sizeof(*to));
 	free(to);
 	return buf;

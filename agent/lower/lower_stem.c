@@ -42,21 +42,24 @@ bool lower_stem_fits(const struct lower *l, const struct prog_op *op)
 static uint32_t pack(struct lower *l, const float *w, const struct k_stem_shape *s)
 {
 	size_t pitch = K_STEM_PITCH(s->kh, s->kq) / sizeof(uint16_t);
-	uint16_t *to = calloc(s->n * pitch, sizeof(*to));
-	uint32_t buf;
+	size_t taps = (size_t)s->kh * s->kw;
+	uint16_t *to = calloc(s->n * pitch, sizeof(*to)), *row = calloc(taps, sizeof(*row));
+	uint32_t buf = 0;
 
-	if (!to) {
+	if (!to || !row) {
 		lower_nomem(l);
-		return 0;
+		goto out;
 	}
 	for (size_t n = 0; n < s->n; n++)
-		for (size_t i = 0; i < s->kh; i++)
-			for (size_t k = 0; k < s->kw; k++)
-				for (size_t c = 0; c < s->c; c++)
-					to[n * pitch + (i * s->kq + k) * 4 + c] =
-						lower_half(w[((n * s->kh + i) * s->kw + k) * s->c + c]);
+		for (size_t c = 0; c < s->c; c++) {
+			lower_halves(row, w + n * taps * s->c + c, (int64_t)taps, s->c, 1.0f);
+			for (size_t t = 0; t < taps; t++)
+				to[n * pitch + (t / s->kw * s->kq + t % s->kw) * 4 + c] = row[t];
+		}
 	buf = lower_const(l, to, s->n * pitch * sizeof(*to));
+out:
 	free(to);
+	free(row);
 	return buf;
 }
 

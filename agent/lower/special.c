@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the makers of specialised kernels share: source text with the shape as
- * constants, fp16 weights, rows in chunks of eight channels.
+ * constants, biases, rows in chunks of eight channels.
  */
 #include "agent/lower/lower.h"
 
-#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,33 +37,6 @@ uint32_t lower_special(struct lower *l, const struct lower_special *sp)
 	k.source = lower_format(l, "%sENTRY(%s, %s, %u, (%sa, tile, smem)))\n", k.decl, k.name, k.args,
 				k.min_ctas, k.call);
 	return l->err ? 0 : lower_kernel(l, &k);
-}
-
-/* To nearest, ties to even; by hand, since models have tens of millions of weights. */
-uint16_t lower_half(float v)
-{
-	const float most = 65504.0f;
-	uint32_t b, sign;
-	float small;
-
-	if (v > most && v <= FLT_MAX)
-		v = most;
-	if (v < -most && v >= -FLT_MAX)
-		v = -most;
-	memcpy(&b, &v, sizeof(b));
-	sign = b >> 16 & 0x8000;
-	b &= 0x7fffffff;
-	if (b > 0x7f800000)
-		return 0x7fff;
-	if (b == 0x7f800000)
-		return (uint16_t)(sign | 0x7c00);
-	if (b >= 0x38800000)
-		return (uint16_t)(sign | (b - 0x38000000 + 0xfff + (b >> 13 & 1)) >> 13);
-	/* Below 2^-14 steps are of 2^-24, which adding a half rounds to. */
-	memcpy(&small, &b, sizeof(b));
-	small += 0.5f;
-	memcpy(&b, &small, sizeof(b));
-	return (uint16_t)(sign | (b - 0x3f000000));
 }
 
 uint32_t lower_bias(struct lower *l, const float *b, int64_t n)

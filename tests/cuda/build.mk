@@ -28,6 +28,11 @@ test_gpu_tiles-src := tests/cuda/test_gpu_tiles.c
 test_gpu_tiles-libs := lower program
 sanitize-tests += test_gpu_tiles
 
+tests += test_gpu_halves
+test_gpu_halves-src := tests/cuda/test_gpu_halves.c tests/cuda/zoo_program.c
+test_gpu_halves-libs := $(emu-libs-all) zoo draw
+test_gpu_halves-ldlibs := -lprotobuf-c -lm
+
 # Needs nvcc; without it, it says so.
 tests += test_hot_tiles
 test_hot_tiles-src := tests/cuda/test_hot_tiles.c tests/cuda/zoo_program.c
