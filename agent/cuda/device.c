@@ -11,7 +11,7 @@
 
 #include "agent/cuda/cuda.h"
 
-#define MIN_SM		75
+#define MIN_SM		80
 #define CONNECTIONS	"32"
 
 /*

@@ -9,11 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/lower/tiles.h"
 #include "kernels/conv_args.h"
 
 #define MAX_HIDDEN	256
 #define MIN_PIXELS	16	/* fewer, and a tile would touch too many images */
-#define MAX_WEIGHTS	(128 << 10)	/* of the second layer, an eighth of it */
+
+/* Is there a tile that has room for its share of the second layer? */
+static bool has_room(const struct lower *l, int64_t c, int64_t hidden, int64_t pixels)
+{
+	const struct tile_shape s = {
+		.k = (uint32_t)c, .groups = 1, .hidden = (uint32_t)hidden, .pixels = (uint32_t)pixels,
+	};
+
+	return tile_any(&l->opt, &s);
+}
 
 static bool same_storage(const struct lower *l, uint32_t a, uint32_t b)
 {
@@ -131,9 +141,9 @@ static struct lower_se *find(struct lower *l, const struct prog_op *dw)
 	if (!fc1 || fc1->n_in < 2 || !same_storage(l, fc1->in[0], mean->out[0]))
 		return NULL;
 	hidden = out_channels(l, fc1);
-	if (K_SE_W2((c / 64 + 7) / 8 * 64, hidden) > MAX_WEIGHTS)
+	if (hidden > MAX_HIDDEN || !has_room(l, c, hidden, d->dims[2] * d->dims[3]))
 		return NULL;
-	fc2 = is_layer(l, fc1, c, hidden) && hidden <= MAX_HIDDEN ? lower_only_use(l, fc1->out[0]) : NULL;
+	fc2 = is_layer(l, fc1, c, hidden) ? lower_only_use(l, fc1->out[0]) : NULL;
 	if (!fc2 || fc2->n_in < 2 || !same_storage(l, fc2->in[0], fc1->out[0]) ||
 	    !is_layer(l, fc2, hidden, c))
 		return NULL;
@@ -164,20 +174,11 @@ void lower_find_se(struct lower *l)
 
 /* ---- weights ---- */
 
-/* Element (out, in) of a layer's weights. */
-static float weight(const struct lower *l, const struct prog_op *op, int64_t in, int64_t n_in,
-		    int64_t out, int64_t n_out)
-{
-	const float *w = lower_const_data(l, op->in[1]);
-
-	if (op->kind == PROG_GEMM && !op->params.gemm.trans_b)
-		return w[in * n_out + out];
-	return w[out * n_in + in];
-}
-
 /* [out][in up to a multiple of @up] in fp16. */
 static uint32_t pack(struct lower *l, const struct prog_op *op, int64_t n_in, int64_t n_out, int64_t up)
 {
+	bool turned = op->kind == PROG_GEMM && !op->params.gemm.trans_b;
+	const float *w = lower_const_data(l, op->in[1]);
 	int64_t ld = (n_in + up - 1) / up * up;
 	uint16_t *to = calloc((size_t)(n_out * ld), sizeof(*to));
 	uint32_t buf;

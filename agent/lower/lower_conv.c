@@ -113,11 +113,15 @@ static struct lower_scratch conv_scratch(const struct lower_step *s, uint32_t de
  * Is the input read once (kernels/patch.cuh)? Rows must follow each other, and
  * channels be enough that steps of 64 are not mostly empty.
  */
-static bool is_patch(const struct k_conv_shape *s, bool one)
+static bool is_patch(const struct lower *l, const struct k_conv_shape *s, bool one)
 {
+	const struct tile_shape shape = {
+		.taps = s->kh * s->kw, .c = s->c, .reach = K_PATCH_ROWS(0, s->w, s->kh, s->kw),
+	};
+
 	return !one && !s->x_apart && s->groups == 1 && s->oh == s->h && s->ow == s->w && s->sh == 1 &&
 	       s->sw == 1 && s->dh == 1 && s->dw == 1 && s->c >= 48 && s->kh * s->kw >= 3 &&
-	       s->kh * s->kw <= 32 && K_PATCH_ROWS(0, s->w, s->kh, s->kw) <= 320;
+	       s->kh * s->kw <= 32 && shape.reach <= 320 && tile_any(&l->opt, &shape);
 }
 
 /* Tiles for all degrees that the plan is made for; equal neighbours are one. */
@@ -361,9 +365,9 @@ void lower_conv(struct lower *l)
 	s->images = (k_u32)y->dims[0];
 	one = taps == 1 && !s->ph && !s->pw && !win->pad_hi[1] && !win->pad_hi[2];
 	s->x_apart = !lower_is_flat(l, &x);
-	if (is_patch(s, one))
+	if (is_patch(l, s, one))
 		s->ldw = (s->c + K_STEP - 1) / K_STEP * (k_u32)taps * K_STEP;
-	w = pack_conv(l, lower_const_data(l, op->in[1]), y->dims[4], taps, c, s->c, s->ldw, is_patch(s, one));
+	w = pack_conv(l, lower_const_data(l, op->in[1]), y->dims[4], taps, c, s->c, s->ldw, is_patch(l, s, one));
 	if (op->n_in > 2 && op->in[2] != PROG_NONE) {
 		s->bias = 1;
 		bias = lower_bias(l, lower_const_data(l, op->in[2]), y->dims[4]);

@@ -10,7 +10,7 @@
 
 #include "kernels/conv_args.h"
 
-#define MAX_SMEM	(100u << 10)
+#define MAX_SMEM	(96u << 10)
 #define MAX_DEPTH	256
 #define DEGREE		2	/* that blocks are cut for */
 

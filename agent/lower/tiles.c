@@ -14,7 +14,7 @@ static const struct tile_info generics[] = { K_CONV_GENERIC(INFO) };
 #undef INFO
 const uint32_t n_tile_infos = sizeof(tile_infos) / sizeof(*tile_infos);
 
-#define SMEM_OF_SM	(227u << 10)
+#define BLOCK		1024u	/* shared memory that a block takes beside its own */
 #define STEP		K_CONV_STEP
 #define NEAR		0.8	/* of rows: a table's choice is as good */
 
@@ -70,10 +70,16 @@ uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c)
 	return tile_smem_of(s, &tile_infos[c->tile], c->split);
 }
 
-/* Blocks of a tile that a multiprocessor holds at a time. */
-static uint32_t resident(const struct tile_shape *s, const struct tile_choice *c)
+uint32_t tile_most(uint32_t sm)
 {
-	uint32_t n = SMEM_OF_SM / (tile_smem(s, c) + 1024);
+	return (sm >= 90 ? 227 : sm == 86 || sm == 89 ? 99 : 163) << 10;
+}
+
+/* Blocks of a tile that a multiprocessor holds at a time. */
+static uint32_t resident(const struct gpu_options *opt, const struct tile_shape *s,
+			 const struct tile_choice *c)
+{
+	uint32_t n = (tile_most(opt->sm) + BLOCK) / (tile_smem(s, c) + BLOCK);
 
 	return n < tile_infos[c->tile].ctas ? n : tile_infos[c->tile].ctas;
 }
@@ -85,7 +91,7 @@ double tile_model(const struct gpu_options *opt, const struct tile_shape *s,
 	uint32_t sms = opt->n_sms ? opt->n_sms : 132, steps = tile_per(s, c->split);
 	uint64_t tiles = (uint64_t)((s->m + t->bm - 1) / t->bm) * ((s->n + t->bn - 1) / t->bn) * s->groups;
 	uint64_t blocks = tiles * c->split;
-	uint32_t most = resident(s, c), on = (uint32_t)((blocks + sms - 1) / sms);
+	uint32_t most = resident(opt, s, c), on = (uint32_t)((blocks + sms - 1) / sms);
 	double waves, step, bytes, share, end, all = blocks < sms ? (double)blocks : sms;
 
 	if (on > most)
@@ -112,19 +118,31 @@ enum tile_kind tile_kind(const struct tile_shape *s)
 	return s->hidden ? TILE_SCALED : s->taps ? TILE_PATCH : s->window ? TILE_WINDOW : TILE_ROWS;
 }
 
-bool tile_fits(const struct tile_shape *s, const struct tile_choice *c)
+bool tile_fits(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_choice *c)
 {
 	/* A patch is asked for one chunk of channels ahead: as many stages must lie between. */
-	return tile_smem(s, c) < SMEM_OF_SM && (!s->taps || s->taps + 1 >= tile_infos[c->tile].stages);
+	return tile_smem(s, c) <= tile_most(opt->sm) && (!s->taps || s->taps + 1 >= tile_infos[c->tile].stages);
 }
 
-bool tile_is_sound(const struct tile_shape *s, const struct tile_choice *c)
+bool tile_is_sound(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_choice *c)
 {
 	uint32_t together;
 	uint32_t parts = tile_steps(s, &together);
 
 	parts /= together;
-	return tile_fits(s, c) && (c->split == 1 || c->split * (s->taps ? 1 : 2) <= parts);
+	return tile_fits(opt, s, c) && (c->split == 1 || c->split * (s->taps ? 1 : 2) <= parts);
+}
+
+bool tile_any(const struct gpu_options *opt, const struct tile_shape *s)
+{
+	for (uint32_t t = 0; t < n_tile_infos; t++)
+		for (uint32_t split = 1; split <= 8; split *= 2) {
+			const struct tile_choice c = { t, split };
+
+			if (tile_is_sound(opt, s, &c))
+				return true;
+		}
+	return false;
 }
 
 /* How far a table's row is from a shape: 1 not at all, 0 it is another one. */
@@ -148,7 +166,7 @@ struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_
 	for (uint32_t i = 0; i < table->n; i++) {
 		double near = nearness(&table->rows[i], s);
 
-		if (near > nearest && tile_fits(s, &table->rows[i].choice)) {
+		if (near > nearest && tile_fits(opt, s, &table->rows[i].choice)) {
 			nearest = near;
 			best = table->rows[i].choice;
 		}
@@ -160,7 +178,7 @@ struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_
 			struct tile_choice c = { t, split };
 			double ns;
 
-			if (!tile_is_sound(s, &c))
+			if (!tile_is_sound(opt, s, &c))
 				continue;
 			ns = tile_model(opt, s, &c);
 			if (least > 0 && ns >= least)

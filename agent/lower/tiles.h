@@ -99,11 +99,17 @@ uint32_t tile_per(const struct tile_shape *s, uint32_t split);
 uint32_t tile_smem(const struct tile_shape *s, const struct tile_choice *c);
 uint32_t tile_smem_of(const struct tile_shape *s, const struct tile_info *t, uint32_t split);
 
+/** tile_most() - shared memory that a block may have at most */
+uint32_t tile_most(uint32_t sm);
+
 /** tile_fits() - can a tile have the shape at all? */
-bool tile_fits(const struct tile_shape *s, const struct tile_choice *c);
+bool tile_fits(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_choice *c);
 
 /** tile_is_sound() - and is no part of K almost empty? */
-bool tile_is_sound(const struct tile_shape *s, const struct tile_choice *c);
+bool tile_is_sound(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_choice *c);
+
+/** tile_any() - is there a sound choice? */
+bool tile_any(const struct gpu_options *opt, const struct tile_shape *s);
 
 /** tile_kind() - which it is */
 enum tile_kind tile_kind(const struct tile_shape *s);

@@ -69,7 +69,7 @@ static bool is_worth(const struct gpu *g, const struct tile_shape *s, struct til
 	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms };
 	struct tile_choice best = tile_choose(&opt, s);
 
-	return tile_is_sound(s, &c) && tile_model(&opt, s, &c) < 2.2 * tile_model(&opt, s, &best);
+	return tile_is_sound(&opt, s, &c) && tile_model(&opt, s, &c) < 2.2 * tile_model(&opt, s, &best);
 }
 
 static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, const struct todo *todo,
