@@ -3,8 +3,10 @@
  * Elements and where they are: typed loads and stores, tensors of requests,
  * division by what is known on the host, and the functions that close a result.
  *
- * fp16 results are cut off at the largest finite number, so that a mask of
- * -3e38 stays a mask; infinities and NaN stay what they are.
+ * fp16 results of elementwise kernels are cut off at the largest finite number,
+ * so that a mask of -3e38 stays a mask; infinities and NaN stay what they are.
+ * Products, convolutions and attention round without that (eight.cuh): what of
+ * theirs exceeds 65504 is infinite.
  */
 #ifndef BRAID_KERNELS_NUM_CUH
 #define BRAID_KERNELS_NUM_CUH
