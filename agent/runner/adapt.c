@@ -35,6 +35,7 @@
 #define MEMORY		8u		/* epochs in a score */
 #define STAY		1.02		/* so much better to take the best one's place */
 #define SEEN_EPOCHS	24u
+#define PAUSE_NS	50000000ull	/* nothing to do for so long ends an epoch unscored */
 #define PEAK_STAYS	0.97		/* of the peak of what was outstanding, each epoch */
 #define UNREADY_NS	2000000000ull	/* an arm whose form is not there yet waits, */
 #define UNREADY_TIMES	5u		/* so often twice as long as before */
@@ -69,7 +70,7 @@ struct adapt {
 
 	/* the epoch */
 	bool measuring, mixed;		/* mixed: others came or went meanwhile */
-	uint64_t start_ns, last_ns, busy_ns;
+	uint64_t start_ns, last_ns, busy_ns, ended_ns;
 	uint32_t to_settle, requests, most, several, as_asked;
 	uint64_t models;
 	double work;
@@ -331,14 +332,28 @@ static float weigh(struct adapt *a, uint32_t model, float each_ns)
 	return w->ns;
 }
 
-void adapt_window(struct adapt *a, uint64_t now, uint32_t outstanding)
+bool adapt_window(struct adapt *a, uint64_t now, uint32_t outstanding)
 {
+	uint32_t before = a->arm;
+
 	if (!a->start_ns)
 		begin(a, now, 0);
+	/* The pause says nothing of the arm, and nobody knows what comes now. */
+	if (!a->last_ns && a->ended_ns && now - a->ended_ns > PAUSE_NS) {
+		begin(a, now, 0);
+		hold(a, a->idle_arm, ADAPT_IDLE, outstanding);
+	}
 	if (!a->last_ns)
 		a->last_ns = now;
 	if (outstanding > a->most)
 		a->most = outstanding;
+	return a->arm != before;
+}
+
+void adapt_restart(struct adapt *a, uint64_t now, uint32_t left)
+{
+	if (a->start_ns)
+		begin(a, now, left);
 }
 
 void adapt_launched(struct adapt *a, bool several, bool as_asked)
@@ -415,6 +430,7 @@ bool adapt_done(struct adapt *a, uint64_t now, uint32_t model, uint32_t degree,
 	if (a->last_ns)
 		a->busy_ns += now - a->last_ns;
 	a->last_ns = left ? now : 0;
+	a->ended_ns = now;
 	a->work += (double)w * degree;
 	a->requests += degree;
 	a->models |= 1ull << model % MODEL_BITS;

@@ -97,8 +97,19 @@ const struct adapt_reason *adapt_reason(const struct adapt *a);
  * @a: the policy
  * @now: ns
  * @outstanding: requests that the agent has, this window's among them
+ *
+ * After a pause what was being measured is dropped.
+ * Return: whether another arm is held now
  */
-void adapt_window(struct adapt *a, uint64_t now, uint32_t outstanding);
+bool adapt_window(struct adapt *a, uint64_t now, uint32_t outstanding);
+
+/**
+ * adapt_restart() - it was not asked for a while, other policies held
+ * @a: the policy
+ * @now: ns
+ * @left: launches in flight, which were not its own
+ */
+void adapt_restart(struct adapt *a, uint64_t now, uint32_t left);
 
 /**
  * adapt_launched() - a launch was made

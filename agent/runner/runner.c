@@ -76,6 +76,8 @@ void runner_limit(struct runner *r)
 
 void runner_policy(struct runner *r, enum braid_fusion_policy policy)
 {
+	if (policy == BRAID_FUSION_ADAPTIVE && r->policy != policy)
+		adapt_restart(r->adapt, runner_now(), r->in_flight);
 	r->policy = policy;
 	runner_limit(r);
 }

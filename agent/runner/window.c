@@ -278,7 +278,8 @@ static bool launch_rest(struct runner *r, struct window *w)
 		for (uint32_t k = 0; k < pl->n_groups; k++)
 			w->run[pl->first + k].model->waiting--;
 		r->in_flight++;
-		adapt_launched(r->adapt, pl->n_groups > 1, w->launches[i].ran == w->form);
+		if (w->adaptive)
+			adapt_launched(r->adapt, pl->n_groups > 1, w->launches[i].ran == w->form);
 		for (uint32_t k = 0; ret && k < pl->n_groups; k++) {
 			w->groups[pl->first + k].status = ret;
 			w->groups[pl->first + k].device_ns = 0;
@@ -316,7 +317,8 @@ static void how_to_plan(struct runner *r, struct window *w, struct plan_job *job
 	*how = (struct plan_how){ .policy = r->policy, .max_groups = RUNNER_GROUPS };
 	w->adaptive = r->policy == BRAID_FUSION_ADAPTIVE;
 	if (w->adaptive) {
-		adapt_window(r->adapt, runner_now(), r->outstanding);
+		if (adapt_window(r->adapt, runner_now(), r->outstanding))
+			runner_limit(r);
 		arm = adapt_arm(r->adapt);
 		how->policy = arm->policy;
 		if (arm->merge == ADAPT_SPREAD)

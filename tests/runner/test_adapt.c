@@ -261,6 +261,61 @@ static void not_ready(void)
 	adapt_free(a);
 }
 
+/* One event at least. */
+static void until(struct sim *s, struct adapt *a, double ns)
+{
+	do {
+		launch(s, a, adapt_arm(a));
+		step(s, a);
+	} while (s->now < ns);
+}
+
+/* The arm that is the best by what was measured, once one is held for that. */
+static const struct adapt_arm *best_arm(struct sim *s, struct adapt *a)
+{
+	do
+		until(s, a, s->now);
+	while (adapt_reason(a)->why != ADAPT_BEST);
+	return adapt_arm(a);
+}
+
+static void put_off(struct sim *s, double ns)
+{
+	for (uint32_t i = 0; i < s->tenants; i++)
+		if (s->next[i] < ns)
+			s->next[i] = ns;
+}
+
+/* A pause in the middle of an epoch is nothing that the arm did. */
+static void paused(void)
+{
+	struct device d = devices[2].d;
+	struct adapt *a = adapt_new(POLICIES, LANES);
+	struct sim s = { .d = &d, .tenants = 16, .now = 1000, .seed = 5 };
+	const struct adapt_arm *best;
+	uint32_t kept = 0, all = 40;
+
+	for (uint32_t i = 0; i < s.tenants; i++)
+		s.next[i] = s.now + i;
+	until(&s, a, 8e9);
+	best = best_arm(&s, a);
+	for (uint32_t round = 0; round < all; round++) {
+		double from = s.now + 5e9;
+
+		/* All end, nobody asks for five seconds, then it goes on. */
+		for (; s.waiting || s.in_flight; step(&s, a)) {
+			put_off(&s, from);
+			launch(&s, a, adapt_arm(a));
+		}
+		put_off(&s, from);
+		until(&s, a, from + 3e7);
+		kept += best_arm(&s, a) == best;
+		until(&s, a, s.now + 5e6);
+	}
+	ok(kept > all * 3 / 4, "pauses take no arm's place away: %u of %u", kept, all);
+	adapt_free(a);
+}
+
 /*
  * Others take most of the device: everything is slower, and under their load
  * another arm is best. What was known before still holds when they are gone.
@@ -312,6 +367,7 @@ int main(void)
 	alone();
 	demoted();
 	not_ready();
+	paused();
 	shared();
 	return tap_done();
 }
