@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arguments of the tensor cores' product (conv.cuh): convolutions and matrix
- * products with constant weights.
+ * Arguments of what is done to fp16 rows: the tensor cores' product (conv.cuh,
+ * patch.cuh: convolutions and matrix products with constant weights), the first
+ * convolution, depthwise ones, squeeze-excite, pools.
  */
 #ifndef BRAID_KERNELS_CONV_ARGS_H
 #define BRAID_KERNELS_CONV_ARGS_H
@@ -76,7 +77,7 @@ struct k_conv {
 
 /*
  * Tiles: BM, BN, warps along M and N, slices of K, stages of the pipeline,
- * blocks a multiprocessor. The order is that of the tile tables on disk.
+ * blocks a multiprocessor.
  */
 #define K_CONV_TILES(X)									\
 	X(128, 128, 2, 4, 1, 4, 1)							\

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All entries that have their shapes in their arguments, in one list: the
- * ahead-of-time build makes them (generic_*.cu), the host names them
- * (agent/lower/step.c).
+ * All entries that are never specialised, in one list: the ahead-of-time build
+ * makes them (generic_plain.cu), the host names them (agent/lower/step.c).
  *
  *   PLAIN(entry, header, argument struct, blocks a multiprocessor, tile function)
  */

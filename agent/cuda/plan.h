@@ -245,7 +245,7 @@ extern const unsigned int gpu_n_headers;
  * @bytes: set to its size
  *
  * Return: a fat binary for cuModuleLoadData (sm_80, sm_87, sm_90, PTX of
- * sm_90), or one of no bytes where the build had no nvcc; then the source of a
+ * sm_90; right but slow, see K_CONV_GENERIC), or one of no bytes where the build had no nvcc; then the source of a
  * kernel is compiled before it can run at all.
  */
 const void *gpu_generic_image(size_t *bytes);
