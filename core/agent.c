@@ -60,7 +60,7 @@ static void take_back(struct bq *q, u64 now)
 	bq_list_init(&orphans);
 	while ((n = bq_rb_first(&q->by_cookie))) {
 		r = bq_entry(n, struct bq_request, order);
-		bq_order_correct(q, r, 0);
+		bq_order_correct(r, 0);
 		bq_request_unfetch(q, r);
 		bq_list_add_tail(r->tenant ? &taken : &orphans, &r->link);
 	}

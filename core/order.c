@@ -59,16 +59,6 @@ static bool share_less(const struct bq_rb_node *na, const struct bq_rb_node *nb)
 	return a->owner->key < b->owner->key;
 }
 
-static bool tenant_less(const struct bq_rb_node *na, const struct bq_rb_node *nb)
-{
-	const struct bq_tenant *a = bq_entry(na, struct bq_tenant, by_vtime);
-	const struct bq_tenant *b = bq_entry(nb, struct bq_tenant, by_vtime);
-
-	if (a->vtime != b->vtime)
-		return bq_before(a->vtime, b->vtime);
-	return a->id < b->id;
-}
-
 bool bq_order_by_vtime(const struct bq_rb_node *na, const struct bq_rb_node *nb)
 {
 	const struct bq_owner *a = bq_entry(na, struct bq_owner, by_vtime);
@@ -95,35 +85,37 @@ static bool expiry_less(const struct bq_rb_node *na, const struct bq_rb_node *nb
 	return a->deadline_ns < b->deadline_ns;
 }
 
-/* Where a tree of virtual times starts: never back. */
+/* Somebody at @vtime is served in class @class. */
+static void clock_serve(struct bq_clock *c, u32 class, u64 vtime)
+{
+	if (bq_before(c->at[class], vtime))
+		c->at[class] = vtime;
+}
+
+static void clock_raise(struct bq_clock *c)
+{
+	const u64 *least = NULL;
+	u32 i;
+
+	for (i = 0; i < BRAID_PRIORITIES; i++)
+		if (c->queued[i] && (!least || bq_before(c->at[i], *least)))
+			least = &c->at[i];
+	if (least && bq_before(c->min, *least))
+		c->min = *least;
+}
+
 void bq_order_raise(struct bq *q)
 {
-	struct bq_rb_node *n = bq_rb_first(&q->waiting);
+	struct bq_rb_node *n;
 	struct bq_owner *o;
 
-	if (n) {
-		o = bq_entry(n, struct bq_owner, by_vtime);
-		if (bq_before(q->min_vtime, o->vtime))
-			q->min_vtime = o->vtime;
-	}
+	clock_raise(&q->clock);
 	while ((n = bq_rb_first(&q->lingering))) {
 		o = bq_entry(n, struct bq_owner, by_vtime);
-		if (bq_before(q->min_vtime, o->vtime))
+		if (bq_before(q->clock.min, o->vtime))
 			break;
 		bq_owner_forget(q, o);
 	}
-}
-
-static void raise_in_owner(struct bq_owner *o)
-{
-	struct bq_rb_node *n = bq_rb_first(&o->tenants);
-	struct bq_tenant *t;
-
-	if (!n)
-		return;
-	t = bq_entry(n, struct bq_tenant, by_vtime);
-	if (bq_before(o->min_vtime, t->vtime))
-		o->min_vtime = t->vtime;
 }
 
 /* Neither what was saved up while idle nor a value from long ago counts. */
@@ -132,6 +124,25 @@ static u64 start_at(u64 own, u64 min)
 	s64 ahead = (s64)(own - min);
 
 	return ahead < 0 || ahead > FAR_AHEAD ? min : own;
+}
+
+/*
+ * Where somebody is who gets a request of class @class, having @queued by
+ * class. In a class above all of that it begins to wait now: what it has in a
+ * lower one it may have left there for ever, and must not save up by that.
+ */
+static u64 begin(const struct bq_clock *c, const u32 *queued, u32 class, u64 vtime)
+{
+	u32 i;
+
+	for (i = class; i < BRAID_PRIORITIES; i++)
+		if (queued[i])
+			return vtime;
+	vtime = start_at(vtime, c->at[class]);
+	for (i = 0; i < class; i++)
+		if (queued[i])
+			return vtime;
+	return start_at(vtime, c->min);
 }
 
 static void place_share(struct bq_share *s)
@@ -250,16 +261,13 @@ void bq_order_add(struct bq *q, struct bq_request *r)
 	struct bq_owner *o = r->owner;
 	struct bq_model *m = r->model;
 
-	if (o->queued++ == 0) {
-		o->vtime = start_at(o->vtime, q->min_vtime);
-		bq_rb_insert(&q->waiting, &o->by_vtime, bq_order_by_vtime);
-		bq_order_raise(q);
-	}
-	if (t->queued++ == 0) {
-		t->vtime = start_at(t->vtime, o->min_vtime);
-		bq_rb_insert(&o->tenants, &t->by_vtime, tenant_less);
-		raise_in_owner(o);
-	}
+	o->vtime = begin(&q->clock, o->clock.queued, r->priority, o->vtime);
+	t->vtime = begin(&o->clock, t->queued, r->priority, t->vtime);
+	q->clock.queued[r->priority]++;
+	o->clock.queued[r->priority]++;
+	t->queued[r->priority]++;
+	clock_raise(&o->clock);
+	bq_order_raise(q);
 	r->state = BQ_QUEUED;
 	bq_rb_insert(&r->flow->requests, &r->order, request_less);
 	update_flow(r->flow);
@@ -287,36 +295,26 @@ void bq_order_del(struct bq *q, struct bq_request *r)
 	bq_list_del(&r->link);
 	bq_rb_erase(&r->flow->requests, &r->order);
 	update_flow(r->flow);
-	if (--t->queued == 0)
-		bq_rb_erase(&o->tenants, &t->by_vtime);
-	if (--o->queued == 0)
-		bq_rb_erase(&q->waiting, &o->by_vtime);
+	t->queued[r->priority]--;
+	o->clock.queued[r->priority]--;
+	q->clock.queued[r->priority]--;
+	clock_raise(&o->clock);
 	bq_order_raise(q);
-	raise_in_owner(o);
 }
 
-static void move_owner(struct bq *q, struct bq_owner *o, u64 vtime)
+static void move_owner(struct bq_owner *o, u64 vtime)
 {
 	bool falls = bq_before(vtime, o->vtime);
 	struct bq_list *l, *next;
 	struct bq_share *s;
 
-	if (vtime == o->vtime)
-		return;
-	if (!o->queued) {
-		o->vtime = vtime;
-		return;
-	}
-	bq_rb_erase(&q->waiting, &o->by_vtime);
 	o->vtime = vtime;
-	bq_rb_insert(&q->waiting, &o->by_vtime, bq_order_by_vtime);
 	for (l = o->waiting.next; falls && l != &o->waiting; l = next) {
 		next = l->next;
 		s = bq_entry(l, struct bq_share, waiting);
 		if (bq_before(vtime, s->vtime))
 			place_share(s);
 	}
-	bq_order_raise(q);
 }
 
 static void move_tenant(struct bq_tenant *t, u64 vtime)
@@ -325,22 +323,13 @@ static void move_tenant(struct bq_tenant *t, u64 vtime)
 	struct bq_list *l, *next;
 	struct bq_flow *f;
 
-	if (vtime == t->vtime)
-		return;
-	if (!t->queued) {
-		t->vtime = vtime;
-		return;
-	}
-	bq_rb_erase(&t->owner->tenants, &t->by_vtime);
 	t->vtime = vtime;
-	bq_rb_insert(&t->owner->tenants, &t->by_vtime, tenant_less);
 	for (l = t->waiting.next; falls && l != &t->waiting; l = next) {
 		next = l->next;
 		f = bq_entry(l, struct bq_flow, waiting);
 		if (bq_before(vtime, f->vtime))
 			place_flow(f);
 	}
-	raise_in_owner(t->owner);
 }
 
 /* Virtual time of @ns on the device at the owner's weight. */
@@ -353,19 +342,26 @@ void bq_order_charge(struct bq *q, struct bq_request *r)
 {
 	u64 ns = r->model->device_ns;
 
+	/* A suspect is nobody's turn. */
+	if (r->state == BQ_QUEUED) {
+		clock_serve(&q->clock, r->priority, r->owner->vtime);
+		clock_serve(&r->owner->clock, r->priority, r->tenant->vtime);
+		clock_raise(&r->owner->clock);
+		bq_order_raise(q);
+	}
 	if (ns > CHARGE_MAX_NS)
 		ns = CHARGE_MAX_NS;
 	r->charged_ns = ns;
 	r->charged_vtime = price(r->owner, ns);
-	move_owner(q, r->owner, r->owner->vtime + r->charged_vtime);
+	move_owner(r->owner, r->owner->vtime + r->charged_vtime);
 	move_tenant(r->tenant, r->tenant->vtime + r->charged_ns);
 }
 
-void bq_order_correct(struct bq *q, struct bq_request *r, u64 device_ns)
+void bq_order_correct(struct bq_request *r, u64 device_ns)
 {
 	u64 ns = device_ns > CHARGE_MAX_NS ? CHARGE_MAX_NS : device_ns;
 
-	move_owner(q, r->owner, r->owner->vtime - r->charged_vtime + price(r->owner, ns));
+	move_owner(r->owner, r->owner->vtime - r->charged_vtime + price(r->owner, ns));
 	if (r->tenant)
 		move_tenant(r->tenant, r->tenant->vtime - r->charged_ns + ns);
 }

@@ -72,7 +72,7 @@ void bq_owner_add(struct bq *q, struct bq_owner *o, u64 key)
 	memset(o, 0, sizeof(*o));
 	o->key = key;
 	o->limits = q->defaults;
-	o->vtime = q->min_vtime;
+	o->vtime = q->clock.min;
 	bq_rb_init(&o->by_vtime);
 	bq_list_init(&o->waiting);
 	bq_rb_insert(&q->owners, &o->by_key, key_less);
@@ -80,7 +80,7 @@ void bq_owner_add(struct bq *q, struct bq_owner *o, u64 key)
 
 static bool lingers(const struct bq_owner *o)
 {
-	return !o->queued && bq_rb_linked(&o->by_vtime);
+	return bq_rb_linked(&o->by_vtime);
 }
 
 static void stop_lingering(struct bq *q, struct bq_owner *o)
@@ -102,7 +102,7 @@ static void settle(struct bq *q, struct bq_owner *o)
 {
 	if (o->refs || o->set || lingers(o))
 		return;
-	if (!bq_before(q->min_vtime, o->vtime)) {
+	if (!bq_before(q->clock.min, o->vtime)) {
 		bq_owner_forget(q, o);
 		return;
 	}
@@ -150,8 +150,7 @@ void bq_tenant_add(struct bq *q, struct bq_tenant *t, struct bq_owner *o)
 	memset(t, 0, sizeof(*t));
 	t->id = ++q->last_tenant;
 	t->owner = o;
-	t->vtime = o->min_vtime;
-	bq_rb_init(&t->by_vtime);
+	t->vtime = o->clock.min;
 	bq_rb_init(&t->by_id);
 	bq_list_init(&t->waiting);
 	bq_list_init(&t->done);

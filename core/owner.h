@@ -41,6 +41,20 @@ struct bq_owner_limits {
 };
 
 /**
+ * struct bq_clock - where those start who have nothing waiting
+ * @at: virtual time, before its charge, of who was last served, by class
+ * @queued: requests in the order, by class
+ * @min: the least of @at among classes in which something waits
+ *
+ * None of the times goes back; they wrap.
+ */
+struct bq_clock {
+	u64 at[BRAID_PRIORITIES];
+	u32 queued[BRAID_PRIORITIES];
+	u64 min;
+};
+
+/**
  * struct bq_owner - an owner; all fields are the queue's
  * @key: uid or cgroup id
  * @limits: in force
@@ -68,12 +82,11 @@ struct bq_owner {
 	u64 vtime;
 
 	/* The queue's own. */
-	u64 min_vtime;			/* of its tenants that wait, never back */
+	struct bq_clock clock;		/* of its tenants */
 	u32 refs;			/* tenants, buffers, requests with the agent */
 	u32 queued;			/* requests in the order */
 	struct bq_rb_node by_key;
-	struct bq_rb_node by_vtime;	/* waits, or lingers */
-	struct bq_rb_root tenants;	/* that wait, by virtual time */
+	struct bq_rb_node by_vtime;	/* lingers */
 	struct bq_rb_root shares;	/* by model */
 	struct bq_list waiting;		/* shares with something queued */
 	struct bq_reap reap;
@@ -104,8 +117,7 @@ struct bq_tenant {
 
 	/* The queue's own. */
 	u64 vtime;
-	u32 queued;
-	struct bq_rb_node by_vtime;
+	u32 queued[BRAID_PRIORITIES];	/* requests in the order, by class */
 	struct bq_rb_root requests;	/* not done, by id */
 	struct bq_rb_root flows;	/* by model */
 	struct bq_list waiting;		/* flows with something queued */

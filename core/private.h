@@ -33,9 +33,9 @@ struct bq_request *bq_order_first(struct bq_model *wants);
 
 /* Charge a FETCH, correct it by what was measured (0: take it back). */
 void bq_order_charge(struct bq *q, struct bq_request *r);
-void bq_order_correct(struct bq *q, struct bq_request *r, u64 device_ns);
+void bq_order_correct(struct bq_request *r, u64 device_ns);
 
-/* Raise the queue's minimum virtual time; owners that it reaches stop lingering. */
+/* Raise the queue's clock.min; owners that it reaches stop lingering. */
 void bq_order_raise(struct bq *q);
 
 bool bq_order_by_vtime(const struct bq_rb_node *a, const struct bq_rb_node *b);

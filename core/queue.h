@@ -167,7 +167,7 @@ struct bq {
 	u64 last_want;
 	s64 first_suspect;		/* least key in use */
 	u64 announced;			/* the agent knows buffers up to this id */
-	u64 min_vtime;
+	struct bq_clock clock;		/* of owners */
 	u32 n_lingering;
 	bool alone;			/* a suspect is with the agent */
 	bool policy_changed;		/* to be told */
@@ -181,7 +181,6 @@ struct bq {
 	struct bq_list told;		/* buffers to be put */
 	struct bq_list drained;		/* models to be told */
 	struct bq_rb_root owners;	/* by key */
-	struct bq_rb_root waiting;	/* owners with something queued, by virtual time */
 	struct bq_rb_root lingering;	/* owners without tenants that are ahead */
 	struct bq_list woken;
 	struct bq_reap *reap;

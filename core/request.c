@@ -208,7 +208,7 @@ int bq_commit(struct bq *q, struct braid_result *res, u64 now)
 	r->merge_degree = res->merge_degree;
 	r->fuse_degree = res->fuse_degree;
 	count_commit(q, r);
-	bq_order_correct(q, r, res->device_ns);
+	bq_order_correct(r, res->device_ns);
 
 	status = r->cancelled ? -ECANCELED : res->status;
 	if (r->cancelled)

@@ -165,7 +165,7 @@ static void check_owners(struct drive *d)
 		drive_same(d, "owner's bytes", o->bytes, nv_owner_bytes(&d->nv, o->key));
 	}
 	drive_same(d, "owners", count, d->nv.n_owners);
-	drive_same(d, "minimum virtual time", d->q.min_vtime - d->vbase, d->nv.min_vtime);
+	drive_same(d, "minimum virtual time", d->q.clock.min - d->vbase, d->nv.min_vtime);
 }
 
 static void check_rest(struct drive *d)
@@ -249,7 +249,9 @@ void drive_start(struct drive *d, u32 (*source)(void *from), void *from)
 	/* Every fourth run crosses the place where virtual time wraps. */
 	if (drive_pick(d, 4) == 0)
 		d->vbase = 0ULL - drive_pick(d, 200000);
-	d->q.min_vtime = d->vbase;
+	d->q.clock.min = d->vbase;
+	for (u32 i = 0; i < BRAID_PRIORITIES; i++)
+		d->q.clock.at[i] = d->vbase;
 	d->temper = drive_pick(d, 4);
 	bq_knob_set(&d->q, BQ_GRACE_MS, 1);
 	nv_knob_set(&d->nv, BQ_GRACE_MS, 1);

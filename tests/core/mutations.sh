@@ -25,7 +25,10 @@ order.c|if (s->vtime == s->owner->vtime)|if (s)|a stale share counts as first
 order.c|if (f->vtime == f->tenant->vtime)|if (f)|a stale flow counts as first
 order.c|r->owner->vtime - r->charged_vtime + price|r->owner->vtime + price|the estimate stays charged
 order.c|ns \* BQ_WEIGHT_DEFAULT, o->limits.weight|ns, 1|weights are ignored
-order.c|if (bq_before(q->min_vtime, o->vtime))$|if (0)|owners linger for ever or never
+order.c|if (bq_before(q->clock.min, o->vtime))$|if (0)|owners linger for ever or never
+order.c|for (i = class; i < BRAID_PRIORITIES; i++)|for (i = 0; i < BRAID_PRIORITIES; i++)|a parked low request saves up
+order.c|return start_at(vtime, c->min);|return vtime;|a newcomer starts where nobody was for long
+order.c|if (r->state == BQ_QUEUED) {|if (1) {|a suspect moves the clock
 order.c|move_tenant(r->tenant, r->tenant->vtime + r->charged_ns);||tenants of an owner do not take turns
 window.c|if (total >= q->knobs.BQ_WINDOW_MAX.)|if (total > q->knobs[BQ_WINDOW_MAX])|a full window waits for one more
 window.c|else if (old <= now)|else if (old < now)|age is one tick late

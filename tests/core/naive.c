@@ -368,10 +368,8 @@ int nv_submit(struct naive *nv, u64 tenant, const struct braid_request *in,
 	if (total >= most)
 		return -EAGAIN;
 
-	if (!nv_owner_waits(nv, o->key) && o->vtime < nv->min_vtime)
-		o->vtime = nv->min_vtime;
-	if (!nv_tenant_waits(nv, tenant) && t->vtime < o->min_vtime)
-		t->vtime = o->min_vtime;
+	nv_begin(nv, o, t, in->priority < o->limits.priority_ceiling ? in->priority
+								       : o->limits.priority_ceiling);
 	r = &nv->request[nv->n_requests++];
 	memset(r, 0, sizeof(*r));
 	r->state = NV_QUEUED;

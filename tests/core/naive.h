@@ -44,7 +44,7 @@ struct nv_owner {
 	u64 key;
 	struct bq_owner_limits limits;
 	bool set;
-	u64 vtime, min_vtime;
+	u64 vtime, clock[BRAID_PRIORITIES], min_vtime;
 };
 
 struct nv_model {
@@ -70,7 +70,7 @@ struct naive {
 	u64 hold_until, generation, agent;
 	u64 last_tenant, last_model, last_newest, last_buffer, last_seq, last_cookie;
 	u64 last_window, last_rank, last_unused;
-	u64 min_vtime;
+	u64 clock[BRAID_PRIORITIES], min_vtime;
 	u32 n_requests, n_tenants, n_owners, n_models, n_buffers;
 	struct nv_request request[NV_REQUESTS];
 	struct nv_tenant tenant[NV_TENANTS];
@@ -129,8 +129,8 @@ void nv_buffer_remove(struct naive *nv, struct nv_buffer *b);
 void nv_buffer_settle(struct naive *nv, struct nv_buffer *b);
 void nv_model_settle(struct naive *nv, u64 id);
 void nv_end_waiting(struct naive *nv, u64 model, u64 now);
-bool nv_owner_waits(const struct naive *nv, u64 owner);
-bool nv_tenant_waits(const struct naive *nv, u64 tenant);
+void nv_begin(struct naive *nv, struct nv_owner *o, struct nv_tenant *t, u32 class);
+void nv_serve(struct naive *nv, const struct nv_request *r);
 void nv_raise(struct naive *nv);
 void nv_forget(struct naive *nv);
 void nv_pay(struct naive *nv, struct nv_request *r, u64 ns);

@@ -5,46 +5,70 @@
  */
 #include "tests/core/naive.h"
 
-bool nv_owner_waits(const struct naive *nv, u64 owner)
+/* Highest class in which the owner, or only the tenant, waits; -1 for none. */
+static int highest(const struct naive *nv, u64 owner, u64 tenant)
 {
 	const struct nv_request *r;
+	int best = -1;
 
 	NV_FOR_EACH(nv, request, r)
-		if (r->owner == owner && r->state == NV_QUEUED)
-			return true;
-	return false;
+		if (r->owner == owner && (!tenant || r->tenant == tenant) &&
+		    r->state == NV_QUEUED && (int)r->priority > best)
+			best = r->priority;
+	return best;
 }
 
-bool nv_tenant_waits(const struct naive *nv, u64 tenant)
+static void at_least(u64 *v, u64 least)
+{
+	if (*v < least)
+		*v = least;
+}
+
+/* Somebody gets a request of this class. */
+void nv_begin(struct naive *nv, struct nv_owner *o, struct nv_tenant *t, u32 class)
+{
+	int top = highest(nv, o->key, 0);
+
+	if (top < (int)class)
+		at_least(&o->vtime, nv->clock[class]);
+	if (top < 0)
+		at_least(&o->vtime, nv->min_vtime);
+	top = highest(nv, o->key, t->id);
+	if (top < (int)class)
+		at_least(&t->vtime, o->clock[class]);
+	if (top < 0)
+		at_least(&t->vtime, o->min_vtime);
+}
+
+/* Before it pays. */
+void nv_serve(struct naive *nv, const struct nv_request *r)
+{
+	struct nv_owner *o = nv_owner(nv, r->owner);
+
+	at_least(&nv->clock[r->priority], o->vtime);
+	at_least(&o->clock[r->priority], nv_tenant(nv, r->tenant)->vtime);
+}
+
+static u64 least_clock(const struct naive *nv, const u64 *clock, const struct nv_owner *o)
 {
 	const struct nv_request *r;
+	u64 least = ~0ULL;
 
 	NV_FOR_EACH(nv, request, r)
-		if (r->tenant == tenant && r->state == NV_QUEUED)
-			return true;
-	return false;
+		if (r->state == NV_QUEUED && (!o || r->owner == o->key) &&
+		    clock[r->priority] < least)
+			least = clock[r->priority];
+	return least == ~0ULL ? 0 : least;
 }
 
-/* The minima never fall: raise them to the least that waits. */
+/* The minima never fall: raise them to the least clock of a class that waits. */
 void nv_raise(struct naive *nv)
 {
 	struct nv_owner *o;
-	struct nv_tenant *t;
-	u64 least = ~0ULL;
 
+	at_least(&nv->min_vtime, least_clock(nv, nv->clock, NULL));
 	NV_FOR_EACH(nv, owner, o)
-		if (nv_owner_waits(nv, o->key) && o->vtime < least)
-			least = o->vtime;
-	if (least != ~0ULL && least > nv->min_vtime)
-		nv->min_vtime = least;
-	NV_FOR_EACH(nv, owner, o) {
-		least = ~0ULL;
-		NV_FOR_EACH(nv, tenant, t)
-			if (t->owner == o->key && nv_tenant_waits(nv, t->id) && t->vtime < least)
-				least = t->vtime;
-		if (least != ~0ULL && least > o->min_vtime)
-			o->min_vtime = least;
-	}
+		at_least(&o->min_vtime, least_clock(nv, o->clock, o));
 }
 
 /* Owners of whom nothing is left and who are not ahead are forgotten. */

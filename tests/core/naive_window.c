@@ -210,6 +210,8 @@ static void hand_out(struct naive *nv, struct nv_request *r, struct bq_fetch *f,
 	struct nv_model *m = nv_model(nv, r->model);
 	u32 i;
 
+	if (r->state == NV_QUEUED)
+		nv_serve(nv, r);
 	nv_pay(nv, r, m->def.device_ns);
 	r->alone = r->state == NV_SUSPECT;
 	r->state = NV_FETCHED;

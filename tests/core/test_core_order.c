@@ -187,15 +187,80 @@ static void test_idle_wins_nothing(void)
 	w_commit(&w, 0, 500000, 0);
 	o = bq_owner_find(&w.q, w.job[0].owner);
 	i = o->key;
-	got = o->vtime - w.q.min_vtime;
+	got = o->vtime - w.q.clock.min;
 	ok(got > 400000, "a long job puts its owner ahead");
 	bq_tenant_gone(&w.q, i == 1 ? a : b);
 	w_reap(&w);
 	o = bq_owner_find(&w.q, i);
-	ok(o && o->vtime - w.q.min_vtime == got, "which closing everything does not undo");
+	ok(o && o->vtime - w.q.clock.min == got, "which closing everything does not undo");
 	a = w_tenant(&w, i);
 	w_submit(&w, a, m);
 	is_int(picks(m, 5, i, 1000), 0, "nor opening again");
+	ok(w_exit(&w), "nothing left");
+}
+
+/*
+ * One request of a low class that never gets its turn, then many of the class
+ * that all others use: what was not used meanwhile is not saved up. @a and @b
+ * are of one owner or of two.
+ */
+static void parked(u64 owner_b, const char *who)
+{
+	struct bq_tenant *a, *b;
+	u32 i, row = 0;
+	u64 m;
+
+	w_init(&w);
+	m = w_model(&w, "m", 1, 1000);
+	w_ready(&w);
+	a = w_tenant(&w, 1);
+	b = w_tenant(&w, owner_b);
+	for (i = 0; i < 200; i++)
+		w_submit(&w, b, m);
+	w_submit_full(&w, a, m, BRAID_PRIORITY_LOW, 0);
+	is_int(picks(m, 100, b->owner->key, 1000), 100, "%s: low waits for normal", who);
+	for (i = 0; i < 100; i++)
+		w_submit(&w, a, m);
+	for (i = 0; i < 100; i++) {
+		w_fetch(&w, m, 0, 0, 1);
+		row += w.job[0].tenant == a->id;
+		w_commit(&w, 0, 1000, 0);
+	}
+	ok(row >= 49 && row <= 51, "%s: and earns nothing by that in the class above: %u of 100",
+	   who, row);
+	while (!w_fetch(&w, m, 0, 0, 1))
+		w_commit(&w, 0, 1000, 0);
+	ok(w_exit(&w), "nothing left");
+}
+
+/* Who comes does not start where something waits that nobody serves. */
+static void test_newcomer(void)
+{
+	struct bq_tenant *a, *b, *c;
+	u32 i, row = 0;
+	u64 m, n;
+
+	w_init(&w);
+	m = w_model(&w, "m", 1, 1000);
+	n = w_model(&w, "n", 1, 1000);
+	w_ready(&w);
+	a = w_tenant(&w, 1);
+	b = w_tenant(&w, 2);
+	w_submit(&w, a, n);
+	for (i = 0; i < 200; i++)
+		w_submit(&w, b, m);
+	picks(m, 100, 2, 1000);
+	c = w_tenant(&w, 3);
+	for (i = 0; i < 100; i++)
+		w_submit(&w, c, m);
+	for (i = 0; i < 100; i++) {
+		w_fetch(&w, m, 0, 0, 1);
+		row += w.job[0].tenant == c->id;
+		w_commit(&w, 0, 1000, 0);
+	}
+	ok(row >= 49 && row <= 51, "a newcomer takes turns with who is served: %u of 100", row);
+	while (!w_fetch(&w, m, n, 1, 1))
+		w_commit(&w, 0, 1000, 0);
 	ok(w_exit(&w), "nothing left");
 }
 
@@ -233,6 +298,9 @@ static void test_linger_is_bounded(void)
 	w_fetch(&w, m, 0, 0, 1);
 	w_commit(&w, 0, 5000000, 0);
 	w_reap(&w);
+	is_int(w.reaped[BQ_OWNER] - before, 0, "not forgotten by what somebody else may have next");
+	w_fetch(&w, m, 0, 0, 1);
+	w_reap(&w);
 	is_int(w.reaped[BQ_OWNER] - before, 1024, "and forgotten when the others have caught up");
 	ok(w_exit(&w), "nothing left");
 }
@@ -268,6 +336,9 @@ int main(void)
 	test_shares();
 	test_correction();
 	test_idle_wins_nothing();
+	parked(2, "two owners");
+	parked(1, "two tenants of one");
+	test_newcomer();
 	test_linger_is_bounded();
 	test_only_wanted();
 	return tap_done();
