@@ -3,6 +3,6 @@
 # Plans on a GPU without a daemon: right or not, how fast, which tiles.
 
 progs += braid-tune
-braid-tune-src := $(addprefix tools/tune/,main.c gpu.c check.c time.c sweep.c)
+braid-tune-src := $(addprefix tools/tune/,main.c gpu.c check.c time.c sweep.c gemm.c)
 braid-tune-libs := cuda lower program cpu onnxpb
 braid-tune-ldlibs := -lprotobuf-c -lm

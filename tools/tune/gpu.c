@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/lower/tiles.h"
 #include "agent/program/program.h"
 
 #define MAX_CODES	8192
@@ -162,7 +163,7 @@ int gpu_compile(struct gpu *g, const struct gpu_plan *plan, const bool *only)
 		c->name = strdup(w.todo[i]->name);
 		gpu_die(g, g->cu.module_load(&c->module, w.images[i]), c->name);
 		gpu_die(g, g->cu.module_function(&c->f, c->module, c->name), c->name);
-		gpu_die(g, g->cu.func_set(c->f, CU_FUNC_MAX_DYNAMIC, 227 << 10), c->name);
+		gpu_die(g, g->cu.func_set(c->f, CU_FUNC_MAX_DYNAMIC, (int)tile_most(g->sm)), c->name);
 		free(w.images[i]);
 		g->n_codes++;
 	}

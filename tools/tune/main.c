@@ -16,6 +16,7 @@ static const struct {
 	{ "check", cmd_check },
 	{ "time", cmd_time },
 	{ "sweep", cmd_sweep },
+	{ "gemm", cmd_gemm },
 };
 
 struct program *load_program(const char *path)
@@ -33,14 +34,15 @@ int main(int argc, char **argv)
 {
 	struct gpu g;
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands) && argc > 2; i++) {
-		if (strcmp(argv[1], commands[i].name))
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands) && argc > 1; i++) {
+		if (strcmp(argv[1], commands[i].name) || (argc < 3 && commands[i].run != cmd_gemm))
 			continue;
 		if (gpu_open(&g))
 			return 1;
 		printf("device %s sm_%u %u multiprocessors\n", g.name, g.sm, g.n_sms);
 		return commands[i].run(&g, argc - 2, argv + 2);
 	}
-	fprintf(stderr, "usage: braid-tune check|time [-s] [-dDEGREE,...]|sweep [-dDEGREE,...] MODEL.onnx...\n");
+	fprintf(stderr, "usage: braid-tune check|time [-s] [-dDEGREE,...]|sweep [-dDEGREE,...] MODEL.onnx...\n"
+		"       braid-tune gemm\n");
 	return 2;
 }

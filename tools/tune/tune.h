@@ -87,5 +87,6 @@ struct program *load_program(const char *path);
 int cmd_check(struct gpu *g, int argc, char **argv);
 int cmd_time(struct gpu *g, int argc, char **argv);
 int cmd_sweep(struct gpu *g, int argc, char **argv);
+int cmd_gemm(struct gpu *g, int argc, char **argv);
 
 #endif
