@@ -164,6 +164,57 @@ static long long of_kernel(const char *of, const char *name)
 	return v;
 }
 
+/* Knobs stay in the kernel when braidd goes: a test leaves them as they were. */
+static struct {
+	const char *name;
+	char value[32];
+} knobs[] = {
+	{ "window_max" }, { "window_timeout_us" }, { "window_policy" }, { "fusion_policy" },
+	{ "tenant_depth" }, { "max_requests" }, { "max_attempts" }, { "grace_ms" },
+	{ "share_by" },
+};
+
+static FILE *knob_file(const char *name, const char *mode)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/braid/braid0/%s", name);
+	return fopen(path, mode);
+}
+
+static void restore_knobs(void)
+{
+	for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
+		FILE *f = *knobs[i].value ? knob_file(knobs[i].name, "we") : NULL;
+
+		if (!f)
+			continue;
+		fputs(knobs[i].value, f);
+		fclose(f);
+	}
+}
+
+static void keep_knobs(void)
+{
+	static bool kept;
+
+	if (kept) {
+		restore_knobs();
+		return;
+	}
+	for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
+		FILE *f = knob_file(knobs[i].name, "re");
+
+		if (!f)
+			continue;
+		if (!fgets(knobs[i].value, sizeof(knobs[i].value), f))
+			*knobs[i].value = 0;
+		fclose(f);
+	}
+	kept = true;
+	atexit(restore_knobs);
+}
+
 void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 {
 	const char *backend = getenv("BRAID_TEST_BACKEND");
@@ -175,6 +226,7 @@ void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 	if (daemon_over_device()) {
 		strcpy(d->socket, "/dev/braid0");
 		count_from_here();
+		keep_knobs();
 	} else {
 		snprintf(d->socket, sizeof(d->socket), "%s/q", d->dir);
 	}

@@ -2,8 +2,10 @@
 /*
  * A request that ends its agent every time: it ends in EIO after max_attempts,
  * the others are served. The same for one that makes the agent hang.
+ * BRAID_TEST_WATCHDOG_MS: on a machine so slow that innocent ones take long.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,18 +60,26 @@ static void poison(const char *what, const char *config)
 	is_int(daemon_stop(&d), 0, "%s: braidd ends well", what);
 }
 
+static void hang(const char *what, const char *how)
+{
+	const char *ms = getenv("BRAID_TEST_WATCHDOG_MS");
+	char config[128];
+
+	snprintf(config, sizeof(config), "[runner]\nwatchdog_ms = %s\n[debug]\n%s = tiny_mlp:777\n",
+		 ms ? ms : "400", how);
+	poison(what, config);
+}
+
 int main(void)
 {
 	const char *backend = getenv("BRAID_TEST_BACKEND");
 
 	if (backend && !strcmp(backend, "cuda")) {
 		poison("request that faults on the GPU", "[debug]\nfault_gpu_on = tiny_mlp:777\n");
-		poison("request that hangs the GPU", "[runner]\nwatchdog_ms = 400\n"
-		       "[debug]\nhang_gpu_on = tiny_mlp:777\n");
+		hang("request that hangs the GPU", "hang_gpu_on");
 		return tap_done();
 	}
 	poison("deadly request", "[debug]\nkill_runner_on = tiny_mlp:777\n");
-	poison("hanging request", "[runner]\nwatchdog_ms = 400\n"
-	       "[debug]\nhang_runner_on = tiny_mlp:777\n");
+	hang("hanging request", "hang_runner_on");
 	return tap_done();
 }

@@ -63,6 +63,7 @@ service() {
 	fi
 	if [ "${BRAID_VM_LONG:-0}" = 1 ]; then
 		programs="$O/tests/test_lib_infer $O/tests/test_poison $O/tests/test_reload"
+		set -- "$@" -e BRAID_TEST_WATCHDOG_MS=5000
 	else
 		programs=''
 		set -- "$@" -e BRAID_TEST_RUNNER_KILLS=8 -e BRAID_TEST_SUPERVISOR_KILLS=2 \
