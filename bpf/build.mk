@@ -10,8 +10,10 @@
 BPF_CLANG ?= clang
 BPFTOOL ?= $(firstword $(shell PATH="$$PATH:/usr/sbin:/sbin"; command -v bpftool) bpftool)
 have_tool = $(if $(shell command -v $(1) 2>/dev/null),,$(1))
-# As the compiler sees it, which may build for another machine.
-have_header = $(if $(shell echo '\#include <$(2)>' | $(CC) -E - >/dev/null 2>&1 && echo y),,$(1))
+# As the compiler sees it, which may build for another machine. Makes differ in
+# what a backslash before a number sign is.
+hash := \#
+have_header = $(if $(shell echo '$(hash)include <$(2)>' | $(CC) -E - >/dev/null 2>&1 && echo y),,$(1))
 probes-missing := $(strip $(call have_tool,$(BPF_CLANG)) $(call have_tool,$(BPFTOOL)) \
 	$(call have_header,libbpf,bpf/libbpf.h) $(call have_header,libelf,gelf.h))
 
@@ -29,7 +31,7 @@ bpf-arch := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(firstword $(subst -
 # clang's target has no folders of its own for asm/.
 bpf-flags := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Wno-sign-compare -D__TARGET_ARCH_$(bpf-arch) -I. \
-	-idirafter /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
+	-idirafter $(filter-out /,$(shell $(CC) -print-sysroot 2>/dev/null))/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 gen += $(patsubst %,$(O)/gen/%.skel.h,$(bpf-objs))
 
 $(O)/gen/%.bpf.o: bpf/%.bpf.c bpf/build.mk

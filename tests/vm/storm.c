@@ -37,6 +37,7 @@ struct storm {
 enum { STARTING, READY, FETCHED };
 
 static struct storm *storm;
+static unsigned int seed0;
 
 static void __attribute__((noreturn)) be_agent(void)
 {
@@ -104,7 +105,7 @@ static bool past(const atomic_ulong *count, unsigned long from)
 
 static pid_t kill_agents(pid_t agent, unsigned long n)
 {
-	unsigned int seed = 1, hit = 0;
+	unsigned int seed = seed0 + 1, hit = 0;
 	unsigned long killed, commits;
 	bool moving = true;
 
@@ -127,19 +128,19 @@ static pid_t kill_agents(pid_t agent, unsigned long n)
 static void kill_tenants(unsigned long n)
 {
 	pid_t victims[VICTIMS];
-	unsigned int seed = 2;
+	unsigned int seed = seed0 + 2;
 	unsigned long killed;
 
 	fflush(stdout);
 	for (unsigned int i = 0; i < VICTIMS; i++)
-		victims[i] = start_tenant(&storm->lost[i], 100 + i);
+		victims[i] = start_tenant(&storm->lost[i], seed0 + 100 + i);
 	for (killed = 0; killed < n; killed++) {
 		unsigned int i = rand_r(&seed) % VICTIMS;
 
 		if (rand_r(&seed) % 2)
 			dev_sleep_ms(rand_r(&seed) % 4);
 		end(victims[i]);
-		victims[i] = start_tenant(&storm->lost[i], 1000 + killed);
+		victims[i] = start_tenant(&storm->lost[i], seed0 + 1000 + killed);
 	}
 	for (unsigned int i = 0; i < VICTIMS; i++)
 		end(victims[i]);
@@ -168,7 +169,7 @@ static void run(const char *what, unsigned long agents, unsigned long tenants)
 		dev_sleep_ms(1);
 	fflush(stdout);
 	for (unsigned int i = 0; i < TENANTS; i++)
-		pids[i] = start_tenant(&storm->books[i], 10 + i);
+		pids[i] = start_tenant(&storm->books[i], seed0 + 10 + i);
 	if (tenants && agents) {
 		killer = fork();
 		if (!killer) {
@@ -199,7 +200,10 @@ int main(void)
 	unsigned long agents = dev_env("BRAID_TEST_AGENT_KILLS", 30);
 	unsigned long tenants = dev_env("BRAID_TEST_TENANT_KILLS", 100);
 
+	seed0 = dev_env("BRAID_TEST_SEED", 0);
+
 	dev_require();
+	diag("seed %u", seed0);
 	storm = mmap(NULL, sizeof(*storm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (storm == MAP_FAILED)
 		return 1;
