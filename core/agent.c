@@ -41,7 +41,6 @@ int bq_agent_ready(struct bq *q, u64 now)
 		return -EINVAL;
 	q->ready = true;
 	q->generation++;
-	q->announced = 0;
 	q->policy_changed = false;
 	bq_hold_lift(q, now);
 	bq_expire(q, now);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Buffers. Ids rise, so what the agent knows is one number: all up to
- * `announced`. A buffer that is retired and unused goes at once if the agent
- * does not know it, else by way of two lists: to be told, and told.
+ * Buffers. One that the agent does not know is in the list of fresh ones. One
+ * that is retired and unused goes at once if the agent does not know it, else by
+ * way of two lists: to be told, and told.
  */
 #include "core/private.h"
 
@@ -55,7 +55,7 @@ int bq_buffer_add(struct bq *q, struct bq_tenant *t, struct bq_buffer *b, u64 le
 	b->owner->bytes += length;
 	b->owner->n_buffers++;
 	bq_owner_get(q, b->owner);
-	bq_list_init(&b->link);
+	bq_list_add_tail(&q->fresh, &b->link);
 	bq_list_add_tail(&t->buffers, &b->of_tenant);
 	bq_rb_insert(&q->buffers, &b->by_id, id_less);
 	return 0;
@@ -84,7 +84,7 @@ static void buffer_end(struct bq *q, struct bq_buffer *b)
 /* Retired and unused. */
 static void let_go(struct bq *q, struct bq_buffer *b)
 {
-	if (b->id <= q->announced)
+	if (b->known)
 		bq_list_add_tail(&q->retired, &b->link);
 	else
 		buffer_end(q, b);
@@ -117,7 +117,9 @@ int bq_buffer_free(struct bq *q, struct bq_tenant *t, u64 id)
 
 struct bq_buffer *bq_buffer_get(struct bq *q, u64 id)
 {
-	return id <= q->announced ? find(q, id) : NULL;
+	struct bq_buffer *b = find(q, id);
+
+	return b && b->known ? b : NULL;
 }
 
 int bq_buffer_put(struct bq *q, u64 id)
@@ -135,21 +137,16 @@ int bq_buffer_put(struct bq *q, u64 id)
 	return 0;
 }
 
-struct bq_buffer *bq_buffer_unannounced(const struct bq *q)
+struct bq_buffer *bq_buffer_fresh(const struct bq *q)
 {
-	struct bq_rb_node *n = q->buffers.node, *above = NULL;
+	return bq_list_empty(&q->fresh) ? NULL :
+	       bq_entry(q->fresh.next, struct bq_buffer, link);
+}
 
-	if (q->announced == q->last_buffer)
-		return NULL;
-	while (n) {
-		if (bq_entry(n, struct bq_buffer, by_id)->id > q->announced) {
-			above = n;
-			n = n->child[0];
-		} else {
-			n = n->child[1];
-		}
-	}
-	return above ? bq_entry(above, struct bq_buffer, by_id) : NULL;
+void bq_buffer_known(struct bq_buffer *b)
+{
+	bq_list_del(&b->link);
+	b->known = true;
 }
 
 static void end_all(struct bq *q, struct bq_list *list)
@@ -160,7 +157,15 @@ static void end_all(struct bq *q, struct bq_list *list)
 
 void bq_buffer_agent_gone(struct bq *q)
 {
-	q->announced = 0;
+	struct bq_rb_node *n;
+	struct bq_buffer *b;
+
 	end_all(q, &q->retired);
 	end_all(q, &q->told);
+	for (n = bq_rb_first(&q->buffers); n; n = bq_rb_next(n)) {
+		b = bq_entry(n, struct bq_buffer, by_id);
+		bq_list_del(&b->link);
+		b->known = false;
+		bq_list_add_tail(&q->fresh, &b->link);
+	}
 }

@@ -17,11 +17,13 @@ struct bq_tenant;
 
 /**
  * struct bq_buffer - a buffer; all fields are the queue's
- * @id: never used twice; the agent is told of new buffers in this order
+ * @id: never used twice; the agent is told of new buffers in this order, but
+ *      for those that a job needs before it is their turn
  * @tenant_id: whose it is
  * @length: bytes, a multiple of BRAID_BUF_ALIGN
  * @refs: requests that use it and are not done
  * @retired: freed by its tenant, or the tenant died
+ * @known: the agent was told that it is there
  * @told: the agent was told that it is retired
  * @tenant: NULL when it died
  * @owner: whose byte quota is charged, until the buffer is freed
@@ -32,6 +34,7 @@ struct bq_buffer {
 	u64 length;
 	u64 refs;
 	bool retired;
+	bool known;
 	bool told;
 	struct bq_tenant *tenant;
 	struct bq_owner *owner;
@@ -39,7 +42,7 @@ struct bq_buffer {
 	/* The queue's own. */
 	struct bq_rb_node by_id;
 	struct bq_list of_tenant;
-	struct bq_list link;		/* to be told, or told */
+	struct bq_list link;		/* fresh, to be told, or told */
 	struct bq_reap reap;
 };
 

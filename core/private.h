@@ -62,7 +62,11 @@ void bq_model_settle(struct bq *q, struct bq_model *m);
 /* buffer.c */
 
 struct bq_buffer *bq_buffer_usable(const struct bq *q, const struct bq_tenant *t, u64 id);
-struct bq_buffer *bq_buffer_unannounced(const struct bq *q);
+
+/* The first one that the agent does not know, or NULL; and now it knows it. */
+struct bq_buffer *bq_buffer_fresh(const struct bq *q);
+void bq_buffer_known(struct bq_buffer *b);
+
 void bq_buffer_unref(struct bq *q, struct bq_buffer *b);
 void bq_buffer_retire(struct bq *q, struct bq_buffer *b);
 void bq_buffer_agent_gone(struct bq *q);

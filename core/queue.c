@@ -28,6 +28,7 @@ void bq_init(struct bq *q)
 	q->defaults.request_quota = 8192;
 	q->defaults.byte_quota = 1ULL << 30;
 	bq_list_init(&q->ending);
+	bq_list_init(&q->fresh);
 	bq_list_init(&q->retired);
 	bq_list_init(&q->told);
 	bq_list_init(&q->drained);

@@ -15,7 +15,8 @@
  *
  * Nothing is linear in the number of requests that wait, except where all of
  * a set end at once: a tenant's death (its own), a model's withdrawal (the
- * model's), an agent's death (those it has).
+ * model's), an agent's death (those it has; and all buffers, which its successor
+ * is to be told of).
  */
 #ifndef BRAID_CORE_QUEUE_H
 #define BRAID_CORE_QUEUE_H
@@ -166,7 +167,6 @@ struct bq {
 	u64 last_window;
 	u64 last_want;
 	s64 first_suspect;		/* least key in use */
-	u64 announced;			/* the agent knows buffers up to this id */
 	struct bq_clock clock;		/* of owners */
 	u32 n_lingering;
 	bool alone;			/* a suspect is with the agent */
@@ -177,6 +177,7 @@ struct bq {
 	struct bq_list ending;		/* ENDING */
 	struct bq_rb_root models;	/* by id */
 	struct bq_rb_root buffers;	/* by id */
+	struct bq_list fresh;		/* buffers that the agent does not know, by id */
 	struct bq_list retired;		/* buffers to be told */
 	struct bq_list told;		/* buffers to be put */
 	struct bq_list drained;		/* models to be told */

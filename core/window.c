@@ -114,7 +114,7 @@ static void look_at(const struct bq *q, struct bq_model *wants, u64 now,
 static bool have_events(const struct bq *q)
 {
 	return q->policy_changed || !bq_list_empty(&q->retired) ||
-	       !bq_list_empty(&q->drained) || bq_buffer_unannounced(q);
+	       !bq_list_empty(&q->drained) || !bq_list_empty(&q->fresh);
 }
 
 int bq_window(struct bq *q, const struct braid_want *wants, u32 n_wants,
@@ -132,11 +132,12 @@ int bq_window(struct bq *q, const struct braid_want *wants, u32 n_wants,
 	return 0;
 }
 
-static struct braid_event *next_event(struct bq_fetch *f, u32 type, u64 id)
+/* An event, while there are fewer than @most. */
+static struct braid_event *next_event(struct bq_fetch *f, u32 most, u32 type, u64 id)
 {
 	struct braid_event *e;
 
-	if (f->n_events == f->max_events)
+	if (f->n_events >= most)
 		return NULL;
 	e = &f->events[f->n_events++];
 	memset(e, 0, sizeof(*e));
@@ -145,52 +146,67 @@ static struct braid_event *next_event(struct bq_fetch *f, u32 type, u64 id)
 	return e;
 }
 
-/* Returns whether all of them fit. */
-static bool tell_buffers(struct bq *q, struct bq_fetch *f)
+static bool tell_buffer(struct bq_fetch *f, u32 most, u32 type, const struct bq_buffer *b)
 {
-	struct braid_event *e;
+	struct braid_event *e = next_event(f, most, type, b->id);
+
+	if (!e)
+		return false;
+	e->length = b->length;
+	e->tenant = b->tenant_id;
+	return true;
+}
+
+/* Of the buffers of a job, so that it can be handed out. Returns whether they fit. */
+static bool tell_slots(const struct bq_request *r, struct bq_fetch *f)
+{
+	u32 most = f->max_events - f->max_events / 4, i;
 	struct bq_buffer *b;
 
-	while ((b = bq_buffer_unannounced(q))) {
-		e = next_event(f, BRAID_EVENT_BUF_NEW, b->id);
-		if (!e)
+	for (i = 0; i < r->n_slots; i++) {
+		b = r->slots[i].buffer;
+		if (b->known)
+			continue;
+		if (!tell_buffer(f, most, BRAID_EVENT_BUF_NEW, b))
 			return false;
-		e->length = b->length;
-		e->tenant = b->tenant_id;
-		q->announced = b->id;
-	}
-	while (!bq_list_empty(&q->retired)) {
-		b = bq_entry(q->retired.next, struct bq_buffer, link);
-		e = next_event(f, BRAID_EVENT_BUF_RETIRED, b->id);
-		if (!e)
-			break;
-		e->length = b->length;
-		e->tenant = b->tenant_id;
-		b->told = true;
-		bq_list_del(&b->link);
-		bq_list_add_tail(&q->told, &b->link);
+		bq_buffer_known(b);
 	}
 	return true;
 }
 
-/* Returns whether the agent knows all buffers now. */
-static bool tell(struct bq *q, struct bq_fetch *f)
+static void tell_policy(struct bq *q, struct bq_fetch *f)
 {
-	struct bq_model *m;
-	bool all;
-
-	if (q->policy_changed &&
-	    next_event(f, BRAID_EVENT_POLICY, q->knobs[BQ_FUSION_POLICY]))
+	if (q->policy_changed && next_event(f, f->max_events, BRAID_EVENT_POLICY,
+					    q->knobs[BQ_FUSION_POLICY]))
 		q->policy_changed = false;
-	all = tell_buffers(q, f);
+}
+
+/* All else, after the jobs. */
+static void tell(struct bq *q, struct bq_fetch *f)
+{
+	u32 most = f->max_events;
+	struct bq_buffer *b;
+	struct bq_model *m;
+
+	if (f->n_jobs && f->n_events + (most + 3) / 4 < most)
+		most = f->n_events + (most + 3) / 4;
+	while (!bq_list_empty(&q->retired)) {
+		b = bq_entry(q->retired.next, struct bq_buffer, link);
+		if (!tell_buffer(f, most, BRAID_EVENT_BUF_RETIRED, b))
+			break;
+		b->told = true;
+		bq_list_del(&b->link);
+		bq_list_add_tail(&q->told, &b->link);
+	}
 	while (!bq_list_empty(&q->drained)) {
 		m = bq_entry(q->drained.next, struct bq_model, link);
-		if (!next_event(f, BRAID_EVENT_MODEL_DRAINED, m->id))
+		if (!next_event(f, most, BRAID_EVENT_MODEL_DRAINED, m->id))
 			break;
 		bq_list_del(&m->link);
 		bq_bury(q, &m->reap, BQ_MODEL);
 	}
-	return all;
+	while ((b = bq_buffer_fresh(q)) && tell_buffer(f, most, BRAID_EVENT_BUF_NEW, b))
+		bq_buffer_known(b);
 }
 
 static void write_job(const struct bq_request *r, struct bq_fetch *f)
@@ -216,13 +232,24 @@ static void write_job(const struct bq_request *r, struct bq_fetch *f)
 		f->slices[f->n_slices++] = r->slots[i].slice;
 }
 
-static void take(struct bq *q, struct bq_request *r, struct bq_fetch *f, u64 now)
+/* Hand @r out, as the first job or one more. Returns false: no room for its buffers. */
+static bool take(struct bq *q, struct bq_request *r, struct bq_fetch *f, u32 reason, u64 now)
 {
+	if (!tell_slots(r, f))
+		return false;
+	if (!f->n_jobs) {
+		f->window = ++q->last_window;
+		f->reason = reason;
+		q->count.windows++;
+		q->count.closes[reason]++;
+	}
 	bq_request_fetch(q, r, q->last_window, now);
 	write_job(r, f);
+	return true;
 }
 
-static void take_window(struct bq *q, struct bq_model *wants, struct bq_fetch *f, u64 now)
+static void take_window(struct bq *q, struct bq_model *wants, struct bq_fetch *f, u32 reason,
+			u64 now)
 {
 	u32 most = q->knobs[BQ_WINDOW_MAX];
 	struct bq_request *r;
@@ -231,10 +258,10 @@ static void take_window(struct bq *q, struct bq_model *wants, struct bq_fetch *f
 		most = f->max_jobs;
 	while (f->n_jobs < most) {
 		r = bq_order_first(wants);
-		if (!r || r->n_slots > f->max_slices - f->n_slices)
+		if (!r || r->n_slots > f->max_slices - f->n_slices ||
+		    !take(q, r, f, reason, now))
 			break;
 		r->model->want_left--;
-		take(q, r, f, now);
 	}
 }
 
@@ -261,7 +288,7 @@ int bq_fetch_check(struct bq *q, const struct bq_fetch *f)
 
 int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now)
 {
-	struct bq_look look = { .reason = BRAID_CLOSE_NONE };
+	struct bq_look look;
 	struct bq_model *wants;
 	int ret;
 
@@ -269,6 +296,7 @@ int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now)
 	f->n_slices = 0;
 	f->n_events = 0;
 	f->window = 0;
+	f->reason = BRAID_CLOSE_NONE;
 	bq_expire(q, now);
 	ret = resolve(q, f->wants, f->n_wants, &wants);
 	if (ret)
@@ -276,23 +304,18 @@ int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now)
 	if (!has_room(wants, f))
 		return -EINVAL;
 
-	if (tell(q, f))
-		look_at(q, wants, now, &look);
-	if (look.reason == BRAID_CLOSE_NONE && !f->n_events) {
+	tell_policy(q, f);
+	look_at(q, wants, now, &look);
+	if (look.reason == BRAID_CLOSE_SUSPECT)
+		take(q, first_suspect(wants), f, look.reason, now);
+	else if (look.reason != BRAID_CLOSE_NONE)
+		take_window(q, wants, f, look.reason, now);
+	tell(q, f);
+	if (!f->n_jobs && !f->n_events) {
 		f->when = look.when;
 		return -EAGAIN;
 	}
-	if (look.reason != BRAID_CLOSE_NONE) {
-		f->window = ++q->last_window;
-		q->count.windows++;
-		q->count.closes[look.reason]++;
-		if (look.reason == BRAID_CLOSE_SUSPECT)
-			take(q, first_suspect(wants), f, now);
-		else
-			take_window(q, wants, f, now);
-	}
 	f->generation = q->generation;
-	f->reason = look.reason;
 	f->fusion_policy = q->knobs[BQ_FUSION_POLICY];
 	return 0;
 }

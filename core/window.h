@@ -93,8 +93,11 @@ struct bq_fetch {
  * @f: arrays of the caller, reachable while the lock is held
  * @now: CLOCK_MONOTONIC ns
  *
- * No job is handed out before the agent has been told of all buffers, so a
- * FETCH whose events do not fit may come back with events alone.
+ * No job is handed out before the agent has been told of its buffers. Those that
+ * it does not know yet go first, whoever else waits to be told of; so a FETCH
+ * with little room for events may come back with events alone. Of @max_events
+ * jobs leave a quarter to what else is to be told, which beside jobs gets no
+ * more than that: each event costs the agent time.
  *
  * Returns 0. -EAGAIN: nothing; @f->when tells when to look again. -EINVAL:
  * no room for an event, for a job, or for a job of a model named; or a model

@@ -18,7 +18,8 @@
  * price is that nobody may hold it for long, so what can be much at once is
  * done BRAID_AT_ONCE at a time, and others come in between: a SUBMIT, a COMMIT,
  * a tenant's death, a heap of deadlines. What remains in one piece is the
- * agent's: a FETCH, the end of an agent (what it had), models withdrawn.
+ * agent's: a FETCH, the end of an agent (what it had, and all buffers), models
+ * withdrawn.
  *
  * User memory is never touched and nothing is allocated or freed under it. The
  * outer locks are mutexes and belong to one open file each: a process whose

@@ -37,7 +37,8 @@ window.c|m->want_left = fixed(q) ? BRAID_MAX_BATCH : wants.i..count;|m->want_lef
 window.c|if (!q->fetched)|if (1)|a suspect runs beside others
 window.c|r->model->want_left--;||credits are not counted down
 window.c|r->suspect_key < best->suspect_key|r->suspect_key > best->suspect_key|suspects in the wrong order
-window.c|if (tell(q, f))|tell(q, f); if (1)|jobs before the agent knows their buffers
+window.c|if (!tell_slots(r, f))|if (0)|jobs before the agent knows their buffers
+window.c|if (f->n_jobs && f->n_events + |if (0 \&\& |events flood a window
 agent.c|if (r->alone)|if (1)|every death counts as a kill
 agent.c|r = bq_entry(taken.prev,|r = bq_entry(taken.next,|requeued in reverse
 agent.c|bq_order_correct(q, r, 0);||a requeued request stays charged
@@ -54,7 +55,7 @@ request.c|if (!t->unread++)|if (1)|unread completions are free of charge
 submit.c|b->offset < a->offset + a->length;|b->offset + 64 < a->offset + a->length;|small overlaps pass
 submit.c|for (j = 0; j < i; j++)|for (j = m->n_inputs; j < i; j++)|outputs may overlap inputs
 buffer.c|if (--b->refs == 0 && b->retired)|if (--b->refs == 0 \&\& 0)|a retired buffer is never let go
-buffer.c|if (b->id <= q->announced)|if (1)|the agent hears of the end of what it never knew
+buffer.c|if (b->known)$|if (1)|the agent hears of the end of what it never knew
 model.c|if (old->deleting)|if (0)|a revived model is not the newest
 owner.c|r->state == BQ_FETCHED|0|a dead tenant's running request is dropped
 agent.c|bq_list_add_tail(r->tenant ? &taken : &orphans, &r->link);|if (r->tenant) bq_list_add_tail(\&taken, \&r->link); else bq_request_end(q, r, 0, NULL, now);|an orphan's end takes a draining model along

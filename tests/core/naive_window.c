@@ -151,41 +151,49 @@ static bool precedes(struct naive *nv, const struct nv_request *a, const struct 
 	return a->seq < b->seq;
 }
 
-static bool event(struct bq_fetch *f, u32 type, u64 id, u64 length, u64 tenant)
+static bool event(struct bq_fetch *f, u32 most, u32 type, u64 id, u64 length, u64 tenant)
 {
 	struct braid_event e = { type, 0, id, length, tenant };
 
-	if (f->n_events >= f->max_events)
+	if (f->n_events >= most)
 		return false;
 	f->events[f->n_events++] = e;
 	return true;
 }
 
-/* Returns whether every buffer is known afterwards. */
-static bool tell(struct naive *nv, struct bq_fetch *f)
+/* The buffers of @r, in three quarters of the room. Returns whether all are known. */
+static bool tell_slots(struct naive *nv, const struct nv_request *r, struct bq_fetch *f)
 {
+	struct nv_buffer *b;
+	u32 i;
+
+	for (i = 0; i < r->n_slots; i++) {
+		b = nv_buffer(nv, r->slots[i].buffer);
+		if (!b->known && !event(f, f->max_events - f->max_events / 4,
+					BRAID_EVENT_BUF_NEW, b->id, b->length, b->tenant))
+			return false;
+		b->known = true;
+	}
+	return true;
+}
+
+/* The rest, in all the room that is left, beside jobs in a quarter of all. */
+static void tell(struct naive *nv, struct bq_fetch *f)
+{
+	u32 most = f->n_events + (f->max_events + 3) / 4;
 	struct nv_buffer *b, *next;
 	struct nv_model *m, *drained;
 
-	if (nv->policy && event(f, BRAID_EVENT_POLICY, nv->knobs[BQ_FUSION_POLICY], 0, 0))
-		nv->policy = false;
-	for (;;) {
-		next = NULL;
-		NV_FOR_EACH(nv, buffer, b)
-			if (!b->known && (!next || b->id < next->id))
-				next = b;
-		if (!next || !event(f, BRAID_EVENT_BUF_NEW, next->id, next->length, next->tenant))
-			break;
-		next->known = true;
-	}
+	if (!f->n_jobs || most > f->max_events)
+		most = f->max_events;
 	for (;;) {
 		next = NULL;
 		NV_FOR_EACH(nv, buffer, b)
 			if (b->unused_at && !b->told &&
 			    (!next || b->unused_at < next->unused_at))
 				next = b;
-		if (!next ||
-		    !event(f, BRAID_EVENT_BUF_RETIRED, next->id, next->length, next->tenant))
+		if (!next || !event(f, most, BRAID_EVENT_BUF_RETIRED, next->id, next->length,
+				    next->tenant))
 			break;
 		next->told = true;
 	}
@@ -194,13 +202,33 @@ static bool tell(struct naive *nv, struct bq_fetch *f)
 		NV_FOR_EACH(nv, model, m)
 			if (m->drained && (!drained || m->drained_at < drained->drained_at))
 				drained = m;
-		if (!drained || !event(f, BRAID_EVENT_MODEL_DRAINED, drained->id, 0, 0))
+		if (!drained || !event(f, most, BRAID_EVENT_MODEL_DRAINED, drained->id, 0, 0))
 			break;
 		*drained = nv->model[--nv->n_models];
 	}
-	NV_FOR_EACH(nv, buffer, b)
-		if (!b->known)
-			return false;
+	for (;;) {
+		next = NULL;
+		NV_FOR_EACH(nv, buffer, b)
+			if (!b->known && (!next || b->id < next->id))
+				next = b;
+		if (!next || !event(f, most, BRAID_EVENT_BUF_NEW, next->id, next->length,
+				    next->tenant))
+			break;
+		next->known = true;
+	}
+}
+
+/* May @r be handed out? The first job opens the window. */
+static bool may_go(struct naive *nv, const struct nv_request *r, struct bq_fetch *f, u32 reason)
+{
+	if (!tell_slots(nv, r, f))
+		return false;
+	if (f->n_jobs)
+		return true;
+	f->reason = reason;
+	f->window = ++nv->last_window;
+	nv->count.windows++;
+	nv->count.closes[reason]++;
 	return true;
 }
 
@@ -243,6 +271,7 @@ int nv_fetch(struct naive *nv, struct bq_fetch *f, u64 now)
 	f->n_slices = 0;
 	f->n_events = 0;
 	f->window = 0;
+	f->reason = BRAID_CLOSE_NONE;
 	nv_expire(nv, now);
 	ret = check_wants(nv, f->wants, f->n_wants);
 	if (ret)
@@ -254,36 +283,35 @@ int nv_fetch(struct naive *nv, struct bq_fetch *f, u64 now)
 		if (m && m->def.n_inputs + m->def.n_outputs > f->max_slices)
 			return -EINVAL;
 	}
-	if (tell(nv, f))
-		look(nv, f->wants, f->n_wants, now, &l);
-	if (!l.reason && !f->n_events)
-		return -EAGAIN;
-	f->reason = l.reason;
-	f->generation = nv->generation;
-	f->fusion_policy = nv->knobs[BQ_FUSION_POLICY];
-	if (!l.reason)
-		return 0;
-	f->window = ++nv->last_window;
-	nv->count.windows++;
-	nv->count.closes[l.reason]++;
+	if (nv->policy &&
+	    event(f, f->max_events, BRAID_EVENT_POLICY, nv->knobs[BQ_FUSION_POLICY], 0, 0))
+		nv->policy = false;
+	look(nv, f->wants, f->n_wants, now, &l);
 	if (l.reason == BRAID_CLOSE_SUSPECT) {
-		hand_out(nv, wanted_suspect(nv, f->wants, f->n_wants), f, now);
-		nv_forget(nv);
-		return 0;
+		best = wanted_suspect(nv, f->wants, f->n_wants);
+		if (may_go(nv, best, f, l.reason))
+			hand_out(nv, best, f, now);
+		l.reason = BRAID_CLOSE_NONE;
 	}
-	while (f->n_jobs < f->max_jobs && f->n_jobs < nv->knobs[BQ_WINDOW_MAX]) {
+	while (l.reason && f->n_jobs < f->max_jobs && f->n_jobs < nv->knobs[BQ_WINDOW_MAX]) {
 		best = NULL;
 		NV_FOR_EACH(nv, request, r)
 			if (r->state == NV_QUEUED &&
 			    credit(nv, f->wants, f->n_wants, r->model, taken) &&
 			    (!best || precedes(nv, r, best)))
 				best = r;
-		if (!best || f->n_slices + best->n_slots > f->max_slices)
+		if (!best || f->n_slices + best->n_slots > f->max_slices ||
+		    !may_go(nv, best, f, l.reason))
 			break;
 		for (i = 0; i < f->n_wants; i++)
 			taken[i] += f->wants[i].model == best->model;
 		hand_out(nv, best, f, now);
 	}
+	tell(nv, f);
+	if (!f->n_jobs && !f->n_events)
+		return -EAGAIN;
+	f->generation = nv->generation;
+	f->fusion_policy = nv->knobs[BQ_FUSION_POLICY];
 	nv_forget(nv);
 	return 0;
 }

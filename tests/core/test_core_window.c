@@ -143,6 +143,92 @@ static void test_room(void)
 	ok(w_exit(&w), "nothing left");
 }
 
+/* Who asks for many buffers at once holds nobody up. */
+static void test_many_buffers(void)
+{
+	struct bq_tenant *many, *u;
+	u32 i, rounds, told = 0;
+
+	begin(BRAID_WINDOW_ADAPTIVE);
+	many = w_tenant(&w, 2);
+	for (i = 0; i < 1000; i++)
+		w_buffer(&w, many);
+	u = w_tenant(&w, 3);
+	w_submit(&w, u, m);
+	is_int(w_fetch(&w, m, 0, 0, 9), 0, "a thousand buffers, and then a newcomer's request");
+	ok(w.f.n_jobs == 1 && w_job(&w, 0, u, 1), "it comes at once");
+	ok(w.event[0].type == BRAID_EVENT_BUF_NEW && w.event[0].tenant == u->id,
+	   "its buffer is told first");
+	is_int(w.f.n_events, 1 + W_MAX / 4, "of the others a quarter of the events' room");
+	w_submit(&w, u, m);
+	is_int(w_fetch(&w, m, 0, 0, 9), 0, "again");
+	ok(w.f.n_jobs == 1 && w.f.n_events == W_MAX / 4, "what is known is not told again");
+	for (rounds = 0; rounds < 20 && !w_fetch(&w, m, 0, 0, 9); rounds++)
+		for (i = 0; i < w.f.n_events; i++)
+			told += w.event[i].tenant == many->id;
+	is_int(told, 1001 - 2 * W_MAX / 4, "in the end all are told");
+	is_int(rounds, 4, "with all the room when there is no job");
+
+	/* And whoever has a job that needs many gets no more than its part. */
+	w_submit(&w, many, m);
+	for (i = 0; i < 8; i++)
+		w_buffer(&w, u);
+	w.f.max_events = 4;
+	w.f.n_wants = 1;
+	w.f.wants = &(struct braid_want){ .model = m, .count = 5 };
+	is_int(bq_fetch(&w.q, &w.f, w.now), 0, "room for four events, no new buffer needed");
+	ok(w.f.n_jobs == 1 && w.f.n_events == 1, "a job, and one event beside it");
+	ok(w_exit(&w), "nothing left");
+}
+
+/* A job that needs more new buffers than there is room for comes when they are told. */
+static void test_little_room(void)
+{
+	struct braid_tensor tensors[4] = { 0 };
+	struct bq_model def = { .name = "o", .device_ns = 1, .n_inputs = 3, .n_outputs = 1,
+				.tensors = tensors };
+	struct braid_request in = { .n_inputs = 3, .n_outputs = 1 };
+	struct bq_model *out;
+	struct braid_slice s[4];
+	struct bq_tenant *u;
+	u32 i;
+
+	begin(BRAID_WINDOW_ADAPTIVE);
+	u = w_tenant(&w, 2);
+	for (i = 0; i < 4; i++) {
+		tensors[i] = (struct braid_tensor){ .type = BRAID_TYPE_U8, .rank = 1,
+						    .dims = { 64 }, .bytes = 64 };
+		s[i] = (struct braid_slice){ .buffer = w_buffer(&w, u), .length = 64 };
+	}
+	is_int(bq_model_put(&w.q, &def, &out), 0, "a model with four tensors");
+	in.model = out->id;
+	is_int(w_raw(&w, u, &in, s, 4), 0, "a request in four new buffers");
+	w.f.max_events = 2;
+	w.f.n_wants = 1;
+	w.f.wants = &(struct braid_want){ .model = in.model, .count = 5 };
+	is_int(bq_fetch(&w.q, &w.f, w.now), 0, "room for two events");
+	ok(w.f.n_jobs == 0 && w.f.n_events == 2 && w.event[0].id == s[0].buffer &&
+	   w.event[1].id == s[1].buffer && !w.f.window && w.f.reason == BRAID_CLOSE_NONE,
+	   "two are told, no job before the others");
+	is_int(w.q.count.windows, 0, "which is no window");
+	is_int(bq_fetch(&w.q, &w.f, w.now), 0, "and again");
+	ok(w.f.n_jobs == 1 && w.f.n_events == 2 && w.event[0].id == s[2].buffer &&
+	   w.event[1].id == s[3].buffer && w.f.window == 1, "the others, and with them the job");
+
+	/* This model is on the stack: it may not come back to be freed. */
+	bq_tenant_gone(&w.q, u);
+	w_reap(&w);
+	w_commit_cookie(&w, w.q.last_cookie, 10, 0);
+	w_reap(&w);
+	bq_model_del(&w.q, in.model, true, w.now);
+	w_fetch(&w, 0, 0, 0, 0);
+	ok(w.q.reap, "its node comes back");
+	while (w.q.reap && w.q.reap != &def.reap)
+		w.q.reap = w.q.reap->next;
+	w.q.reap = def.reap.next;
+	ok(w_exit(&w), "nothing left");
+}
+
 static void test_events(void)
 {
 	struct bq_tenant *u;
@@ -158,12 +244,12 @@ static void test_events(void)
 	w.f.n_wants = 1;
 	w.f.wants = &(struct braid_want){ .model = m, .count = 5 };
 	is_int(bq_fetch(&w.q, &w.f, w.now), 0, "room for one event");
-	ok(w.f.n_jobs == 0 && w.f.n_events == 1 && w.event[0].id == a &&
+	ok(w.f.n_jobs == 1 && w.f.n_events == 1 && w.event[0].id == a &&
 	   w.event[0].type == BRAID_EVENT_BUF_NEW && w.event[0].length == 4096 &&
-	   w.event[0].tenant == u->id && w.f.window == 0 && w.f.reason == BRAID_CLOSE_NONE,
-	   "one told, and no job before the other");
+	   w.event[0].tenant == u->id, "the job's buffer is told, and the job comes");
 	is_int(bq_fetch(&w.q, &w.f, w.now), 0, "the next");
-	ok(w.f.n_jobs == 1 && w.f.n_events == 1 && w.event[0].id == b, "and with it the job");
+	ok(w.f.n_jobs == 0 && w.f.n_events == 1 && w.event[0].id == b && w.f.window == 0 &&
+	   w.f.reason == BRAID_CLOSE_NONE, "and then the other, alone");
 
 	ok(!bq_buffer_free(&w.q, u, a), "free a buffer in use");
 	ok(!bq_buffer_free(&w.q, u, b), "and one that is not");
@@ -265,6 +351,8 @@ int main(void)
 	test_deadline();
 	test_adaptive();
 	test_room();
+	test_many_buffers();
+	test_little_room();
 	test_events();
 	test_expiry();
 	test_knobs();

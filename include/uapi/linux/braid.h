@@ -635,14 +635,15 @@ struct braid_event {
  *         each at most so many. May be empty: events only
  * @jobs: out, struct braid_job
  * @slices: out, struct braid_slice, by job: inputs, then outputs
- * @events: out, struct braid_event; what does not fit comes next time
+ * @events: out, struct braid_event, to be heeded before the jobs: they may need
+ *          a buffer that is new; what does not fit comes next time
  * @window: out, id of the window, 0 if there are only events
  * @generation: out
  * @reason: out, enum braid_close_reason
  * @fusion_policy: out, enum braid_fusion_policy in force
  *
  * Blocks until there is a job or an event. Jobs that do not fit @jobs or
- * @slices stay queued. A second FETCH replaces the first, which then fails
+ * @slices, or whose new buffers do not fit @events, stay queued. A second FETCH replaces the first, which then fails
  * with ECANCELED (this is how an agent names more lanes as they become free).
  * With NONBLOCK: EAGAIN when there is nothing. On the device poll() wakes when
  * the wants of the last FETCH with NONBLOCK could be served, whatever came of
