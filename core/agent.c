@@ -27,7 +27,7 @@ static void drop_absent_models(struct bq *q, u64 now)
 		m = bq_entry(n, struct bq_model, by_id);
 		if (m->put_by == q->last_agent)
 			continue;
-		m->deleting = true;
+		bq_model_withdraw(q, m);
 		bq_model_end_queued(q, m, now);
 		bq_model_settle(q, m);
 	}

@@ -48,14 +48,47 @@ static bool same_bytes(const void *a, const void *b, u32 n)
 	return !n;
 }
 
-static bool same_string(const char *a, const char *b, u32 max)
+/* Below zero, zero or above, as @a is to @b. */
+static int compare(const char *a, const char *b, u32 max)
 {
 	u32 i;
 
 	for (i = 0; i < max && a[i] == b[i]; i++)
 		if (!a[i])
-			return true;
-	return i == max;
+			return 0;
+	return i == max ? 0 : (int)(u8)a[i] - (int)(u8)b[i];
+}
+
+static bool same_string(const char *a, const char *b, u32 max)
+{
+	return !compare(a, b, max);
+}
+
+static bool name_less(const struct bq_rb_node *na, const struct bq_rb_node *nb)
+{
+	const struct bq_model *a = bq_entry(na, struct bq_model, by_name);
+	const struct bq_model *b = bq_entry(nb, struct bq_model, by_name);
+	int order = compare(a->name, b->name, BRAID_NAME_MAX);
+
+	return order ? order < 0 : a->put_seq > b->put_seq;
+}
+
+/* It may be used, and is the newest of its name. */
+static void offer(struct bq *q, struct bq_model *m)
+{
+	m->put_seq = ++q->last_put;
+	m->deleting = false;
+	bq_rb_insert(&q->names, &m->by_name, name_less);
+	q->n_usable++;
+}
+
+void bq_model_withdraw(struct bq *q, struct bq_model *m)
+{
+	if (m->deleting)
+		return;
+	m->deleting = true;
+	bq_rb_erase(&q->names, &m->by_name);
+	q->n_usable--;
 }
 
 static bool ends(const char *s, u32 max)
@@ -163,8 +196,7 @@ int bq_model_put(struct bq *q, struct bq_model *m, struct bq_model **out)
 		old->device_ns = m->device_ns;
 		old->put_by = q->last_agent;
 		if (old->deleting)
-			old->put_seq = ++q->last_put;
-		old->deleting = false;
+			offer(q, old);
 		*out = old;
 		return 0;
 	}
@@ -173,11 +205,9 @@ int bq_model_put(struct bq *q, struct bq_model *m, struct bq_model **out)
 		return -EAGAIN;
 	m->id = ++q->last_model;
 	m->put_by = q->last_agent;
-	m->put_seq = ++q->last_put;
 	m->queued = 0;
 	m->suspects = 0;
 	m->fetched = 0;
-	m->deleting = false;
 	m->want_next = NULL;
 	m->want_seq = 0;
 	m->want_left = 0;
@@ -189,6 +219,7 @@ int bq_model_put(struct bq *q, struct bq_model *m, struct bq_model **out)
 	bq_list_init(&m->link);
 	bq_rb_insert(&q->models, &m->by_id, id_less);
 	q->n_models++;
+	offer(q, m);
 	*out = m;
 	return 0;
 }
@@ -238,7 +269,7 @@ int bq_model_del(struct bq *q, u64 id, bool end_queued, u64 now)
 	m = bq_model_any(q, id);
 	if (!m)
 		return -ENOENT;
-	m->deleting = true;
+	bq_model_withdraw(q, m);
 	if (end_queued)
 		bq_model_end_queued(q, m, now);
 	bq_model_settle(q, m);
@@ -268,14 +299,16 @@ struct bq_model *bq_model_by_id(const struct bq *q, u64 id)
 
 struct bq_model *bq_model_by_name(const struct bq *q, const char *name)
 {
+	struct bq_rb_node *n = q->names.node;
 	struct bq_model *m, *best = NULL;
-	struct bq_rb_node *n;
+	int order;
 
-	for (n = bq_rb_first(&q->models); n; n = bq_rb_next(n)) {
-		m = bq_entry(n, struct bq_model, by_id);
-		if (!m->deleting && same_string(m->name, name, BRAID_NAME_MAX) &&
-		    (!best || m->put_seq > best->put_seq))
+	while (n) {
+		m = bq_entry(n, struct bq_model, by_name);
+		order = compare(name, m->name, BRAID_NAME_MAX);
+		if (!order)
 			best = m;
+		n = n->child[order > 0];
 	}
 	return best;
 }

@@ -46,6 +46,7 @@ struct bq_model {
 	u64 put_by;			/* which agent published it last */
 	u64 put_seq;			/* order of publication: the newest wins its name */
 	struct bq_rb_node by_id;
+	struct bq_rb_node by_name;	/* while it may be used: by name, newest first */
 	struct bq_rb_root shares;	/* by class, owner's virtual time */
 	struct bq_rb_root deadlines;	/* QUEUED with a deadline */
 	struct bq_list arrivals;	/* QUEUED */
@@ -103,7 +104,7 @@ struct bq_model *bq_model_by_id(const struct bq *q, u64 id);
  * @q: queue
  * @name: ends with zero within BRAID_NAME_MAX
  *
- * Returns it, or NULL. Linear in models.
+ * Returns it, or NULL.
  */
 struct bq_model *bq_model_by_name(const struct bq *q, const char *name);
 

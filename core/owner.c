@@ -145,6 +145,19 @@ int bq_owner_set(struct bq *q, struct bq_owner *o, const struct bq_owner_limits 
 	return 0;
 }
 
+void bq_owners_unset(struct bq *q)
+{
+	struct bq_owner *o = bq_owner_from(q, 0);
+	u64 key;
+
+	/* By key: one that is unset may go, and others with it. */
+	for (; o; o = key + 1 ? bq_owner_from(q, key + 1) : NULL) {
+		key = o->key;
+		if (o->set)
+			bq_owner_set(q, o, NULL);
+	}
+}
+
 void bq_tenant_add(struct bq *q, struct bq_tenant *t, struct bq_owner *o)
 {
 	memset(t, 0, sizeof(*t));

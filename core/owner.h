@@ -185,7 +185,8 @@ void bq_owner_add(struct bq *q, struct bq_owner *o, u64 key);
  * @o: owner
  * @limits: all of them; NULL: back to the defaults, and not by hand
  *
- * Acts on what is submitted and handed out from now on. Returns 0. -EINVAL:
+ * Acts on what is submitted and handed out from now on, until it is set again or
+ * BQ_SHARE_BY changes. Returns 0. -EINVAL:
  * weight or quota out of range. -EOPNOTSUPP: unknown priority.
  */
 int bq_owner_set(struct bq *q, struct bq_owner *o, const struct bq_owner_limits *limits);

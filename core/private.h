@@ -45,6 +45,7 @@ bool bq_order_by_vtime(const struct bq_rb_node *a, const struct bq_rb_node *b);
 void bq_owner_get(struct bq *q, struct bq_owner *o);
 void bq_owner_put(struct bq *q, struct bq_owner *o);
 void bq_owner_forget(struct bq *q, struct bq_owner *o);
+void bq_owners_unset(struct bq *q);	/* no limits by hand any more */
 struct bq_flow *bq_flow_find(const struct bq_tenant *t, u64 model);
 void bq_flow_free(struct bq *q, struct bq_flow *f);
 
@@ -52,6 +53,9 @@ void bq_flow_free(struct bq *q, struct bq_flow *f);
 
 /* In the table, deleted ones included; or NULL. */
 struct bq_model *bq_model_any(const struct bq *q, u64 id);
+
+/* No new requests for @m. */
+void bq_model_withdraw(struct bq *q, struct bq_model *m);
 
 /* Requests of @m that wait end with ENOENT, held ones after the hold. */
 void bq_model_end_queued(struct bq *q, struct bq_model *m, u64 now);

@@ -42,7 +42,7 @@ void bq_exit(struct bq *q)
 
 	while ((n = bq_rb_first(&q->models))) {
 		m = bq_entry(n, struct bq_model, by_id);
-		m->deleting = true;
+		bq_model_withdraw(q, m);
 		bq_model_settle(q, m);
 	}
 	while ((n = bq_rb_first(&q->owners)))
@@ -67,6 +67,9 @@ int bq_knob_set(struct bq *q, enum bq_knob knob, u32 value)
 	case BQ_SHARE_BY:
 		if (value >= BQ_SHARES)
 			return -EOPNOTSUPP;
+		/* What was set for a uid is nothing to the cgroup of that number. */
+		if (value != q->knobs[knob])
+			bq_owners_unset(q);
 		break;
 	default:
 		switch (knob) {

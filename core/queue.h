@@ -52,7 +52,9 @@ enum bq_share_by {
  * @BQ_FUSION_POLICY: enum braid_fusion_policy; the agent gets an event
  * @BQ_TENANT_DEPTH: requests, 1 to 65,536
  * @BQ_MAX_ATTEMPTS: deaths of agents, 1 to 100
- * @BQ_SHARE_BY: enum bq_share_by; for tenants that come from now on
+ * @BQ_SHARE_BY: enum bq_share_by; for tenants that come from now on. A change
+ *               drops the limits that were set by hand: a number that was a
+ *               uid may be a cgroup's now
  * @BQ_MAX_REQUESTS: queued or running in all, 1 to 2^24; the last quarter is
  *                   for owners that have none
  * @BQ_GRACE_MS: how long requests of a dead agent are held, 0 to 600,000
@@ -136,6 +138,7 @@ struct bq_counters {
  * @suspects: requests that wait to run alone, or to end after the hold
  * @fetched: requests that the agent has, orphans included
  * @n_models: in the table
+ * @n_usable: of them, those that may be used
  * @n_tenants: alive
  * @tenants: struct bq_tenant.by_id
  */
@@ -153,6 +156,7 @@ struct bq {
 	u32 suspects;
 	u32 fetched;
 	u32 n_models;
+	u32 n_usable;
 	u32 n_tenants;
 	struct bq_rb_root tenants;
 
@@ -176,6 +180,7 @@ struct bq {
 	struct bq_rb_root suspect_expiry;	/* SUSPECT with a deadline */
 	struct bq_list ending;		/* ENDING */
 	struct bq_rb_root models;	/* by id */
+	struct bq_rb_root names;	/* models that may be used */
 	struct bq_rb_root buffers;	/* by id */
 	struct bq_list fresh;		/* buffers that the agent does not know, by id */
 	struct bq_list retired;		/* buffers to be told */

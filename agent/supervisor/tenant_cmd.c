@@ -29,6 +29,7 @@ int cmd_get_info(struct server *s, struct bq_tenant *t, struct wire_call *call)
 		.generation = s->q.generation,
 		.agent_up = s->q.ready,
 		.tenant_depth = s->q.knobs[BQ_TENANT_DEPTH],
+		.models = s->q.n_usable,
 	};
 	if (t) {
 		i->tenant = t->id;
@@ -38,8 +39,6 @@ int cmd_get_info(struct server *s, struct bq_tenant *t, struct wire_call *call)
 		i->byte_quota = t->owner->limits.byte_quota;
 		i->bytes_used = t->owner->bytes;
 	}
-	for (struct bq_model *m = bq_model_next(&s->q, 0); m; m = bq_model_next(&s->q, m->id))
-		i->models++;
 	return 0;
 }
 

@@ -162,6 +162,8 @@ static void check_owners(struct drive *d)
 		}
 		drive_same(d, "owner's virtual time", o->vtime - d->vbase, n->vtime);
 		drive_same(d, "owner's requests", o->requests, nv_owner_requests(&d->nv, o->key));
+		drive_same(d, "owner's limits set", o->set, n->set);
+		drive_same(d, "owner's weight", o->limits.weight, n->limits.weight);
 		drive_same(d, "owner's bytes", o->bytes, nv_owner_bytes(&d->nv, o->key));
 	}
 	drive_same(d, "owners", count, d->nv.n_owners);
@@ -176,7 +178,7 @@ static void check_rest(struct drive *d)
 	struct bq_tenant *t;
 	struct bq_model *m;
 	char name[2] = "";
-	u32 i;
+	u32 i, usable = 0;
 
 	for (t = bq_tenant_next(&d->q, 0); t; t = bq_tenant_next(&d->q, t->id)) {
 		n = nv_tenant(&d->nv, t->id);
@@ -196,6 +198,9 @@ static void check_rest(struct drive *d)
 		     nv_count(&d->nv, m->id, NV_SUSPECT) + nv_count(&d->nv, m->id, NV_ENDING));
 		drive_same(d, "model's fetched", m->fetched, nv_count(&d->nv, m->id, NV_FETCHED));
 	}
+	NV_FOR_EACH(&d->nv, model, nm)
+		usable += !nm->drained && !nm->deleting;
+	drive_same(d, "models that may be used", d->q.n_usable, usable);
 	for (i = 0; names[i]; i++) {
 		name[0] = names[i];
 		m = bq_model_by_name(&d->q, name);

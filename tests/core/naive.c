@@ -45,6 +45,7 @@ int nv_knob_set(struct naive *nv, enum bq_knob knob, u32 value)
 		[BQ_MAX_REQUESTS] = { 1, 1 << 24 },
 		[BQ_GRACE_MS] = { 0, 600000 },
 	};
+	struct nv_owner *o;
 
 	if (knob >= BQ_KNOBS)
 		return -EINVAL;
@@ -54,6 +55,13 @@ int nv_knob_set(struct naive *nv, enum bq_knob knob, u32 value)
 	if (knob != BQ_WINDOW_POLICY && knob != BQ_SHARE_BY && knob != BQ_FUSION_POLICY &&
 	    (value < range[knob].min || value > range[knob].max))
 		return -EINVAL;
+	if (knob == BQ_SHARE_BY && nv->knobs[knob] != value) {
+		NV_FOR_EACH(nv, owner, o) {
+			o->limits = o->set ? nv->defaults : o->limits;
+			o->set = false;
+		}
+		nv_forget(nv);
+	}
 	if (knob == BQ_FUSION_POLICY && nv->ready && nv->knobs[knob] != value)
 		nv->policy = true;
 	nv->knobs[knob] = value;

@@ -240,6 +240,37 @@ static void test_owner_outlives(void)
 	ok(w_exit(&w), "nothing left");
 }
 
+/* A number that was a uid may be a cgroup's from now on. */
+static void test_share_by(void)
+{
+	struct bq_owner_limits l;
+	struct bq_tenant *u;
+	u64 key;
+
+	begin();
+	u = w_tenant(&w, ~0ULL);
+	l = w.q.defaults;
+	l.weight = 7;
+	bq_owner_set(&w.q, t->owner, &l);
+	bq_owner_set(&w.q, u->owner, &l);
+	for (key = 10; key < 20; key++) {
+		bq_tenant_gone(&w.q, w_tenant(&w, key));
+		u = w_tenant(&w, key);
+		bq_owner_set(&w.q, u->owner, &l);
+		bq_tenant_gone(&w.q, u);
+	}
+	w_reap(&w);
+	is_int(bq_knob_set(&w.q, BQ_SHARE_BY, BQ_SHARE_UID), 0, "share_by as it was");
+	is_int(t->owner->limits.weight, 7, "keeps what was set by hand");
+	is_int(bq_knob_set(&w.q, BQ_SHARE_BY, BQ_SHARE_CGROUP), 0, "share_by changes");
+	w_reap(&w);
+	is_int(t->owner->limits.weight, BQ_WEIGHT_DEFAULT, "back to the defaults");
+	is_int(bq_owner_find(&w.q, ~0ULL)->limits.weight, BQ_WEIGHT_DEFAULT, "for the last number too");
+	ok(!bq_owner_from(&w.q, 10) || bq_owner_from(&w.q, 10)->key == ~0ULL,
+	   "owners that nothing else is left of go");
+	ok(w_exit(&w), "nothing left");
+}
+
 static void test_cancel(void)
 {
 	struct braid_completion c;
@@ -557,6 +588,7 @@ int main(void)
 	test_quotas();
 	test_unread();
 	test_owner_outlives();
+	test_share_by();
 	test_cancel();
 	test_commit();
 	test_records();
