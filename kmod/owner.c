@@ -3,11 +3,16 @@
  * Who a file's share and quota belong to: the uid or the cgroup of the process
  * that opens it. Both are those of the first namespaces, so that containers
  * can't choose to be somebody. And what memory each of them is charged.
+ *
+ * Who may make a user namespace may have subordinate ids in it, thousands of
+ * them, and would be as many owners. So what is in there belongs to whoever made
+ * it: that is where the chain of namespaces leaves the first one.
  */
 #include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/slab.h>
 #include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 #include "kmod/braid_priv.h"
 
@@ -24,6 +29,27 @@ static u64 cgroup_of_current(void)
 	return id;
 }
 
+static kuid_t uid_of_current(void)
+{
+	struct user_namespace *ns = current_user_ns();
+	kuid_t root;
+
+	if (ns == &init_user_ns)
+		return current_euid();
+	while (ns->parent != &init_user_ns)
+		ns = ns->parent;
+	if (!uid_eq(ns->owner, GLOBAL_ROOT_UID))
+		return ns->owner;
+	/*
+	 * A container that root has made: the ids that root gave it are one owner,
+	 * named by the first of them. If root gave it itself, its users are ours.
+	 */
+	root = make_kuid(ns, 0);
+	if (!uid_valid(root) || uid_eq(root, GLOBAL_ROOT_UID))
+		return current_euid();
+	return root;
+}
+
 /* A change of the knob right now concerns the next one to open. */
 u64 braid_owner_key(struct braid_queue *q)
 {
@@ -34,7 +60,7 @@ u64 braid_owner_key(struct braid_queue *q)
 	braid_queue_unlock_clean(q);
 	if (by == BQ_SHARE_CGROUP)
 		return cgroup_of_current();
-	return from_kuid(&init_user_ns, current_euid());
+	return from_kuid(&init_user_ns, uid_of_current());
 }
 
 struct bq_owner *braid_owner_alloc(void)

@@ -80,8 +80,35 @@ static void look(struct told *t)
 struct who {
 	uid_t uid;
 	bool own_users;
+	const char *map;		/* of a user namespace that it makes, ... */
+	uid_t inner;			/* and who it is in there */
 	const char *cgroup;
 };
+
+/* A user namespace with the map that root gives it, as newuidmap does. */
+static int become(const struct who *w)
+{
+	pid_t me = getpid(), root;
+	int p[2], status = 1;
+	char path[64], c;
+
+	if (pipe(p))
+		return -1;
+	root = fork();
+	if (!root) {
+		close(p[1]);
+		snprintf(path, sizeof(path), "/proc/%d/uid_map", me);
+		_exit(read(p[0], &c, 1) != 1 || dev_write(path, w->map));
+	}
+	close(p[0]);
+	if (w->uid && setresuid(w->uid, w->uid, w->uid))
+		return -1;
+	if (unshare(CLONE_NEWUSER) || write(p[1], "", 1) != 1)
+		return -1;
+	close(p[1]);
+	waitpid(root, &status, 0);
+	return status || setresuid(w->inner, w->inner, w->inner) ? -1 : 0;
+}
 
 static void as(const void *arg, struct told *t)
 {
@@ -91,7 +118,11 @@ static void as(const void *arg, struct told *t)
 		t->ret = -EPERM;
 		return;
 	}
-	if (w->uid && setresuid(w->uid, w->uid, w->uid)) {
+	if (w->map && become(w)) {
+		t->ret = -ENOSYS;
+		return;
+	}
+	if (!w->map && w->uid && setresuid(w->uid, w->uid, w->uid)) {
 		t->ret = -EPERM;
 		return;
 	}
@@ -124,6 +155,36 @@ static void by_uid(void)
 		ok(told.open >= 0 && told.info.owner == 1234,
 		   "in a user namespace, where it is root, too");
 	end(pid);
+}
+
+static void by_namespace(void)
+{
+	static const struct {
+		struct who who;
+		uint64_t owner;
+		const char *why;
+	} all[] = {
+		{ { .uid = 1234, .map = "0 1234 1\n1 100000 1000", .inner = 5 }, 1234,
+		  "subordinate ids are no owners" },
+		{ { .uid = 1234, .map = "0 100000 1000", .inner = 7 }, 1234,
+		  "nor where it is none but those" },
+		{ { .map = "0 200000 1000" }, 200000, "a container's root is what it is outside" },
+		{ { .map = "0 200000 1000", .inner = 33 }, 200000, "its users are the same owner" },
+		{ { .map = "0 0 1\n1234 1234 1", .inner = 1234 }, 1234,
+		  "with ids as they are outside, users are themselves" },
+	};
+	struct told told;
+	pid_t pid;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		pid = child(as, &all[i].who, &told);
+		if (told.ret == -ENOSYS)
+			tap_skip(all[i].why, "no such user namespace here");
+		else if (!ok(told.open >= 0 && told.info.owner == all[i].owner, "%s", all[i].why))
+			printf("# open %d, owner %llu\n", told.open,
+			       (unsigned long long)told.info.owner);
+		end(pid);
+	}
 }
 
 static void by_cgroup(void)
@@ -183,6 +244,37 @@ static void places(void)
 	ok(three.ret == 6, "the places of the dead are free");
 	end(a);
 	dev_write(PARAM "max_tenants", was);
+}
+
+static void submit_many(const void *arg, struct told *t)
+{
+	const struct who *w = arg;
+	uint64_t id;
+
+	if (setresuid(w->uid, w->uid, w->uid))
+		return;
+	look(t);
+	if (t->open >= 0 && dev_buf(t->open, 4096, &id, NULL, &t->ret))
+		t->ret = dev_submit(t->open, model, id, 8, 0, 0, NULL);
+}
+
+/* Whoever fills the queue, others get in. */
+static void newcomers(void)
+{
+	static const int gets[] = { 6, 1, 1, -EAGAIN };
+	struct told told;
+	pid_t pid[4];
+	char was[32];
+
+	snprintf(was, sizeof(was), "%lld", dev_number(DEV_SYSFS "max_requests"));
+	is_int(dev_write(DEV_SYSFS "max_requests", "8"), 0, "room for eight requests");
+	for (int i = 0; i < 4; i++) {
+		pid[i] = child(submit_many, &(struct who){ .uid = 1001 + i }, &told);
+		is_int(told.ret, gets[i], "owner %d", i);
+	}
+	for (int i = 0; i < 4; i++)
+		end(pid[i]);
+	dev_write(DEV_SYSFS "max_requests", was);
 }
 
 static void buffers(void)
@@ -273,8 +365,10 @@ int main(void)
 	if (!ok(model, "an agent"))
 		return tap_done();
 	by_uid();
+	by_namespace();
 	by_cgroup();
 	places();
+	newcomers();
 	buffers();
 	/* Last: children that come later have the other clock. */
 	time_namespace();
