@@ -143,7 +143,8 @@ struct braid_queue {
  * struct braid_charge - memory of an owner's buffers, whoever still uses it
  * @by_key: in the queue's charges
  * @key: the owner's
- * @bytes: of buffers, from before they are allocated until they are freed
+ * @bytes: of buffers, whole pages, from before they are allocated until they are
+ *         freed
  * @buffers: how many
  *
  * core/ forgets a buffer when the agent has put it, but its tenant may keep it
@@ -307,7 +308,7 @@ void braid_queue_unlock(struct braid_queue *q) __releases(&q->lock);
  */
 void braid_queue_unlock_looked(struct braid_queue *q, u64 when) __releases(&q->lock);
 
-/* After one from which nothing follows but dead nodes. */
+/* After braid_queue_lock_clean() and a change from which nothing follows but dead nodes. */
 void braid_queue_unlock_reap(struct braid_queue *q) __releases(&q->lock);
 
 /* To look only: nothing may be changed. */

@@ -7,7 +7,11 @@
  * a buffer, a mapping never faults for lack of memory, and whoever pins them
  * for long (a device's driver) finds ordinary pages that do not move. They are
  * charged to the tenant's cgroup where the kernel can map such pages, and in
- * any case to the owner's byte quota, until core/ lets go of the buffer.
+ * any case to the owner's byte quota: whole pages, until core/, every file and
+ * every mapping have let go of the buffer. Pages that a tenant has lent to a pipe
+ * or a socket meanwhile (vmsplice, MSG_ZEROCOPY) or somebody has pinned are freed
+ * when those let go of them, and are not charged to the owner that long; they
+ * stay its cgroup's.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -97,7 +101,8 @@ static struct page **pages_alloc(unsigned long n)
 
 	if (n > totalram_pages() || n > INT_MAX)
 		return ERR_PTR(-ENOMEM);
-	pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	pages = kvmalloc_array(n, sizeof(*pages),
+			       GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
 	for (i = 0; i < n; i++) {
@@ -116,6 +121,12 @@ static struct page **pages_alloc(unsigned long n)
 	return ERR_PTR(-ENOMEM);
 }
 
+/* Whole pages, which may be larger than BRAID_BUF_ALIGN; a multiple of it. */
+static u64 memory_of(u64 length)
+{
+	return round_up(length, PAGE_SIZE);
+}
+
 /* Whatever comes of it, the charge is the buffer's from now on, or given back. */
 static struct braid_buffer *buffer_alloc(struct braid_queue *q, struct braid_charge *charge,
 					 u64 length)
@@ -128,15 +139,15 @@ static struct braid_buffer *buffer_alloc(struct braid_queue *q, struct braid_cha
 	kref_init(&b->ref);
 	b->queue = q;
 	b->charge = charge;
-	b->bytes = length;
-	b->n_pages = DIV_ROUND_UP_ULL(length, PAGE_SIZE);
+	b->bytes = memory_of(length);
+	b->n_pages = b->bytes >> PAGE_SHIFT;
 	b->pages = pages_alloc(b->n_pages);
 	if (!IS_ERR(b->pages))
 		return b;
 	ret = PTR_ERR(b->pages);
 	kfree(b);
 err:
-	braid_uncharge(q, charge, length);
+	braid_uncharge(q, charge, memory_of(length));
 	return ERR_PTR(ret);
 }
 
@@ -209,7 +220,7 @@ static int buffer_file(struct braid_buffer *b, struct braid_call *call)
 
 /*
  * Charge the owner before memory is got, so that many who ask at once get no
- * more of it than one. Rounds @length.
+ * more of it than one. Rounds @length as the tenant sees it.
  */
 static struct braid_charge *charge(struct braid_tenant *t, u64 *length)
 {
@@ -223,8 +234,10 @@ static struct braid_charge *charge(struct braid_tenant *t, u64 *length)
 	braid_queue_lock_clean(q);
 	o = t->t.owner;
 	ret = bq_buffer_check(&q->bq, &t->t, length);
+	if (!ret && *length > U64_MAX - (PAGE_SIZE - 1))
+		ret = -EOVERFLOW;
 	c = ret ? ERR_PTR(ret) :
-	    braid_charge(q, o->key, *length, o->limits.byte_quota, &spare);
+	    braid_charge(q, o->key, memory_of(*length), o->limits.byte_quota, &spare);
 	braid_queue_unlock_clean(q);
 	kfree(spare);
 	return c;

@@ -14,6 +14,13 @@
 #include <linux/version.h>
 #include <net/genetlink.h>
 
+/* 5.14: kstrtou32() has a header of its own. */
+#if KERNEL_VERSION(5, 14, 0) > LINUX_VERSION_CODE
+#include <linux/kernel.h>
+#else
+#include <linux/kstrtox.h>
+#endif
+
 /* 6.4: a class has no owner any more. */
 static inline struct class *braid_class_create(const char *name)
 {

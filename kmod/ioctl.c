@@ -143,6 +143,20 @@ static int check_arrays(const struct command *c, const union braid_arg *arg)
 	return 0;
 }
 
+/*
+ * Can what is to be written back be written? As braid_array_touch(): its ends are
+ * written as they were read, and there are two pages at most.
+ */
+static int touch(void __user *user, const union braid_arg *arg, u32 bytes)
+{
+	const u8 *b = (const void *)arg;
+
+	if (put_user(b[0], (u8 __user *)user) ||
+	    put_user(b[bytes - 1], (u8 __user *)user + bytes - 1))
+		return -EFAULT;
+	return 0;
+}
+
 /* The command has gone well but for @ret: install or drop its descriptor. */
 static void finish_file(struct braid_call *call, int ret)
 {
@@ -186,6 +200,9 @@ long braid_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 		return ret;
 	/* It may have changed since; what counts is the first reading. */
 	call->arg.size = size;
+	/* Nothing is done whose result can't be told. */
+	if (c->out && touch(user, &call->arg, min_t(u32, size, c->size)))
+		return -EFAULT;
 	call->file = file;
 	call->new_file = NULL;
 

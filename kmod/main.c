@@ -5,6 +5,9 @@
  * Queues are there before the first device can be opened and go after the last
  * one was closed: an open file holds the module. Nothing here looks into a
  * queue.
+ *
+ * What is open can't be undone, so all devices can be opened at once, in the
+ * last step of loading that may fail: there is one cdev for all of them.
  */
 #include <linux/cdev.h>
 #include <linux/device.h>
@@ -43,7 +46,7 @@ struct workqueue_struct *braid_free_wq;
 
 static struct braid_queue *all[BRAID_MAX_QUEUES];
 static struct class *braid_class;
-static struct cdev *tenants, *agents;
+static struct cdev *cdev;
 static bool netlink;
 static dev_t first;
 
@@ -59,7 +62,25 @@ struct braid_queue *braid_queue_by_minor(unsigned int minor)
 }
 
 /* Tenants have the minors 0 to queues - 1, agents those after them. */
-static int add_cdev(struct cdev **out, const struct file_operations *fops, dev_t at)
+static int any_open(struct inode *inode, struct file *file)
+{
+	const struct file_operations *fops = &braid_agent_fops;
+
+	if (iminor(inode) < queues)
+		fops = &braid_tenant_fops;
+	fops = fops_get(fops);
+	if (!fops)
+		return -ENXIO;
+	replace_fops(file, fops);
+	return fops->open(inode, file);
+}
+
+static const struct file_operations any_fops = {
+	.owner = THIS_MODULE,
+	.open = any_open,
+};
+
+static int add_cdev(void)
 {
 	struct cdev *c = cdev_alloc();
 	int ret;
@@ -67,13 +88,13 @@ static int add_cdev(struct cdev **out, const struct file_operations *fops, dev_t
 	if (!c)
 		return -ENOMEM;
 	c->owner = THIS_MODULE;
-	c->ops = fops;
-	ret = cdev_add(c, at, queues);
+	c->ops = &any_fops;
+	ret = cdev_add(c, first, 2 * queues);
 	if (ret) {
 		kobject_put(&c->kobj);
 		return ret;
 	}
-	*out = c;
+	cdev = c;
 	return 0;
 }
 
@@ -86,6 +107,13 @@ static int add_devices(struct braid_queue *q)
 	q->agent_dev = device_create(braid_class, NULL, first + queues + q->index, q,
 				     "braid%u-agent", q->index);
 	return PTR_ERR_OR_ZERO(q->agent_dev);
+}
+
+/* Who was quick when they came found nothing behind them: tell again. */
+static void announce_devices(struct braid_queue *q)
+{
+	kobject_uevent(&q->dev->kobj, KOBJ_ADD);
+	kobject_uevent(&q->agent_dev->kobj, KOBJ_ADD);
 }
 
 static void del_devices(struct braid_queue *q)
@@ -161,10 +189,8 @@ static void clean_up(void)
 	for (i = 0; i < queues; i++)
 		if (all[i])
 			del_devices(all[i]);
-	if (agents)
-		cdev_del(agents);
-	if (tenants)
-		cdev_del(tenants);
+	if (cdev)
+		cdev_del(cdev);
 	/* Who could tell something is gone, but for a look for stalls. */
 	for (i = 0; i < queues; i++)
 		if (all[i])
@@ -207,13 +233,14 @@ static int __init braid_init(void)
 	if (!ret)
 		ret = braid_netlink_init();
 	netlink = !ret;
-	/* Last: what is open can't be undone any more. */
+	/* Last: see above. */
 	if (!ret)
-		ret = add_cdev(&agents, &braid_agent_fops, first + queues);
-	if (!ret)
-		ret = add_cdev(&tenants, &braid_tenant_fops, first);
-	if (!ret)
-		return 0;
+		ret = add_cdev();
+	if (ret)
+		goto err;
+	for (i = 0; i < queues; i++)
+		announce_devices(all[i]);
+	return 0;
 err:
 	clean_up();
 	return ret;

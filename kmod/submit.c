@@ -96,7 +96,8 @@ static int add_flow(struct braid_tenant *t, u64 model)
 	if (flow && share) {
 		braid_queue_lock(q);
 		bq_flow_add(&q->bq, &t->t, model, &flow, &share);
-		braid_queue_unlock_reap(q);
+		/* Taking the lock may have ended what has expired. */
+		braid_queue_unlock(q);
 		ret = 0;
 	}
 	kfree(flow);

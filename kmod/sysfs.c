@@ -4,11 +4,11 @@
  * Described in Documentation/ABI/testing/sysfs-class-braid.
  */
 #include <linux/device.h>
-#include <linux/kstrtox.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "kmod/braid_priv.h"
+#include "kmod/compat.h"
 
 struct knob {
 	struct device_attribute attr;

@@ -222,17 +222,13 @@ static __poll_t tenant_poll(struct file *file, poll_table *wait)
 	struct braid_tenant *t = file->private_data;
 
 	poll_wait(file, &t->wait, wait);
+	/*
+	 * In the queue of those who wait first, only then look: whoever has
+	 * something to read sets @ready and then looks into that queue, without
+	 * its lock (wq_has_sleeper()). poll_wait() is no barrier before 6.13.
+	 */
+	smp_mb();
 	return READ_ONCE(t->ready) ? EPOLLIN | EPOLLRDNORM : 0;
-}
-
-static u32 count_models(struct bq *bq)
-{
-	struct bq_model *m;
-	u32 n = 0;
-
-	for (m = bq_model_next(bq, 0); m; m = bq_model_next(bq, m->id))
-		n++;
-	return n;
 }
 
 int braid_get_info(struct braid_call *call)
@@ -249,7 +245,7 @@ int braid_get_info(struct braid_call *call)
 	i->generation = q->bq.generation;
 	i->agent_up = q->bq.ready;
 	i->tenant_depth = q->bq.knobs[BQ_TENANT_DEPTH];
-	i->models = count_models(&q->bq);
+	i->models = q->bq.n_usable;
 	if (call->tenant) {
 		t = &call->tenant->t;
 		i->tenant = t->id;

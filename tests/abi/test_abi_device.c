@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * What only the device has: read() of every size, poll(), O_NONBLOCK, memory
- * that can't be read or written, descriptors that are shared.
+ * that can't be read or written, descriptors that are shared, tracepoints.
  */
 #include "tests/abi/abi.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,7 +20,7 @@
 
 static struct peer a, t;
 static struct abi_fetch f;
-static uint64_t model;
+static uint64_t model, other;
 static uint8_t *none, *fixed;		/* pages: not to be touched; to be read only */
 static long page;
 
@@ -215,6 +216,126 @@ static void test_out_fault(void)
 	abi_drain(&a);
 	is_int(bytes_used(), before, "and there is no buffer");
 	is_int(lowest_fd(), fd, "nor a descriptor");
+}
+
+static uint32_t outstanding(void)
+{
+	struct braid_get_info i = { .size = sizeof(i) };
+
+	abi_call(&t, BRAID_NR_GET_INFO, &i);
+	return i.outstanding;
+}
+
+/* The same for what can't be undone: requests, their cancelling, their end. */
+static void test_told_or_not(void)
+{
+	uint8_t *two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	struct braid_slice s[2] = { { t.buf, 0, ABI_BYTES }, { t.buf, 1024, ABI_BYTES } };
+	struct braid_request q = { .model = model, .priority = 1, .n_inputs = 1, .n_outputs = 1 };
+	const struct braid_submit sub = {
+		.size = sizeof(sub), .requests = { sizeof(q), 1, (uintptr_t)&q },
+		.slices = { sizeof(s[0]), 2, (uintptr_t)s },
+	};
+	struct braid_cancel cancel = { .size = sizeof(cancel) };
+	uint64_t id = 0;
+	struct braid_result res = { .device_ns = 1 };
+	struct braid_commit commit = { .size = sizeof(commit), .generation = a.generation,
+				       .results = { sizeof(res), 1, (uintptr_t)&res } };
+
+	memcpy(fixed, &sub, sizeof(sub));
+	mprotect(fixed, page, PROT_READ);
+	is_int(at(&t, BRAID_NR_SUBMIT, fixed), -EFAULT, "SUBMIT in memory to be read only: EFAULT");
+	is_int(outstanding(), 0, "and nothing is accepted");
+	mprotect(fixed, page, PROT_READ | PROT_WRITE);
+	memcpy(two + page - sizeof(sub) + 1, &sub, sizeof(sub));
+	mprotect(two + page, page, PROT_READ);
+	is_int(at(&t, BRAID_NR_SUBMIT, two + page - sizeof(sub) + 1), -EFAULT,
+	       "with its last byte alone in such memory: EFAULT");
+	is_int(outstanding(), 0, "and nothing is accepted");
+	munmap(two, 2 * page);
+
+	is_int(abi_submit(&t, model, 1, 0, &id), 0, "a request");
+	cancel.id = id;
+	memcpy(fixed, &cancel, sizeof(cancel));
+	mprotect(fixed, page, PROT_READ);
+	is_int(at(&t, BRAID_NR_CANCEL, fixed), -EFAULT, "CANCEL there: EFAULT");
+	mprotect(fixed, page, PROT_READ | PROT_WRITE);
+	is_int(abi_jobs(&a, &f, model, 8, ABI_LONG), 0, "it is not cancelled");
+	res.cookie = f.jobs[0].cookie;
+	memcpy(fixed, &commit, sizeof(commit));
+	mprotect(fixed, page, PROT_READ);
+	is_int(at(&a, BRAID_NR_COMMIT, fixed), -EFAULT, "COMMIT there: EFAULT");
+	mprotect(fixed, page, PROT_READ | PROT_WRITE);
+	is_int(abi_status(&t, NULL, ABI_SOON), 1, "and it has not ended");
+	abi_commit_all(&a, &f);
+	is_int(abi_status(&t, NULL, ABI_LONG), 0, "before the next one");
+}
+
+#define TRACING	"/sys/kernel/tracing/"
+
+static int tell_tracing(const char *file, const char *text)
+{
+	FILE *to = fopen(file, "w");
+	int ret;
+
+	if (!to)
+		return -errno;
+	ret = fputs(text, to) < 0 ? -EIO : 0;
+	return fclose(to) ? -errno : ret;
+}
+
+static unsigned int traced(const char *event)
+{
+	FILE *from = fopen(TRACING "trace", "r");
+	unsigned int n = 0;
+	char line[512];
+
+	while (from && fgets(line, sizeof(line), from))
+		n += line[0] != '#' && strstr(line, event);
+	if (from)
+		fclose(from);
+	return n;
+}
+
+/*
+ * Every end is traced, also one whose time comes while its tenant's next request
+ * waits for memory: what a deadline ends is ended by whoever comes first.
+ */
+static void test_traced(void)
+{
+	const unsigned int rounds = 300;
+	unsigned int ended = 0;
+
+	if (tell_tracing(TRACING "events/braid/braid_complete/enable", "1")) {
+		tap_skip("every end is traced", "no tracing here");
+		return;
+	}
+	tell_tracing(TRACING "trace", "");
+	for (unsigned int i = 0; i < rounds; i++) {
+		struct braid_request q[2] = {
+			{ .model = model, .priority = 1, .n_inputs = 1, .n_outputs = 1 },
+			{ .model = other, .priority = 1, .n_inputs = 1, .n_outputs = 1 },
+		};
+		struct braid_slice s[2] = { { 0, 0, ABI_BYTES }, { 0, 1024, ABI_BYTES } };
+		struct braid_submit sub = {
+			.size = sizeof(sub), .requests = { sizeof(q[0]), 2, (uintptr_t)q },
+			.slices = { sizeof(s[0]), 2, (uintptr_t)s },
+		};
+		struct peer p;
+
+		abi_tenant(&p);
+		s[0].buffer = s[1].buffer = abi_buf(&p, 4096);
+		q[0].deadline_ns = abi_now() + 2000 * (i % 100);
+		abi_call(&p, BRAID_NR_SUBMIT, &sub);
+		ended += abi_status(&p, NULL, ABI_LONG) == -ETIME;
+		abi_close(&p);
+		if (i % 32 == 31)
+			abi_drain(&a);
+	}
+	is_int(ended, rounds, "requests whose time is over while others are taken");
+	is_int(traced("braid_complete:"), rounds, "every end is traced");
+	tell_tracing(TRACING "events/braid/braid_complete/enable", "0");
 }
 
 /* Arrays. */
@@ -441,6 +562,7 @@ int main(int argc, char **argv)
 	mprotect(none, page, PROT_NONE);
 	fixed = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	abi_agent(&a);
+	other = abi_model(&a, "n", 7, ABI_BYTES, NULL);
 	model = abi_serve(&a);
 	abi_tenant(&t);
 	ok(abi_buf(&t, 4096), "a buffer");
@@ -450,6 +572,8 @@ int main(int argc, char **argv)
 	test_read_fault();
 	test_struct_fault();
 	test_out_fault();
+	test_told_or_not();
+	test_traced();
 	test_array_fault();
 	test_fetch_fault();
 	test_poll();

@@ -265,7 +265,8 @@ static void test_share_by(void)
 	is_int(bq_knob_set(&w.q, BQ_SHARE_BY, BQ_SHARE_CGROUP), 0, "share_by changes");
 	w_reap(&w);
 	is_int(t->owner->limits.weight, BQ_WEIGHT_DEFAULT, "back to the defaults");
-	is_int(bq_owner_find(&w.q, ~0ULL)->limits.weight, BQ_WEIGHT_DEFAULT, "for the last number too");
+	u = bq_tenant_find(&w.q, 2);
+	is_int(u->owner->limits.weight, BQ_WEIGHT_DEFAULT, "for the last number too");
 	ok(!bq_owner_from(&w.q, 10) || bq_owner_from(&w.q, 10)->key == ~0ULL,
 	   "owners that nothing else is left of go");
 	ok(w_exit(&w), "nothing left");
