@@ -189,23 +189,35 @@ template <class C, bool ONE> struct conv_a {
 	}
 };
 
-/* Residuals of the chunks that this thread will finish, asked for early. */
+/* Residuals of the chunks that this thread will finish, asked for early where registers do. */
 template <class C> struct conv_res {
-	uint4 v[C::ENDS];
+	static constexpr bool EARLY = C::ENDS <= 8;
+	uint4 v[EARLY ? C::ENDS : 1];
+
+	template <class S>
+	DEV_MEMBER uint4 ask(const S &s, const struct k_conv &a, const struct conv_at &w, int i) const
+	{
+		constexpr u32 CH = C::BN / 8;
+		u32 id = tid() + i * K_THREADS, m = w.m0 + id / CH, n = w.n0 + id % CH * 8;
+
+		if (id >= C::BM * CH || m >= a.m || n >= s.n)
+			return make_uint4(0, 0, 0, 0);
+		return ld16((const char *)a.res.at + a.res.off + ((u64)m * s.ldr + w.g * s.n + n) * 2);
+	}
 
 	template <class S> DEV_MEMBER void load(const S &s, const struct k_conv &a, const struct conv_at &w)
 	{
-		constexpr u32 CH = C::BN / 8;
-
 #pragma unroll
-		for (int i = 0; i < C::ENDS; i++) {
-			u32 id = tid() + i * K_THREADS, m = w.m0 + id / CH, n = w.n0 + id % CH * 8;
+		for (int i = 0; i < C::ENDS && EARLY; i++)
+			v[EARLY ? i : 0] = ask(s, a, w, i);
+	}
 
-			v[i] = make_uint4(0, 0, 0, 0);
-			if (id < C::BM * CH && m < a.m && n < s.n)
-				v[i] = ld16((const char *)a.res.at + a.res.off +
-					    ((u64)m * s.ldr + w.g * s.n + n) * 2);
-		}
+	template <class S>
+	DEV_MEMBER uint4 get(const S &s, const struct k_conv &a, const struct conv_at &w, int i) const
+	{
+		if (EARLY || !s.res || s.r_any)
+			return v[EARLY ? i : 0];
+		return ask(s, a, w, i);
 	}
 };
 
@@ -450,7 +462,7 @@ DEV void conv_finish(const S &s, const struct k_conv &a, const struct conv_at &w
 		} else {
 			eight_add(e, lds16(at), lds16(at + 16));
 		}
-		conv_store<C>(s, a, w, e, res.v[i], row, c8, base);
+		conv_store<C>(s, a, w, e, res.get(s, a, w, i), row, c8, base);
 	}
 }
 

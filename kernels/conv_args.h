@@ -89,7 +89,8 @@ struct k_conv {
 	X(64, 32, 2, 1, 4, 4, 2)							\
 	X(32, 64, 1, 2, 4, 4, 2)							\
 	X(32, 32, 2, 1, 4, 6, 2)							\
-	X(16, 64, 1, 2, 4, 6, 2)
+	X(16, 64, 1, 2, 4, 6, 2)							\
+	X(256, 128, 4, 2, 1, 3, 1)
 
 /*
  * Those that have generic entries; the others are put together from these, in a

@@ -16,6 +16,7 @@ const uint32_t n_tile_infos = sizeof(tile_infos) / sizeof(*tile_infos);
 
 #define BLOCK		1024u	/* shared memory that a block takes beside its own */
 #define STEP		K_CONV_STEP
+#define LARGE		128u	/* rows: tiles with more are for many of them */
 #define NEAR		0.8	/* of rows: a table's choice is as good */
 
 static double larger(double a, double b)
@@ -118,18 +119,34 @@ enum tile_kind tile_kind(const struct tile_shape *s)
 	return s->hidden ? TILE_SCALED : s->taps ? TILE_PATCH : s->window ? TILE_WINDOW : TILE_ROWS;
 }
 
+/*
+ * Large tiles save what all multiprocessors together take from the second cache:
+ * where these are many, K is deep, and each has several tiles.
+ */
+static bool is_large(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_info *t)
+{
+	uint32_t sms = opt->n_sms ? opt->n_sms : 132;
+
+	return sms >= 64 && s->k >= 16 * STEP && (s->m / t->bm) * (s->n / t->bn) * s->groups >= 3 * sms;
+}
+
 bool tile_fits(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_choice *c)
 {
+	if (tile_infos[c->tile].bm > LARGE && (s->taps || s->hidden))
+		return false;
 	/* A patch is asked for one chunk of channels ahead: as many stages must lie between. */
 	return tile_smem(s, c) <= tile_most(opt->sm) && (!s->taps || s->taps + 1 >= tile_infos[c->tile].stages);
 }
 
 bool tile_is_sound(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_choice *c)
 {
+	const struct tile_info *t = &tile_infos[c->tile];
 	uint32_t together;
 	uint32_t parts = tile_steps(s, &together);
 
 	parts /= together;
+	if (t->bm > LARGE && !is_large(opt, s, t))
+		return false;
 	return tile_fits(opt, s, c) && (c->split == 1 || c->split * (s->taps ? 1 : 2) <= parts);
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/cuda/plan.h"
+#include "agent/program/build.h"
 #include "agent/program/program.h"
 #include "tests/cuda/zoo_program.h"
 #include "tests/tap.h"
@@ -23,7 +24,7 @@
 #define MAX_KERNELS	4096
 
 static const char *const models[] = {
-	"resnet50", "mobilenet_v2", "squeezenet1_1", "efficientnet_b0", "bert_6x384",
+	"resnet50", "mobilenet_v2", "squeezenet1_1", "efficientnet_b0", "bert_6x384", "large",
 };
 #define N_MODELS	(sizeof(models) / sizeof(*models))
 
@@ -175,6 +176,27 @@ static void canary(void)
 	ok(source && spills(source, 90, &compiled) == 1 && compiled == 1, "a spill is found where there is one");
 }
 
+/* A product that wants the largest tiles; the zoo has none. */
+static struct program *large(void)
+{
+	const int64_t x[2] = { 8192, 1024 }, w[2] = { 4096, 1024 }, y[2] = { 8192, 4096 };
+	struct build *b = build_new();
+	struct program *p = NULL;
+	struct prog_op *op;
+	uint32_t in[2];
+
+	in[0] = build_unary(b, build_input(b, "x", BRAID_TYPE_F32, 2, x), PROG_FN_TANH, 0, 0);
+	in[1] = build_fill(b, BRAID_TYPE_F32, 2, w, 0.5);
+	op = build_op(b, PROG_GEMM, 2, in, 1);
+	op->params.gemm.trans_b = true;
+	op->params.gemm.alpha = 1.0f;
+	build_output(b, "y", build_unary(b, build_set_out(b, op, 0, BRAID_TYPE_F32, 2, y),
+					 PROG_FN_TANH, 0, 0));
+	build_finish(b, &p);
+	build_free(b);
+	return p;
+}
+
 static bool is_wanted(const char *only, uint32_t sm)
 {
 	char number[16];
@@ -196,7 +218,7 @@ int main(void)
 	if (!mkdtemp(dir))
 		return 1;
 	for (uint32_t i = 0; i < N_MODELS; i++)
-		p[i] = zoo_program(models[i]);
+		p[i] = strcmp(models[i], "large") ? zoo_program(models[i]) : large();
 	for (uint32_t i = 0; i < sizeof(targets) / sizeof(*targets); i++)
 		if (is_wanted(only, targets[i].sm))
 			target(p, &targets[i], only && !strcmp(only, "all"));
