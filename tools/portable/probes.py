@@ -277,6 +277,14 @@ def beside(args, tenants):
     return res
 
 
+def spin(args):
+    """Contexts that never stop: how often the driver switches of its own accord."""
+    tool = Tool("braid-switch", "witness", "--json", "-n", 3, "-s", args.seconds + 1.2)
+    time.sleep(0.8)
+    fecs = Tool("braid-switch", "fecs", "--json", "-s", args.seconds).result()
+    return {"witness": tool.result(), "fecs": fecs}
+
+
 def cupti(args):
     """What the profiling library records, where it does, with two processes beside it."""
     with system(args, "processes") as (extra, env, _):
@@ -506,6 +514,7 @@ def main():
     p.add_argument("--rounds", type=int, default=5, help="of the probes' cost")
     p.add_argument("--tenants", default="1,2,4,8")
     p.add_argument("--systems", default="processes,mps,braid")
+    p.add_argument("--steps", help="these alone: count,spin,beside,trace,cupti,overhead,pytorch")
     p.add_argument("--model", default="resnet50")
     p.add_argument("--mix", default="resnet50,mobilenet_v2,squeezenet1_1")
     p.add_argument("--trace-seconds", type=float, default=0.1)
@@ -540,12 +549,15 @@ def main():
                                    check=False).stdout.splitlines(),
            "count": [], "overhead": [], "pytorch": [], "failed": [], "took": {}}
     steps = [("count", count, (s, numbers)) for s in systems]
+    steps += [("spin", spin, ())]
     steps += [("beside", beside, (most,))] if "braid" in systems else []
-    steps += [("overhead", overhead, (s, most)) for s in systems if s != "mps"]
     steps += [("trace", trace, ()), ("cupti", cupti, ())]
+    steps += [("overhead", overhead, (s, most)) for s in systems if s != "mps"]
     if args.pytorch:
         steps += [("pytorch", pytorch, (args.pytorch, n, m))
                   for n, m in ((1, False), (most, False), (most, True))]
+    if args.steps:
+        steps = [s for s in steps if s[0] in args.steps.split(",")]
     for name, step, how in steps:
         title = " ".join([name, *map(str, how)])
         if time.monotonic() - began > args.limit:
@@ -555,7 +567,7 @@ def main():
         begin = time.monotonic()
         try:
             res = step(args, *how)
-            if name in ("trace", "cupti"):
+            if name in ("trace", "cupti", "spin"):
                 doc[name] = res
             else:
                 doc["count" if name == "beside" else name] += res if isinstance(res, list) else [res]
