@@ -58,9 +58,17 @@ static uint64_t get(const json_t *o, const char *name)
 	return v > 0 ? v : 0;
 }
 
+/*
+ * A process may have several contexts by the driver's count, which take turns
+ * after somebody else was there: what one of them is away is then not what was
+ * taken from the process. Then it is what others ran, and the switches there and
+ * back.
+ */
 bool outside_switches(json_t *o, uint32_t pid, struct outside_count *c)
 {
+	uint64_t timed = get(o, "timed_switches"), came = 0, away = 0, aways = 0;
 	json_t *list = json_object_get(o, "contexts"), *x;
+	unsigned int ours = 0;
 	size_t i;
 
 	*c = (struct outside_count){ .at_ns = get(o, "monotonic_ns") };
@@ -69,12 +77,20 @@ bool outside_switches(json_t *o, uint32_t pid, struct outside_count *c)
 		return false;
 	json_array_foreach(list, i, x) {
 		if (get(x, "pid") == pid) {
-			c->away_ns += get(x, "away_ns");
-			c->stalls += get(x, "aways");
+			ours++;
+			away += get(x, "away_ns");
+			aways += get(x, "aways");
 		} else {
 			c->others_ns += get(x, "run_ns");
+			came += get(x, "came");
 		}
 	}
+	c->away_ns = away;
+	c->stalls = aways;
+	if (ours < 2)
+		return true;
+	c->away_ns = c->others_ns + (timed ? 2 * came * (get(o, "switch_ns") / timed) : 0);
+	c->stalls = came;
 	return true;
 }
 

@@ -89,6 +89,14 @@ static void shares(void)
 	is_int(out.told, 0, "a program that began again tells nothing");
 	outside_add(&out, OUTSIDE_LAUNCHES, &b, &b);
 	is_int(out.told, 0, "nor do readings of one time");
+	/* Two contexts of ours, which take turns: neither's absence is what was taken. */
+	o = json_pack("{s:i,s:i,s:i,s:[{s:i,s:i,s:i},{s:i,s:i,s:i},{s:i,s:i,s:i}]}", "monotonic_ns",
+		      1000000000, "timed_switches", 20, "switch_ns", 20 * 80000, "contexts",
+		      "pid", OURS, "away_ns", 900000000, "aways", 100, "pid", OURS, "away_ns",
+		      800000000, "aways", 50, "pid", 7, "run_ns", 100000000, "came", 150);
+	count_of(o, outside_switches, &a);
+	is_int(a.away_ns, 100000000 + 2 * 150 * 80000, "several contexts: what others ran, and switches");
+	is_int(a.stalls, 150, "as often as others came");
 	o = json_pack("{s:i}", "contexts", 3);
 	ok(!outside_switches(o, OURS, &a) && !outside_launches(o, OURS, &a),
 	   "JSON of something else is not believed");
