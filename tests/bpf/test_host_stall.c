@@ -17,6 +17,7 @@
 
 #include "bpf/host_stall.h"
 #include "bpf/probe.h"
+#include "tests/bpf/able.h"
 #include "tests/bpf/script.h"
 #include "tests/tap.h"
 
@@ -393,7 +394,7 @@ int main(void)
 	unlink(library);
 	unlink(cet);
 	rmdir(folder);
-	if (ret == -EPERM || ret == -EACCES || ret == -ENOSYS)
+	if (machine_cannot(ret))
 		tap_skip_all(why);
 	if (ret)
 		ok(false, "the probe loads and attaches: %s", why);
