@@ -63,7 +63,7 @@ mount -t bpf bpf /sys/fs/bpf
 braid-probe run --library $lib >/tmp/figures 2>/tmp/err &
 probe=$!
 i=0
-until [ "$(wc -l </tmp/err)" -ge 3 ] || [ $i -ge 100 ]; do
+until [ "$(wc -l </tmp/err)" -ge 3 ] || [ $i -ge 600 ]; do
 	i=$((i + 1))
 	sleep 0.2
 done
