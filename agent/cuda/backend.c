@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/cuda/cuda.h"
+#include "agent/cuda/kernel_build.h"
 #include "agent/program/program.h"
 
 #define DEFAULT_LANES	16u
@@ -103,10 +104,22 @@ static void cuda_close(struct backend *be)
 	lanes_free(be);
 	gpu_close(&be->dev);
 	cache_close(be->cache);
+	for (int t = 0; t < TILES; t++)
+		gpu_tiles_free(be->tiles[t]);
 	while (be->gone)
 		buffers_gone(be);
 	pthread_mutex_destroy(&be->lock);
 	free(be);
+}
+
+/* What was measured on this device; the cache is where it is kept. */
+static void read_tiles(struct backend *be, const char *dir)
+{
+	char why[512];
+
+	for (int t = 0; t < TILES; t++)
+		if (kernel_tiles(dir, be->dev.sm, be->dev.n_sms, t == TILES_CROWD, &be->tiles[t], why, sizeof(why)))
+			backend_say(be, "%s", why);
 }
 
 static int cuda_open(const struct backend_config *cfg, struct backend **out, char *why, size_t len)
@@ -138,6 +151,7 @@ static int cuda_open(const struct backend_config *cfg, struct backend **out, cha
 		goto fail;
 	be->cache = cache_open(cfg->cache_dir, cfg->cache_bytes ? cfg->cache_bytes : DEFAULT_CACHE,
 			       cfg->say, cfg->arg);
+	read_tiles(be, cfg->cache_dir);
 	ret = be->cache ? chores_new(&be->dev, &be->chores) : -ENOMEM;
 	if (!ret)
 		ret = kernels_new(&be->dev, be->cache, be->chores, &be->better,

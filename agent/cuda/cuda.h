@@ -475,6 +475,7 @@ bool lanes_ended(struct backend *be);
 struct backend {
 	struct device dev;
 	struct cache *cache;
+	struct gpu_tiles *tiles[TILES];	/* measured here, or NULL */
 	struct chores *chores;
 	struct kernels *kernels;
 	struct compose *compose;

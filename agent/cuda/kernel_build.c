@@ -4,6 +4,8 @@
  */
 #include "agent/cuda/kernel_build.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,13 +16,35 @@
 
 #define CROWD_PART	8u
 
-void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, bool crowd)
+void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, bool crowd,
+		    const struct gpu_tiles *tiles)
 {
 	if (crowd)
 		n_sms = n_sms / CROWD_PART ? n_sms / CROWD_PART : 1;
 	*opt = (struct gpu_options){
 		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = sm, .n_sms = n_sms,
+		.tiles = tiles,
 	};
+}
+
+int kernel_tiles(const char *dir, int sm, uint32_t n_sms, bool crowd, struct gpu_tiles **out, char *why,
+		 size_t len)
+{
+	struct gpu_options opt;
+	char path[PATH_MAX];
+	int ret;
+
+	*out = NULL;
+	if (!dir || !*dir)
+		return 0;
+	kernel_options(&opt, sm, n_sms, false, crowd, NULL);
+	snprintf(path, sizeof(path), "%s/" KERNEL_TILES, dir);
+	ret = gpu_tiles_read(path, opt.sm, opt.n_sms, out);
+	if (ret == -EINVAL)
+		snprintf(why, len, "%s is no table of tiles; those built in serve", path);
+	else if (ret)
+		snprintf(why, len, "%s: %s; the tiles built in serve", path, strerror(-ret));
+	return ret;
 }
 
 /*

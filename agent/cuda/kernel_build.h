@@ -25,6 +25,7 @@ struct kernel_build {
 };
 
 struct gpu_options;
+struct gpu_tiles;
 
 /**
  * kernel_options() - how a model is lowered for a device
@@ -33,8 +34,22 @@ struct gpu_options;
  * @n_sms: multiprocessors
  * @fp32: in 32 bits
  * @crowd: with tiles for one launch among several: for an eighth of the device
+ * @tiles: of kernel_tiles() with the same @crowd; may be NULL
  */
-void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, bool crowd);
+void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, bool crowd,
+		    const struct gpu_tiles *tiles);
+
+#define KERNEL_TILES	"tiles.txt"
+
+/**
+ * kernel_tiles() - the table of tiles that was measured here, for kernel_options()
+ * @dir: the cache's folder, where it is KERNEL_TILES; may be NULL or empty
+ * @out: set, NULL where there is none; gpu_tiles_free() it
+ *
+ * Return: 0, or a negative errno with words in @why; @out is NULL then.
+ */
+int kernel_tiles(const char *dir, int sm, uint32_t n_sms, bool crowd, struct gpu_tiles **out, char *why,
+		 size_t len);
 
 /** kernel_key() - the name in the cache */
 void kernel_key(const struct kernel_build *b, uint8_t key[CACHE_KEY_BYTES]);

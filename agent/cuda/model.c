@@ -370,11 +370,11 @@ static int make_plans(struct backend_model *m, const struct program *p, bool fp3
 	struct gpu_options opt;
 	int ret;
 
-	kernel_options(&opt, d->sm, d->n_sms, fp32, false);
+	kernel_options(&opt, d->sm, d->n_sms, fp32, false, m->be->tiles[TILES_ALONE]);
 	ret = gpu_plan_make(p, &opt, &m->sets[TILES_ALONE].plan, why, len);
 	if (ret || fp32)
 		return ret;
-	kernel_options(&opt, d->sm, d->n_sms, fp32, true);
+	kernel_options(&opt, d->sm, d->n_sms, fp32, true, m->be->tiles[TILES_CROWD]);
 	return gpu_plan_make(p, &opt, &m->sets[TILES_CROWD].plan, why, len);
 }
 

@@ -55,7 +55,7 @@ enum gpu_mode {
  * @degrees: ascending; tiles are chosen for these, and a degree between two of
  *           them takes those of the lower; NULL: 1 to 8, 12, 16, 24, 32
  * @n_degrees: how many, at most GPU_MAX_DEGREES
- * @tiles: measured table that chooses tiles, NULL: the one built in
+ * @tiles: measured table that chooses tiles before the one built in; may be NULL
  * @no_fusion: one step an operation wherever that can be: for comparison
  */
 struct gpu_options {
@@ -141,6 +141,17 @@ struct gpu_plan {
 int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 		  struct gpu_plan **plan, char *why, size_t len);
 void gpu_plan_free(struct gpu_plan *plan);
+
+/**
+ * gpu_tiles_read() - a measured table of tiles from a file
+ * @path: as braid-tune sweep writes it, of any devices
+ * @sm, @n_sms: the device
+ * @out: set; NULL where there is no such file, or nothing of this device in it
+ *
+ * Return: 0, -EINVAL where it is no such table, or what reading gave.
+ */
+int gpu_tiles_read(const char *path, uint32_t sm, uint32_t n_sms, struct gpu_tiles **out);
+void gpu_tiles_free(struct gpu_tiles *t);
 
 /**
  * gpu_plan_scratch() - scratch at a degree

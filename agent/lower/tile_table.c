@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define MAX_ROWS	8192u
+#define MAX_TEXT	(4u << 20)
 
 /* The text of kernels/tiles.txt. */
 extern const char gpu_tiles_text[];
@@ -103,6 +104,45 @@ void tile_table_free(struct gpu_tiles *t)
 	if (t)
 		free(t->rows);
 	free(t);
+}
+
+static char *text_of(FILE *f)
+{
+	char *text = malloc(MAX_TEXT + 1);
+	size_t n = text ? fread(text, 1, MAX_TEXT + 1, f) : 0;
+
+	if (!text || ferror(f) || n > MAX_TEXT) {
+		errno = !text ? ENOMEM : n > MAX_TEXT ? EFBIG : errno ? errno : EIO;
+		free(text);
+		return NULL;
+	}
+	text[n] = 0;
+	return text;
+}
+
+int gpu_tiles_read(const char *path, uint32_t sm, uint32_t n_sms, struct gpu_tiles **out)
+{
+	FILE *f = fopen(path, "re");
+	char *text;
+	int ret;
+
+	*out = NULL;
+	if (!f)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	text = text_of(f);
+	ret = text ? tile_table_read(text, sm, n_sms, out) : -errno;
+	if (!ret && !(*out)->n) {
+		gpu_tiles_free(*out);
+		*out = NULL;
+	}
+	free(text);
+	fclose(f);
+	return ret;
+}
+
+void gpu_tiles_free(struct gpu_tiles *t)
+{
+	tile_table_free(t);
 }
 
 /* Of all that is built in, the first device's; a broken text is found by a test. */

@@ -172,23 +172,30 @@ static double nearness(const struct tile_row *r, const struct tile_shape *s)
 	return r->m < s->m ? (double)r->m / s->m : (double)s->m / r->m;
 }
 
-struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_shape *s)
+/* The choice of the nearest row, if one is near. */
+static bool look_up(const struct gpu_options *opt, const struct gpu_tiles *table, const struct tile_shape *s,
+		    struct tile_choice *c)
 {
-	const struct gpu_tiles *table = opt->tiles;
-	struct tile_choice best = { 0, 1 };
-	double least = 0, nearest = NEAR;
+	double nearest = NEAR;
 
-	if (!table)
-		table = tile_table_builtin(opt->sm, opt->n_sms ? opt->n_sms : 132);
-	for (uint32_t i = 0; i < table->n; i++) {
+	for (uint32_t i = 0; table && i < table->n; i++) {
 		double near = nearness(&table->rows[i], s);
 
 		if (near > nearest && tile_fits(opt, s, &table->rows[i].choice)) {
 			nearest = near;
-			best = table->rows[i].choice;
+			*c = table->rows[i].choice;
 		}
 	}
-	if (nearest > NEAR)
+	return nearest > NEAR;
+}
+
+struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_shape *s)
+{
+	struct tile_choice best = { 0, 1 };
+	double least = 0;
+
+	if (look_up(opt, opt->tiles, s, &best) ||
+	    look_up(opt, tile_table_builtin(opt->sm, opt->n_sms ? opt->n_sms : 132), s, &best))
 		return best;
 	for (uint32_t t = 0; t < n_tile_infos; t++)
 		for (uint32_t split = 1; split <= 8; split *= 2) {

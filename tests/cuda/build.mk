@@ -25,7 +25,7 @@ test_gpu_conv-ldlibs := -lprotobuf-c -lm
 
 tests += test_gpu_tiles
 test_gpu_tiles-src := tests/cuda/test_gpu_tiles.c
-test_gpu_tiles-libs := lower program
+test_gpu_tiles-libs := cuda lower program
 sanitize-tests += test_gpu_tiles
 
 tests += test_gpu_halves

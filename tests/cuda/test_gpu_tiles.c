@@ -5,8 +5,12 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "agent/cuda/kernel_build.h"
+#include "agent/cuda/plan.h"
 #include "agent/lower/tiles.h"
 #include "kernels/conv_args.h"
 #include "tests/tap.h"
@@ -69,6 +73,44 @@ static void choosing(void)
 	tile_table_free(t);
 }
 
+/* As it lies with the cache of kernels: what it has comes before what is built in. */
+static void kept(void)
+{
+	struct tile_shape s = { .m = 3136, .n = 64, .k = 64, .groups = 1 };
+	char dir[] = "/tmp/braid-tiles-XXXXXX", path[64], why[256] = "";
+	struct gpu_tiles *t = NULL, *crowd = NULL;
+	struct gpu_options opt;
+	FILE *f;
+
+	if (!ok(mkdtemp(dir) != NULL, "a folder"))
+		return;
+	snprintf(path, sizeof(path), "%s/" KERNEL_TILES, dir);
+	ok(!kernel_tiles(dir, 90, 132, false, &t, why, sizeof(why)) && !t, "no table, no words");
+	kernel_options(&opt, 90, 132, false, false, NULL);
+	ok(is(tile_choose(&opt, &s), "32x32", 1), "the one built in has a row");
+	f = fopen(path, "we");
+	fputs("tiles 90 132\ntile 3136 64 64 1 0 64x64 1 5\ntiles 90 16\ntile 3136 64 64 1 0 128x64 1 5\n", f);
+	fclose(f);
+	ok(!kernel_tiles(dir, 90, 132, false, &t, why, sizeof(why)) && t && t->n == 1 &&
+	   !kernel_tiles(dir, 90, 132, true, &crowd, why, sizeof(why)) && crowd, "a table is read");
+	kernel_options(&opt, 90, 132, false, false, t);
+	ok(is(tile_choose(&opt, &s), "64x64", 1), "its row comes first");
+	kernel_options(&opt, 90, 132, false, true, crowd);
+	ok(is(tile_choose(&opt, &s), "128x64", 1), "a crowd has its own");
+	s.k = 16;
+	kernel_options(&opt, 90, 132, false, false, t);
+	ok(is(tile_choose(&opt, &s), "32x32", 1), "what it does not have is as built in");
+	gpu_tiles_free(t);
+	gpu_tiles_free(crowd);
+	f = fopen(path, "we");
+	fputs("tiles 90 132\ntile 3136 sixty-four\n", f);
+	fclose(f);
+	ok(kernel_tiles(dir, 90, 132, false, &t, why, sizeof(why)) == -EINVAL && !t && strstr(why, path),
+	   "a broken one is named: %s", why);
+	unlink(path);
+	rmdir(dir);
+}
+
 /* Whatever the shape: a choice that fits, and so does what serves till it is compiled. */
 static void by_model(uint32_t sm, uint32_t n_sms)
 {
@@ -108,8 +150,9 @@ int main(void)
 	ok(!tile_table_builtin(87, 14)->n, "and not for every device");
 	reading();
 	choosing();
+	kept();
 	by_model(87, 14);
 	by_model(89, 128);
-	by_model(90, 132);
+	by_model(90, 131);
 	return tap_done();
 }

@@ -141,12 +141,17 @@ static bool is_listed(const struct gpu_kernel *k)
 static int add_plan(const struct program *p, bool crowd, char *why, size_t len)
 {
 	struct gpu_options opt;
+	struct gpu_tiles *tiles;
 	struct gpu_plan *plan;
 	void *list;
 	int ret;
 
-	kernel_options(&opt, o.sm, o.sms, o.fp32, crowd);
+	ret = kernel_tiles(o.cache, o.sm, o.sms, crowd, &tiles, why, len);
+	if (ret)
+		say(NULL, why);
+	kernel_options(&opt, o.sm, o.sms, o.fp32, crowd, tiles);
 	ret = gpu_plan_make(p, &opt, &plan, why, len);
+	gpu_tiles_free(tiles);
 	if (ret)
 		return ret;
 	list = realloc(all.list, (all.n + plan->n_kernels + 1) * sizeof(*all.list));
