@@ -202,6 +202,9 @@ int wire_parse_command(const void *msg, size_t bytes, bool agent, struct wire_ca
 		return -EINVAL;
 	if (size > bytes - sizeof(head))
 		return -EBADMSG;
+	/* Its reply is as long. */
+	if (size > WIRE_MAX_ARG)
+		return -E2BIG;
 	memset(&call->arg, 0, sizeof(call->arg));
 	memcpy(&call->arg, in + sizeof(head), size < cmd->size ? size : cmd->size);
 	if (size > cmd->size && !all_zero(in + sizeof(head) + cmd->size, size - cmd->size))

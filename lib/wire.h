@@ -19,6 +19,7 @@
 
 #define WIRE_MAX_ARRAYS	4
 #define WIRE_MAX_BYTES	(128u * 1024)	/* largest message, both ways */
+#define WIRE_MAX_ARG	4096u		/* largest structure of a command, of any version */
 
 enum wire_dir {
 	WIRE_IN = 1,		/* read by the queue */

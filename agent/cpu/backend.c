@@ -139,7 +139,7 @@ static uint32_t cpu_degree(const struct backend_model *model, uint32_t n)
 
 static uint32_t cpu_credits(struct backend *be, const struct backend_model *model, bool merge)
 {
-	return exec_credits(&be->exec, model);
+	return exec_lanes(&be->exec) * (merge ? model->max_degree : 1);
 }
 
 static bool io_fits(const struct program *p, uint32_t tensor, const struct backend_io *io)

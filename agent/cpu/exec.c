@@ -412,7 +412,7 @@ void exec_stop(struct exec *ex)
 	pthread_mutex_unlock(&ex->lock);
 }
 
-uint32_t exec_credits(struct exec *ex, const struct backend_model *m)
+uint32_t exec_lanes(struct exec *ex)
 {
 	uint32_t lanes;
 
@@ -420,5 +420,5 @@ uint32_t exec_credits(struct exec *ex, const struct backend_model *m)
 	lanes = ex->n_lanes - ex->lanes_used;
 	lanes = lanes > ex->n_queue ? lanes - ex->n_queue : 0;
 	pthread_mutex_unlock(&ex->lock);
-	return lanes * m->max_degree;
+	return lanes;
 }

@@ -179,8 +179,8 @@ unsigned int exec_reap(struct exec *ex, struct backend_group **done, unsigned in
 /** exec_stop() - drop what is queued, wait for what runs, let the workers go */
 void exec_stop(struct exec *ex);
 
-/** exec_credits() - requests of @m that would find a lane now */
-uint32_t exec_credits(struct exec *ex, const struct backend_model *m);
+/** exec_lanes() - launches that would find a lane now */
+uint32_t exec_lanes(struct exec *ex);
 
 /** exec_now() - CLOCK_MONOTONIC in nanoseconds */
 uint64_t exec_now(void);

@@ -46,9 +46,9 @@ int link_commit(struct link *l, uint64_t generation, struct braid_result *result
 	return l->ops->commit(l, &arg);
 }
 
-int link_fetch(struct link *l, const struct braid_want *wants, uint32_t n)
+int link_fetch(struct link *l, const struct braid_want *wants, uint32_t n, uint32_t jobs)
 {
-	return l->ops->fetch(l, wants, n);
+	return l->ops->fetch(l, wants, n, jobs);
 }
 
 int link_take(struct link *l, struct link_window *window)

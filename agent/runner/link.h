@@ -88,11 +88,12 @@ int link_commit(struct link *l, uint64_t generation, struct braid_result *result
  * @l: the link
  * @wants: what could be taken, at most LINK_MAX_WANTS
  * @n: how many
+ * @jobs: most jobs of all models together, 1 to BRAID_MAX_BATCH
  *
  * Return: 0; -EBUSY: one was replaced already and its answer is not in, try
  * again after link_take(); -EPIPE. Afterwards link_kept() may hold.
  */
-int link_fetch(struct link *l, const struct braid_want *wants, uint32_t n);
+int link_fetch(struct link *l, const struct braid_want *wants, uint32_t n, uint32_t jobs);
 
 /**
  * link_take() - the answer to link_fetch(), if it is there

@@ -23,7 +23,7 @@ struct device_link {
 	struct braid_want told[LINK_MAX_WANTS];	/* by the last FETCH */
 	uint32_t n_told;
 	struct braid_want wants[LINK_MAX_WANTS];	/* for the next one */
-	uint32_t n_wants;
+	uint32_t n_wants, max_jobs;
 };
 
 static struct device_link *of(const struct link *l)
@@ -81,7 +81,8 @@ static bool offers_more(const struct device_link *l, const struct braid_want *wa
 	return false;
 }
 
-static int device_fetch(struct link *link, const struct braid_want *wants, uint32_t n)
+static int device_fetch(struct link *link, const struct braid_want *wants, uint32_t n,
+			uint32_t jobs)
 {
 	struct device_link *l = of(link);
 
@@ -90,6 +91,7 @@ static int device_fetch(struct link *link, const struct braid_want *wants, uint3
 	l->asked = true;
 	memcpy(l->wants, wants, n * sizeof(wants[0]));
 	l->n_wants = n;
+	l->max_jobs = jobs;
 	return 0;
 }
 
@@ -107,7 +109,7 @@ static int device_take(struct link *link, struct link_window *w)
 		.size = sizeof(w->arg),
 		.flags = BRAID_FETCH_NONBLOCK,
 		.wants = { sizeof(l->wants[0]), l->n_wants, (uintptr_t)l->wants },
-		.jobs = { sizeof(w->jobs[0]), BRAID_MAX_BATCH, (uintptr_t)w->jobs },
+		.jobs = { sizeof(w->jobs[0]), l->max_jobs, (uintptr_t)w->jobs },
 		.slices = { sizeof(w->slices[0]), LINK_MAX_SLICES, (uintptr_t)w->slices },
 		.events = { sizeof(w->events[0]), LINK_MAX_EVENTS, (uintptr_t)w->events },
 	};

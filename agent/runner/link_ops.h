@@ -11,7 +11,7 @@ struct link_ops {
 	void (*free)(struct link *l);		/* all but the descriptor */
 	int (*call)(struct link *l, uint32_t nr, void *arg, int *fd_out);
 	int (*commit)(struct link *l, struct braid_commit *arg);
-	int (*fetch)(struct link *l, const struct braid_want *wants, uint32_t n);
+	int (*fetch)(struct link *l, const struct braid_want *wants, uint32_t n, uint32_t jobs);
 	int (*take)(struct link *l, struct link_window *window);
 	int (*flush)(struct link *l);
 	bool (*kept)(const struct link *l);

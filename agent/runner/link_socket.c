@@ -160,7 +160,8 @@ static int socket_commit(struct link *link, struct braid_commit *arg)
 	return post(of(link), BRAID_NR_COMMIT, arg);
 }
 
-static int socket_fetch(struct link *link, const struct braid_want *wants, uint32_t n)
+static int socket_fetch(struct link *link, const struct braid_want *wants, uint32_t n,
+			uint32_t jobs)
 {
 	struct socket_link *l = of(link);
 	int ret;
@@ -170,7 +171,7 @@ static int socket_fetch(struct link *link, const struct braid_want *wants, uint3
 	l->fetch = (struct braid_fetch){
 		.size = sizeof(l->fetch),
 		.wants = { sizeof(wants[0]), n, (uintptr_t)wants },
-		.jobs = { sizeof(struct braid_job), BRAID_MAX_BATCH, 0 },
+		.jobs = { sizeof(struct braid_job), jobs, 0 },
 		.slices = { sizeof(struct braid_slice), LINK_MAX_SLICES, 0 },
 		.events = { sizeof(struct braid_event), LINK_MAX_EVENTS, 0 },
 	};
@@ -193,6 +194,8 @@ static int decode_window(struct socket_link *l, size_t bytes, struct link_window
 	if (head.seq == l->fetch_seq)
 		l->newest_open = false;
 	w->arg = l->fetch;
+	/* It may answer the FETCH before, which had room for more. */
+	w->arg.jobs.count = BRAID_MAX_BATCH;
 	w->arg.jobs.ptr = (uintptr_t)w->jobs;
 	w->arg.slices.ptr = (uintptr_t)w->slices;
 	w->arg.events.ptr = (uintptr_t)w->events;

@@ -89,6 +89,16 @@ static bool merges(const struct runner *r)
 	return r->policy != BRAID_FUSION_NONE && r->policy != BRAID_FUSION_FUSE;
 }
 
+/* May groups of several models share a launch? */
+static bool shares(const struct runner *r)
+{
+	enum braid_fusion_policy p = r->policy;
+
+	if (p == BRAID_FUSION_ADAPTIVE)
+		p = adapt_arm(r->adapt)->policy;
+	return p == BRAID_FUSION_FUSE || p == BRAID_FUSION_MERGE_FUSE || p == BRAID_FUSION_BRANCHES;
+}
+
 /*
  * Tell the queue what could be launched now. Asked again only when the
  * answer would be another one.
@@ -96,7 +106,7 @@ static bool merges(const struct runner *r)
 void runner_want(struct runner *r)
 {
 	struct braid_want wants[LINK_MAX_WANTS];
-	uint32_t n = 0;
+	uint32_t n = 0, jobs = 1;
 	bool take;
 	int ret;
 
@@ -111,13 +121,18 @@ void runner_want(struct runner *r)
 	for (struct run_model *m = r->models; m && take && n < LINK_MAX_WANTS; m = m->next) {
 		uint32_t credits = m->waiting ? 0 : r->ops->credits(r->be, m->bm, merges(r));
 
-		if (credits)
-			wants[n++] = (struct braid_want){ .model = m->id, .count = credits };
+		if (!credits)
+			continue;
+		wants[n++] = (struct braid_want){ .model = m->id, .count = credits };
+		jobs = credits > jobs ? credits : jobs;
 	}
-	if (link_fetching(r->link) && n == r->n_wants &&
+	/* Each model is told of the same free lanes: all together they have no more. */
+	if (jobs > BRAID_MAX_BATCH || shares(r))
+		jobs = BRAID_MAX_BATCH;
+	if (link_fetching(r->link) && n == r->n_wants && jobs == r->want_jobs &&
 	    !memcmp(wants, r->wants, n * sizeof(wants[0])))
 		return;
-	ret = link_fetch(r->link, wants, n);
+	ret = link_fetch(r->link, wants, n, jobs);
 	if (ret == -EBUSY)
 		return;		/* after the next answer */
 	if (ret) {
@@ -126,6 +141,7 @@ void runner_want(struct runner *r)
 	}
 	memcpy(r->wants, wants, n * sizeof(wants[0]));
 	r->n_wants = n;
+	r->want_jobs = jobs;
 }
 
 static void link_ready(struct loop_watch *w, uint32_t events)

@@ -144,7 +144,7 @@ struct runner {
 	uint64_t watched_ns;		/* and since when it is that and has these */
 	struct link_window *in;
 	struct braid_want wants[LINK_MAX_WANTS];
-	uint32_t n_wants;
+	uint32_t n_wants, want_jobs;
 	uint64_t windows, groups, jobs;
 	uint64_t told_ns;		/* last line about what tenants can cause at will */
 };

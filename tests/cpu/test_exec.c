@@ -317,6 +317,7 @@ static void check_threads(struct subject *s, uint32_t threads, uint32_t lanes)
 	ok(!bad && !lost && !wrong, "%u threads, %u lanes: every group done, every result right",
 	   threads, lanes);
 	is_int(ops->credits(be, s[0].model, true), lanes * 8, "all lanes are free again");
+	is_int(ops->credits(be, s[0].model, false), lanes, "a lane takes one request, unmerged");
 	for (int m = 0; m < MODELS; m++)
 		subject_close(&s[m], be);
 	ops->close(be);

@@ -113,12 +113,13 @@ int raw_call(struct raw *r, uint32_t nr, void *arg, int fd_in, int *fd_out)
 
 int raw_sized(struct raw *r, uint32_t nr, size_t claim, bool tail)
 {
-	uint8_t msg[1024] = { 0 };
+	static uint8_t msg[WIRE_MAX_BYTES];
 	struct braid_msg head = { .size = sizeof(head) + claim, .abi = BRAID_ABI,
 				  .type = BRAID_MSG_COMMAND, .cmd = nr, .seq = ++r->seq,
 				  .seen = r->seen };
 	uint32_t size = claim;
 
+	memset(msg, 0, head.size);
 	memcpy(msg, &head, sizeof(head));
 	memcpy(msg + sizeof(head), &size, sizeof(size));
 	if (tail)

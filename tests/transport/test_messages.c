@@ -55,6 +55,21 @@ static void test_messages(void)
 	is_int(with_head(good, sizeof(good) - 1), -EBADMSG, "less than a head: EBADMSG, closed");
 }
 
+static void test_sizes(void)
+{
+	struct raw x;
+
+	raw_open(&x, d.socket);
+	is_int(raw_sized(&x, BRAID_NR_GET_INFO, 4096, false), 0,
+	       "a structure of a later version, all zeros: as ever");
+	is_int(raw_sized(&x, BRAID_NR_GET_INFO, 4097, false), -E2BIG, "of more than a page: E2BIG");
+	is_int(raw_sized(&x, BRAID_NR_GET_INFO, WIRE_MAX_BYTES - sizeof(struct braid_msg), false),
+	       -E2BIG, "as long as a message may be: E2BIG, and still connected");
+	is_int(raw_sized(&x, BRAID_NR_GET_INFO, sizeof(struct braid_get_info), false), 0,
+	       "and served");
+	raw_close(&x);
+}
+
 static int alloc(uint64_t length, uint32_t flags, int fd_in, uint64_t *id)
 {
 	struct braid_buf_alloc a = { .size = sizeof(a), .length = length, .flags = flags };
@@ -175,6 +190,7 @@ int main(void)
 	is_int(raw_open(&r, d.socket), 0, "connected");
 	is_int(raw_model(&r, "tiny_mlp", &m, t, 8), 0, "a model");
 	test_messages();
+	test_sizes();
 	test_adopt();
 	test_depth(&m, t);
 	test_noise();

@@ -57,7 +57,13 @@ static unsigned int reap(struct backend *b, struct backend_group **done, unsigne
 	return n;
 }
 
-static const struct backend_ops ops = { .name = "test", .launch = launch, .reap = reap };
+static uint32_t credits(struct backend *b, const struct backend_model *m, bool merge)
+{
+	return (2 - be.n) * (merge ? 4 : 1);
+}
+
+static const struct backend_ops ops = { .name = "test", .launch = launch, .reap = reap,
+					.credits = credits };
 
 /* The queue's end, for link_open(): its three answers are there before it asks. */
 static struct ring answer_rings(int sock)
@@ -108,6 +114,42 @@ static unsigned int committed(struct link *l, struct ring *in, struct braid_resu
 		}
 	}
 	return n;
+}
+
+/* What the FETCH that came last says; @counts: of its wants, two of them. */
+static uint32_t fetched(struct runner *r, struct ring *in, enum braid_fusion_policy policy,
+			uint32_t counts[2])
+{
+	static uint8_t msg[WIRE_MAX_BYTES];
+	struct braid_want want;
+	struct wire_call call;
+	ssize_t bytes;
+
+	r->policy = policy;
+	runner_want(r);
+	link_flush(r->link);
+	bytes = ring_take(in, msg, sizeof(msg));
+	if (bytes <= 0 || wire_parse_command(msg, bytes, true, &call) ||
+	    call.cmd->nr != BRAID_NR_FETCH || call.count[0] != 2)
+		return 0;
+	for (uint32_t i = 0; i < 2; i++) {
+		wire_get(&call, 0, i, &want);
+		counts[i] = want.count;
+	}
+	return call.count[1];
+}
+
+static void test_want(struct runner *r, struct ring *up)
+{
+	uint32_t counts[2] = { 0 };
+
+	r->ready = true;
+	is_int(fetched(r, up, BRAID_FUSION_NONE, counts), 2,
+	       "each request a launch: as many as there are places, of all models together");
+	ok(counts[0] == 2 && counts[1] == 2, "of each of them as many");
+	is_int(fetched(r, up, BRAID_FUSION_MERGE_FUSE, counts), BRAID_MAX_BATCH,
+	       "where launches are shared, any number");
+	r->ready = false;
 }
 
 int main(void)
@@ -189,6 +231,7 @@ int main(void)
 	ok(n == 3 && got[0].status == -ENOENT && got[1].status == -ENOENT && !got[2].status,
 	   "what can't be placed is answered, the rest is run");
 
+	test_want(&r, &up);
 	windows_free(&r);
 	bufs_free(&r);
 	explain_free(r.explain);

@@ -94,13 +94,13 @@ static bool take_and_commit(void)
 		return false;
 	n = w.arg.jobs.count;
 	rest.count -= n;
-	link_fetch(l, &rest, rest.count ? 1 : 0);	/* lanes are busy */
+	link_fetch(l, &rest, rest.count ? 1 : 0, BRAID_MAX_BATCH);	/* lanes are busy */
 	for (uint32_t i = 0; i < n; i++)
 		res[i] = (struct braid_result){ .cookie = w.jobs[i].cookie, .device_ns = 1000,
 						.merge_degree = n, .fuse_degree = 1 };
 	if (link_commit(l, generation, res, n))
 		return false;
-	link_fetch(l, &all, 1);				/* and free again */
+	link_fetch(l, &all, 1, BRAID_MAX_BATCH);				/* and free again */
 	return !link_kept(l) || link_take(l, &w) == 0;
 }
 
@@ -130,10 +130,10 @@ int main(void)
 	for (int i = 0; i < BATCH; i++)
 		jobs[i] = (struct braid_job_desc){ .model = m, .io = at, .user_data = i, .priority = 1 };
 	/* Told of the buffer, and of what can be taken. */
-	link_fetch(l, &all, 0);
+	link_fetch(l, &all, 0, BRAID_MAX_BATCH);
 	while (link_take(l, &w) == 1)
 		;
-	link_fetch(l, &(struct braid_want){ .model = model, .count = BATCH }, 1);
+	link_fetch(l, &(struct braid_want){ .model = model, .count = BATCH }, 1, BRAID_MAX_BATCH);
 	link_take(l, &w);
 
 	from_here();
