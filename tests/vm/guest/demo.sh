@@ -17,5 +17,5 @@ done
 /demo/tools/demo/demo --seconds "${DEMO_SECONDS:-60}" --policy "$*" 2>&1
 status=$?
 check "the demo: all answers are right" test $status -eq 0
-check "they came through the kernel's queue" grep -q '[1-9]' /sys/class/braid/braid0/done
+check "they came through the kernel's queue" grep -q '[1-9]' /sys/class/braid/braid0/counters/completed
 plan
