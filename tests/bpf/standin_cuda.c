@@ -5,7 +5,8 @@
  * way, as the real library may.
  *
  * standin_told_ns is what the next blocking call waits; standin_waited_ns is
- * the sum of what they did wait, by the thread's own clock.
+ * the sum of what they did wait, by the thread's own clock; standin_since_ns is
+ * when the one began that waits now.
  */
 #include <stdint.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 
 __thread uint64_t standin_told_ns;
 __thread uint64_t standin_waited_ns;
+__thread volatile uint64_t standin_since_ns;
 
 static uint64_t now(void)
 {
@@ -28,8 +30,10 @@ static void wait_as_told(void)
 	uint64_t began = now(), until = began + standin_told_ns;
 	struct timespec ts = { until / 1000000000ull, until % 1000000000ull };
 
+	standin_since_ns = began;
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, 0))
 		;
+	standin_since_ns = 0;
 	standin_waited_ns += now() - began;
 }
 
