@@ -58,7 +58,7 @@ buffer.c|if (--b->refs == 0 && b->retired)|if (--b->refs == 0 \&\& 0)|a retired 
 buffer.c|if (b->known)$|if (1)|the agent hears of the end of what it never knew
 model.c|m->put_seq = ++q->last_put;|if (!m->put_seq) m->put_seq = ++q->last_put;|a revived model is not the newest
 model.c|q->n_usable--;||models that were withdrawn are counted
-queue.c|bq_owners_unset(q);||limits of a uid become a cgroup's
+queue.c|bq_owners_unset(q);|;|limits of a uid become a cgroup's
 owner.c|r->state == BQ_FETCHED|0|a dead tenant's running request is dropped
 agent.c|bq_list_add_tail(r->tenant ? &taken : &orphans, &r->link);|if (r->tenant) bq_list_add_tail(\&taken, \&r->link); else bq_request_end(q, r, 0, NULL, now);|an orphan's end takes a draining model along
 LIST
