@@ -58,6 +58,7 @@ void sock_rings_get(struct braid *b)
 	struct sock *s = b->sock;
 	int fds[3] = { -1, -1, -1 }, ret = 0;
 
+	s->quiet = false;
 	for (arg.part = 0; arg.part < 3 && !ret; arg.part++)
 		ret = sync_call(b, BRAID_NR_RING, &arg, -1, &fds[arg.part]);
 	s->bell = fds[BRAID_RING_BELL];

@@ -214,19 +214,28 @@ static bool by_socket(const struct braid *b)
 	return false;
 }
 
-/* With rings: what is in memory first, no system call while there is something. */
+/*
+ * With rings: what is in memory first, no system call while there is something.
+ * But completions that the queue sent before it used the ring are in the
+ * socket, and must not stay there for as long as the ring has more: until the
+ * socket was found empty, it is looked at each time.
+ */
 static void ring_read(struct braid *b, conn_until until, const void *arg, uint64_t deadline)
 {
 	int n = sock_ring_take(b, until, arg);
-	bool socket = n && by_socket(b);
+	bool first = n > 0 && !b->sock->quiet, used = n > 0;
+	bool socket = first || (n && by_socket(b));
 
 	if (!n) {
 		socket = sock_ring_sleep(b, deadline);
 		n = sock_ring_take(b, until, arg);
 	}
-	while (socket && n >= 0 && !until(arg)) {
+	while (socket && n >= 0 && (first || !until(arg))) {
+		first = false;
 		n = take_message(b, false);
 		socket = n > 0;
+		if (!n && used)
+			b->sock->quiet = true;
 	}
 	if (n < 0)
 		lost(b);

@@ -22,6 +22,7 @@ struct sock {
 	struct ring up, down;		/* down: the reader's */
 	struct spin spin;		/* the reader's */
 	int bell;			/* wakes the queue */
+	bool quiet;			/* the queue writes into the ring, and the socket was empty since */
 	int wait;			/* epoll: woken by the queue, and by the socket */
 	uint64_t link;			/* counts connections made */
 	uint64_t down_since, next_try;

@@ -118,6 +118,7 @@ void node_free_buffer(struct server *s, struct bq_buffer *b)
 	/* An owner that came anew since has its own count. */
 	if (o && owner_node(o)->buffers)
 		owner_node(o)->buffers--;
+	s->n_buffers--;
 	mem_close(s, n->fd);
 	free(n);
 }

@@ -71,10 +71,17 @@ bool owner_may_connect(struct server *s, const struct bq_owner *o)
 	return node_owner_tenants(o) < most(s->cfg.max_tenants) && has_descriptors(s, o, 1);
 }
 
-/* May it have another buffer? Each costs a descriptor here, as connections do. */
+/*
+ * May it have another buffer? Each costs a descriptor here, as connections do,
+ * and a mapping in the runner, of which a process has only so many. An owner
+ * gets three quarters of those, and the last quarter is for who has none.
+ */
 bool owner_may_have_buffer(struct server *s, const struct bq_owner *o)
 {
-	return node_owner_buffers(o) < s->cfg.buffer_quota && has_descriptors(s, o, 1);
+	unsigned int has = node_owner_buffers(o), shared = most(s->map_limit);
+
+	return has < s->cfg.buffer_quota && has < shared &&
+	       s->n_buffers < (has ? shared : s->map_limit) && has_descriptors(s, o, 1);
 }
 
 /* May it have another pair of rings? */

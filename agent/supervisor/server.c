@@ -258,6 +258,20 @@ static void more_descriptors(struct server *s)
 			 cfg->max_tenants);
 }
 
+/* Mappings that the runner may have for buffers: a quarter of all is for the rest of it. */
+static unsigned int mappings(void)
+{
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	unsigned int n = 65530;
+
+	if (f) {
+		if (fscanf(f, "%u", &n) != 1)
+			n = 65530;
+		fclose(f);
+	}
+	return n - n / 4;
+}
+
 static int open_signals(void)
 {
 	sigset_t set;
@@ -380,6 +394,7 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	s->device = device_wanted(cfg);
 	bq_list_init(&s->active);
 	more_descriptors(s);
+	s->map_limit = mappings();
 	ret = set_up_queue(s, why, sizeof(why));
 	if (!ret)
 		ret = set_up_loop(s, why, sizeof(why));

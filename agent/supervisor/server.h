@@ -120,6 +120,8 @@ struct server {
 	struct closer *closer;
 	int fd_limit;			/* tenants get those below it */
 	unsigned int n_wait_for_room;	/* clients */
+	unsigned int n_buffers;		/* each a mapping of the runner's */
+	unsigned int map_limit;		/* as many at most */
 	unsigned int fd_kept;		/* how many are above it */
 	uint64_t accept_at;		/* out of descriptors: try again then, 0: accepting */
 	uint64_t told_at;		/* last line about what tenants can cause at will */

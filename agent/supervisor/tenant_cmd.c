@@ -96,6 +96,7 @@ static int buf_add(struct client *c, struct wire_call *call, int fd, bool adopt,
 		node_drop_buffer(b, c->tenant.owner);
 		return ret;
 	}
+	s->n_buffers++;
 	a->length = length;
 	a->id = b->id;
 	a->fd = -1;

@@ -10,10 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/conn.h"
 #include "lib/ring.h"
+#include "lib/socket.h"
 #include "lib/spin.h"
+#include "lib/wire_fd.h"
 #include "tests/lib/work.h"
 #include "tests/tap.h"
 #include "tests/transport/daemon.h"
@@ -217,6 +221,55 @@ static void test_threads(struct braid *b)
 	is_int(bad, 0, "40 threads of one connection, 100 right answers each");
 }
 
+static bool at_once(const void *arg)
+{
+	return true;
+}
+
+/* A reply to nobody, down the ring. */
+static void put_reply(struct ring *out)
+{
+	uint8_t msg[sizeof(struct braid_msg)];
+
+	ring_put(out, msg, wire_reply_error(BRAID_NR_GET_INFO, 1000, 0, msg));
+}
+
+/*
+ * A ring that always has something, and a message that is in the socket from
+ * before the ring was used: libbraid's reader alone, no queue.
+ */
+static void test_socket_behind_ring(void)
+{
+	static struct sock s;
+	static struct braid b = { .sock = &s };
+	struct braid_get_info info = { .size = sizeof(info) };
+	struct call call = { .cmd = wire_cmd(BRAID_NR_GET_INFO), .arg = &info, .seq = 7 };
+	uint8_t msg[sizeof(struct braid_msg)];
+	struct ring up, out;
+	int sv[2];
+
+	s.ring_bytes = ring_span(BYTES, BYTES);
+	s.rings = calloc(1, s.ring_bytes);
+	ring_map(s.rings, &s.up, BYTES, &s.down, BYTES);
+	ring_map(s.rings, &up, BYTES, &out, BYTES);
+	s.bell = s.wait = b.epoll = b.event = -1;
+	if (!s.rings || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv))
+		return;
+	b.fd = sv[0];
+	b.up = true;
+	b.calls = &call;
+	wire_send(sv[1], msg, wire_reply_error(BRAID_NR_GET_INFO, 7, 0, msg), -1, 0);
+	for (int i = 0; i < 3; i++) {
+		put_reply(&out);
+		transport_socket.read(&b, at_once, NULL, 0);
+	}
+	ok(call.done, "what is in the socket is read though the ring has something each time");
+	ok(s.quiet, "until the socket was found empty");
+	close(sv[0]);
+	close(sv[1]);
+	free(s.rings);
+}
+
 int main(void)
 {
 	static const char *const zoo[] = { "tiny_mlp", NULL };
@@ -240,5 +293,6 @@ int main(void)
 	work_free(&w);
 	braid_close(b);
 	is_int(daemon_stop(&d), 0, "braidd ends well");
+	test_socket_behind_ring();
 	return tap_done();
 }

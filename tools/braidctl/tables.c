@@ -192,12 +192,11 @@ int cmd_reload(const struct ctl *c, int argc, char **argv)
 	json_t *o = ctl_cmd(c, "reload"), *refused = json_object_get(o, "refused");
 	int ret = !o || json_array_size(refused);
 
-	if (!o || ctl_json(c, json_incref(o)))
-		goto out;
+	if (!o || ctl_json(c, o))
+		return ret;
 	printf("loaded %lld, withdrawn %lld, unchanged %lld, refused %zu\n", ctl_int(o, "loaded"),
 	       ctl_int(o, "withdrawn"), ctl_int(o, "unchanged"), json_array_size(refused));
 	print_refused(o, NULL);
-out:
 	json_decref(o);
 	return ret;
 }
