@@ -12,7 +12,7 @@ agent-src := agent/affinity.c agent/config.c agent/ini_lines.c agent/log.c agent
 	agent/supervisor/metrics_text.c agent/supervisor/monitor.c \
 	agent/supervisor/node.c agent/supervisor/notify.c \
 	agent/supervisor/owner.c agent/supervisor/rings.c agent/supervisor/runner_proc.c agent/supervisor/server.c \
-	agent/supervisor/tenant_cmd.c agent/supervisor/trace.c
+	agent/supervisor/tenant_cmd.c agent/supervisor/timens.c agent/supervisor/trace.c
 
 metrics_text-cflags := -DBRAID_VERSION='"$(version)"'
 

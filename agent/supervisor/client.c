@@ -145,6 +145,7 @@ void client_accept(struct loop_watch *w, uint32_t events)
 	node_owner_tenant(owner, 1);
 	c->pid = cred.pid;
 	c->uid = cred.uid;
+	timens_of(c);
 	rings_init(&c->rings, s, client_rung);
 	bq_tenant_add(&s->q, &c->tenant, owner);
 	c->next = s->clients;
@@ -253,6 +254,13 @@ static int flush_reply(struct client *c)
 	return 0;
 }
 
+static void its_times(const struct client *c, struct braid_completion *done)
+{
+	done->enqueue_ns = timens_out(c, done->enqueue_ns);
+	done->fetch_ns = timens_out(c, done->fetch_ns);
+	done->done_ns = timens_out(c, done->done_ns);
+}
+
 /* Send what has completed; the places stay taken until the tenant has seen it. */
 void client_completions(struct client *c)
 {
@@ -271,6 +279,8 @@ void client_completions(struct client *c)
 			if (!bq_completion_peek(&c->tenant, &m.done[n]))
 				break;
 			bq_completion_sent(&c->tenant);
+			if (c->clock_ahead)
+				its_times(c, &m.done[n]);
 		}
 		if (!n)
 			break;

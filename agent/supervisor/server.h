@@ -48,6 +48,8 @@ struct client {
 	struct mem_job *job;		/* a buffer it waits for; it is not read from */
 	bool closed;			/* socket gone, waits for the end of the round */
 	bool reaped;			/* core gave the tenant's node back */
+	int64_t clock_ahead;		/* of the queue's: timens.c */
+	bool clock_unknown;		/* it is another one: deadlines are refused */
 	bool waits_for_room;		/* it brings descriptors, and others' are not closed */
 	bool hang_up;			/* close as soon as @out is sent */
 	size_t out_bytes;		/* a reply for which there was no room */
@@ -224,6 +226,11 @@ struct bq_owner *owner_of(struct server *s, pid_t pid, uid_t uid);
 bool owner_may_connect(struct server *s, const struct bq_owner *o);
 bool owner_may_have_buffer(struct server *s, const struct bq_owner *o);
 bool owner_may_have_rings(struct server *s, const struct bq_owner *o);
+
+/* timens.c: tenants' clocks */
+void timens_of(struct client *c);
+uint64_t timens_in(const struct client *c, uint64_t ns);
+uint64_t timens_out(const struct client *c, uint64_t ns);
 
 /* knob.c: knobs by name */
 int knobs_init(struct bq *q);

@@ -177,6 +177,10 @@ static int submit_one(struct client *c, struct wire_call *call, uint32_t i, uint
 	ret = wire_get(call, 0, i, &in);
 	if (ret)
 		return ret;
+	if (in.deadline_ns && c->clock_unknown)
+		return -EOPNOTSUPP;
+	if (in.deadline_ns && c->clock_ahead)
+		in.deadline_ns = timens_in(c, in.deadline_ns);
 	n = bq_request_slots(&in, call->count[1]);
 	if (n < 0)
 		return n;
