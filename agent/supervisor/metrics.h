@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Metrics for Prometheus over HTTP, when the configuration asks for them: on a
- * port of the loopback interface or on a Unix socket. Served by the
- * supervisor's own loop; a reader that is slow is waited for by nobody.
+ * port of the loopback interface or on a Unix socket. Served by
+ * a thread of its own; a reader that is slow is waited for by nobody else.
  */
 #ifndef BRAID_AGENT_SUPERVISOR_METRICS_H
 #define BRAID_AGENT_SUPERVISOR_METRICS_H
@@ -32,9 +32,6 @@ int metrics_start(struct server *s, char *why, size_t len);
 
 /** metrics_stop() - fine without metrics_start() */
 void metrics_stop(struct server *s);
-
-/** metrics_settle() - what is due by now; @when becomes earlier if something will be */
-void metrics_settle(struct server *s, uint64_t *when);
 
 /** metrics_text() - all figures in Prometheus's format; NULL without memory, free() it */
 char *metrics_text(struct server *s, size_t *bytes);

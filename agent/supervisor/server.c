@@ -168,7 +168,6 @@ void server_settle(void *arg)
 		accept_again(s);
 	if (s->accept_at && s->accept_at < when)
 		when = s->accept_at;
-	metrics_settle(s, &when);
 	set_timer(s, when);
 }
 

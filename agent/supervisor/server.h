@@ -4,7 +4,7 @@
  * to it; or, where the queue is the kernel's, the runner and the control socket
  * alone: then @q stays empty. One thread serves, one loop, no lock; core's rule that one lock is held
  * around its calls is met by there being nobody else: the threads of mem.c and
- * closer.c know descriptors only.
+ * closer.c know descriptors only, that of metrics.c asks the loop.
  *
  * Messages are handled as they come; what follows from them (completions to
  * send, a FETCH to answer, the timer, dead nodes to free) is done once after

@@ -20,3 +20,4 @@ test_window-ldlibs += -lsystemd -lprotobuf-c
 # The supervisor's own functions, which bring all of it.
 test_owner-libs += wire cuda lower program cpu onnxpb
 test_owner-ldlibs += $(if $(have-microhttpd),-lmicrohttpd) -lsystemd -lprotobuf-c
+test_slow_close-cflags := $(metrics-cflags)

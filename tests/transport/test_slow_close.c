@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -234,15 +235,51 @@ static void test_many(void)
 	ok(process_files(d.pid) <= files, "none is left");
 }
 
+#ifdef BRAID_METRICS
+
+/* To who reads figures it is no different. */
+static void test_metrics(const char *path)
+{
+	static const char request[] = "GET /metrics HTTP/1.0\r\n\r\n";
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int peer, fd = slow(&peer), sock = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	is_int(connect(sock, (struct sockaddr *)&sa, sizeof(sa)), 0, "a reader of metrics");
+	kill(d.pid, SIGSTOP);
+	wire_send(sock, request, sizeof(request) - 1, fd, 0);
+	close(fd);
+	kill(d.pid, SIGCONT);
+	usleep(100000);
+	others("one to the metrics");
+	end_slow(peer);
+	close(sock);
+}
+
+#else
+
+static void test_metrics(const char *path)
+{
+	tap_skip("others are served: one to the metrics", "built without libmicrohttpd");
+}
+
+#endif
+
 int main(void)
 {
 	static const char *const zoo[] = { "null", NULL };
+	char path[64], extra[96] = "";
 
-	daemon_start(&d, zoo, NULL);
+	snprintf(path, sizeof(path), "/tmp/braid-metrics-%d", getpid());
+#ifdef BRAID_METRICS
+	snprintf(extra, sizeof(extra), "metrics=%s\n", path);
+#endif
+	daemon_start(&d, zoo, extra);
 	test_beside_a_command();
 	test_as_buffer();
 	test_in_the_socket();
 	test_many();
+	test_metrics(path);
 	is_int(daemon_stop(&d), 0, "braidd ends well");
 	return tap_done();
 }
