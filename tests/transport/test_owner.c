@@ -22,12 +22,16 @@ static struct bq_owner *owner(uint64_t key)
 	return o;
 }
 
-/* As many buffers as it may have; the nodes stay. */
+static struct bq_buffer *nodes[1000];
+static unsigned int n_nodes;
+
+/* As many buffers as it may have. */
 static unsigned int fill(struct bq_owner *o)
 {
 	unsigned int n = 0;
 
-	while (n < 1000 && owner_may_have_buffer(&s, o) && node_buffer(-1, o)) {
+	while (n_nodes < 1000 && owner_may_have_buffer(&s, o)) {
+		nodes[n_nodes++] = node_buffer(-1, o);
 		s.n_buffers++;
 		n++;
 	}
