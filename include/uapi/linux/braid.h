@@ -643,12 +643,13 @@ struct braid_event {
  * @fusion_policy: out, enum braid_fusion_policy in force
  *
  * Blocks until there is a job or an event. Jobs that do not fit @jobs or
- * @slices, or whose new buffers do not fit @events, stay queued. A second FETCH replaces the first, which then fails
- * with ECANCELED (this is how an agent names more lanes as they become free).
- * With NONBLOCK: EAGAIN when there is nothing. On the device poll() wakes when
- * the wants of the last FETCH with NONBLOCK could be served, whatever came of
- * it; so it need not be repeated before, unless more can be taken. EINVAL: no
- * room for an event, or for a single job of a wanted model. ENODEV: not READY.
+ * @slices, or whose new buffers do not fit @events, stay queued. A second
+ * FETCH replaces the first, which then fails with ECANCELED (this is how an
+ * agent names more lanes as they become free). With NONBLOCK: EAGAIN when
+ * there is nothing. On the device poll() wakes when the wants of the last
+ * FETCH with NONBLOCK could be served, whatever came of it; so it need not be
+ * repeated before, unless more can be taken. EINVAL: no room for an event, or
+ * for a single job of a wanted model. ENODEV: not READY.
  */
 struct braid_fetch {
 	__u32 size;
