@@ -25,6 +25,7 @@ static void *serve(void *arg)
 	struct chores *c = arg;
 	struct chore *next;
 
+	pthread_setname_np(pthread_self(), "braid-chores");
 	gpu_enter(c->dev);
 	pthread_mutex_lock(&c->lock);
 	for (;;) {

@@ -247,6 +247,7 @@ static void *serve(void *arg)
 {
 	struct compose *c = arg;
 
+	pthread_setname_np(pthread_self(), "braid-compose");
 	gpu_enter(&c->be->dev);
 	pthread_mutex_lock(&c->lock);
 	while (!c->stop) {

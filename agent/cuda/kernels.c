@@ -206,6 +206,7 @@ static void *work(void *arg)
 	struct kernels *ks = arg;
 	bool tell;
 
+	pthread_setname_np(pthread_self(), "braid-compile");
 	gpu_enter(ks->dev);
 	pthread_mutex_lock(&ks->lock);
 	while (!ks->stop) {

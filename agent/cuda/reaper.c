@@ -62,6 +62,7 @@ static void *serve(void *arg)
 {
 	struct reaper *r = arg;
 
+	pthread_setname_np(pthread_self(), "braid-reaper");
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);
 	pthread_mutex_lock(&r->lock);
 	while (!r->stop) {

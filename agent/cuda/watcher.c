@@ -57,6 +57,7 @@ static void *watch(void *arg)
 	struct watcher *w = arg;
 	cu_result res;
 
+	pthread_setname_np(pthread_self(), "braid-watcher");
 	gpu_enter(&w->be->dev);
 	while (may_go_on(w)) {
 		res = run(w);

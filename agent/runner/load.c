@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The loading thread: see load.h. The mutex protects both lists and the flag;
- * a job that is being loaded is on neither and is the thread's alone.
+ * The loading threads: see load.h. The mutex protects both lists and the flag;
+ * a job that is being loaded is on neither and is its thread's alone.
  */
 #include "agent/runner/load.h"
 
@@ -12,11 +12,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define MOST_THREADS	4u
+
 struct loader {
 	const struct backend_ops *ops;
 	struct backend *be;
 	bool fp32;
-	pthread_t thread;
+	pthread_t threads[MOST_THREADS];
+	unsigned int n_threads;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	struct load_job *todo, **todo_end;
@@ -63,6 +66,7 @@ static void *run(void *arg)
 	uint64_t one = 1;
 	ssize_t n;
 
+	pthread_setname_np(pthread_self(), "braid-loader");
 	pthread_mutex_lock(&l->lock);
 	for (;;) {
 		struct load_job *job = l->todo;
@@ -89,8 +93,16 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static unsigned int how_many(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n < MOST_THREADS ? n : MOST_THREADS;
+}
+
 struct loader *loader_new(const struct backend_ops *ops, struct backend *be, bool fp32)
 {
+	const unsigned int n_threads = how_many();
 	struct loader *l = calloc(1, sizeof(*l));
 
 	if (!l)
@@ -103,13 +115,15 @@ struct loader *loader_new(const struct backend_ops *ops, struct backend *be, boo
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->cond, NULL);
-	if (l->event < 0 || pthread_create(&l->thread, NULL, run, l)) {
-		if (l->event >= 0)
-			close(l->event);
-		free(l);
-		return NULL;
-	}
-	return l;
+	while (l->event >= 0 && l->n_threads < n_threads &&
+	       !pthread_create(&l->threads[l->n_threads], NULL, run, l))
+		l->n_threads++;
+	if (l->n_threads)
+		return l;
+	if (l->event >= 0)
+		close(l->event);
+	free(l);
+	return NULL;
 }
 
 static void drop(struct loader *l, struct load_job *job)
@@ -131,9 +145,10 @@ void loader_free(struct loader *l)
 		return;
 	pthread_mutex_lock(&l->lock);
 	l->stop = true;
-	pthread_cond_signal(&l->cond);
+	pthread_cond_broadcast(&l->cond);
 	pthread_mutex_unlock(&l->lock);
-	pthread_join(l->thread, NULL);
+	for (unsigned int i = 0; i < l->n_threads; i++)
+		pthread_join(l->threads[i], NULL);
 	drop(l, l->todo);
 	drop(l, l->done);
 	pthread_cond_destroy(&l->cond);

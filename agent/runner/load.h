@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread that loads models, so that serving goes on meanwhile.
+ * Threads that load models, so that serving goes on meanwhile.
  */
 #ifndef BRAID_AGENT_RUNNER_LOAD_H
 #define BRAID_AGENT_RUNNER_LOAD_H
@@ -36,7 +36,7 @@ struct load_job {
 	char why[512];
 };
 
-/** loader_new() - start the thread; @fp32 for models that do not say; NULL without memory */
+/** loader_new() - start the threads; @fp32 for models that do not say; NULL without memory */
 struct loader *loader_new(const struct backend_ops *ops, struct backend *be, bool fp32);
 
 /** loader_free() - finish what is being loaded, drop the rest */

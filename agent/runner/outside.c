@@ -264,6 +264,7 @@ static void *watch(void *arg)
 	struct timespec until;
 	bool stop = false;
 
+	pthread_setname_np(pthread_self(), "braid-outside");
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	while (!stop) {
 		look(w);

@@ -6,7 +6,7 @@
 
 Time-sliced, or under MPS where its daemon runs (CUDA_MPS_PIPE_DIRECTORY). The
 processes stay from round to round; with --follow there is a round for each line
-on standard input, so that other systems can have theirs in between. The JSON is
+on standard input until one says "end", so that other systems can have theirs in between. The JSON is
 braid-bench's, so that tools/bench/summary.py puts both into one table.
 """
 import argparse
@@ -115,7 +115,10 @@ def main():
             wait_ready(procs)
             print("ready", flush=True)
             k = 0
-            for k, _ in enumerate(sys.stdin if args.follow else range(args.repeat), 1):
+            lines = iter(sys.stdin.readline, "end\n") if args.follow else range(args.repeat)
+            for k, line in enumerate(lines, 1):
+                if line == "":
+                    break
                 doc["runs"].append(report(args, one_round(args, procs, go, k)))
                 show(doc)
                 if args.json:
