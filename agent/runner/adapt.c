@@ -23,6 +23,10 @@
 #define EPOCH_NS	20000000ull
 #define EPOCH_MAX_NS	250000000ull
 #define EPOCH_REQUESTS	48u
+#define GLANCE_NS	7000000ull	/* after so long and so many requests */
+#define GLANCE_REQUESTS	32u
+#define HOPELESS	0.75		/* what does less than this of the best is given up */
+#define UNREADY_SEEN	4u		/* launches in another form than asked for: enough */
 #define WEIGHT_RUNS	64u		/* of a model, then its weight is fixed */
 #define BUSY		0.9
 #define EXPLORE		12u		/* epochs, one of them for another arm */
@@ -37,8 +41,8 @@
 #define SEEN_EPOCHS	24u
 #define PAUSE_NS	50000000ull	/* nothing to do for so long ends an epoch unscored */
 #define PEAK_STAYS	0.97		/* of the peak of what was outstanding, each epoch */
-#define UNREADY_NS	2000000000ull	/* an arm whose form is not there yet waits, */
-#define UNREADY_TIMES	5u		/* so often twice as long as before */
+#define UNREADY_NS	4000000000ull	/* an arm whose form is not there yet waits, */
+#define UNREADY_TIMES	6u		/* so often twice as long as before */
 
 struct measure {
 	float score;			/* weighted requests a second, 0: none */
@@ -362,10 +366,24 @@ void adapt_launched(struct adapt *a, bool several, bool as_asked)
 	a->as_asked += several && as_asked;
 }
 
+/* What is clear already: the form is not there, or another arm is far better. */
+static bool is_hopeless(const struct adapt *a, uint64_t took)
+{
+	const struct situation *s = a->here;
+	double best = s && a->arm != s->best ? s->arms[s->best].score : 0;
+
+	if (a->several >= UNREADY_SEEN && !a->as_asked)
+		return true;
+	return took >= GLANCE_NS && a->requests >= GLANCE_REQUESTS &&
+	       a->work * 1e9 < best * HOPELESS * took;
+}
+
 static bool is_over(const struct adapt *a, uint64_t now)
 {
 	uint64_t took = now - a->start_ns;
 
+	if (is_hopeless(a, took))
+		return true;
 	return took >= EPOCH_MAX_NS || (took >= EPOCH_NS && a->requests >= EPOCH_REQUESTS);
 }
 

@@ -66,12 +66,23 @@ bool runner_may_tell(struct runner *r)
 }
 
 /* As many launches at once as the arm says; a policy that is fixed has all lanes. */
+/*
+ * Forms that run a window as one launch need windows with several models in
+ * them: while so many run, the next one gathers. With a lane for each request
+ * there would never be anything to run side by side.
+ */
+#define WINDOWS_AT_ONCE	2u
+
 void runner_limit(struct runner *r)
 {
-	bool adaptive = r->policy == BRAID_FUSION_ADAPTIVE;
+	uint32_t limit = 0;
 
+	if (r->policy == BRAID_FUSION_ADAPTIVE)
+		limit = adapt_arm(r->adapt)->limit;
+	else if (r->policy != BRAID_FUSION_NONE && r->policy != BRAID_FUSION_MERGE)
+		limit = WINDOWS_AT_ONCE;
 	if (r->ops->limit)
-		r->ops->limit(r->be, adaptive ? adapt_arm(r->adapt)->limit : 0);
+		r->ops->limit(r->be, limit);
 }
 
 void runner_policy(struct runner *r, enum braid_fusion_policy policy)
