@@ -206,3 +206,22 @@ int raw_submit(struct raw *r, const struct braid_request *req, const struct brai
 	};
 	return raw_call(r, BRAID_NR_SUBMIT, out, -1, NULL);
 }
+
+int raw_infer(struct raw *r, const struct braid_model_get *m, const struct braid_tensor *t,
+	      uint64_t buf, uint64_t deadline_ns, struct braid_completion *done)
+{
+	struct braid_slice s[2] = { { buf, 0, t[0].bytes }, { buf, 32768, t[1].bytes } };
+	struct braid_request q = { .model = m->id, .priority = 1, .n_inputs = 1, .n_outputs = 1,
+				   .deadline_ns = deadline_ns };
+	struct braid_submit out;
+	int ret = raw_submit(r, &q, s, 2, &out);
+
+	if (ret)
+		return ret;
+	if (raw_wait(r, 1, 20000) != 1)
+		return -ETIMEDOUT;
+	*done = r->done[0];
+	r->n_done = 0;
+	r->seen++;
+	return 0;
+}

@@ -55,4 +55,11 @@ int raw_model(struct raw *r, const char *name, struct braid_model_get *out,
 int raw_submit(struct raw *r, const struct braid_request *req, const struct braid_slice *slices,
 	       unsigned int n_slices, struct braid_submit *out);
 
+/*
+ * One request from start to end: input at the beginning of a buffer of 64 KiB,
+ * output in its second half. 0 and how it ended, or a negative errno.
+ */
+int raw_infer(struct raw *r, const struct braid_model_get *m, const struct braid_tensor *t,
+	      uint64_t buf, uint64_t deadline_ns, struct braid_completion *done);
+
 #endif

@@ -37,19 +37,13 @@ static uint64_t now_us(void)
 static long long infer(struct raw *r, const struct braid_model_get *m,
 		       const struct braid_tensor *t, uint64_t buf)
 {
-	struct braid_slice s[2] = { { buf, 0, t[0].bytes }, { buf, 32768, t[1].bytes } };
-	struct braid_request q = { .model = m->id, .priority = 1, .n_inputs = 1, .n_outputs = 1 };
-	struct braid_submit out;
+	struct braid_completion done;
 	uint64_t start = now_us();
-	int ret = raw_submit(r, &q, s, 2, &out);
+	int ret = raw_infer(r, m, t, buf, 0, &done);
 
-	if (ret)
-		return ret;
-	if (raw_wait(r, 1, 20000) != 1)
-		return -ETIMEDOUT;
-	r->n_done = 0;
-	r->seen++;
-	return r->done[0].status ? r->done[0].status : (long long)(now_us() - start);
+	if (!ret)
+		ret = done.status;
+	return ret ? ret : (long long)(now_us() - start);
 }
 
 /* The whole of a list, part by part; how many parts it took. */

@@ -38,25 +38,6 @@ static uint64_t now(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-static int one(struct raw *r, const struct braid_model_get *m, const struct braid_tensor *t,
-	       uint64_t buf, uint64_t deadline, struct braid_completion *done)
-{
-	struct braid_slice s[2] = { { buf, 0, t[0].bytes }, { buf, 32768, t[1].bytes } };
-	struct braid_request q = { .model = m->id, .priority = 1, .n_inputs = 1, .n_outputs = 1,
-				   .deadline_ns = deadline };
-	struct braid_submit out;
-	int ret = raw_submit(r, &q, s, 2, &out);
-
-	if (ret)
-		return ret;
-	if (raw_wait(r, 1, 20000) != 1)
-		return -ETIMEDOUT;
-	*done = r->done[0];
-	r->n_done = 0;
-	r->seen++;
-	return 0;
-}
-
 static void tenant(struct seen *s)
 {
 	static struct raw r;
@@ -72,9 +53,9 @@ static void tenant(struct seen *s)
 	if (!s->ret && !raw_buf(&r, 65536, &buf, &err))
 		s->ret = err;
 	if (!s->ret)
-		s->ret = one(&r, &m, t, buf, s->before - 1, &s->late);
+		s->ret = raw_infer(&r, &m, t, buf, s->before - 1, &s->late);
 	if (!s->ret)
-		s->ret = one(&r, &m, t, buf, s->before + 60000000000ull, &s->early);
+		s->ret = raw_infer(&r, &m, t, buf, s->before + 60000000000ull, &s->early);
 	s->after = now();
 }
 
