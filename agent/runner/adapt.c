@@ -29,6 +29,11 @@
 #define UNREADY_SEEN	4u		/* launches in another form than asked for: enough */
 #define WEIGHT_RUNS	64u		/* of a model, then its weight is fixed */
 #define BUSY		0.9
+#define UNEVEN		0.65		/* variance by mean of what is outstanding: of arrivals at
+					 * random it is 1, of N tenants that wait it is the part of
+					 * them that does not just now
+					 */
+#define UNEVEN_SHARE	0.25f		/* of an epoch in what is believed of it */
 #define EXPLORE		12u		/* epochs, one of them for another arm */
 #define CALM		96u		/* epochs with the same best one, then */
 #define EXPLORE_CALM	48u		/* this is enough */
@@ -81,6 +86,10 @@ struct adapt {
 	uint64_t seen[2];		/* models: of late, and before that */
 	uint32_t epochs;
 	float peak;			/* of what was outstanding, over epochs */
+	uint64_t counted_ns;
+	uint32_t outstanding;		/* since then */
+	double sum, squares;		/* of it, by time */
+	float uneven;			/* variance by mean, over epochs with all lanes; negative: none yet */
 };
 
 static void add_arm(struct adapt *a, enum braid_fusion_policy policy, enum adapt_merge merge,
@@ -117,6 +126,7 @@ struct adapt *adapt_new(uint32_t policies, uint32_t lanes)
 		for (uint32_t n = 1; n <= 2 && n <= lanes; n++)
 			add_arm(a, BRAID_FUSION_MERGE_FUSE, ADAPT_ALL, n);
 	a->arm = a->idle_arm;
+	a->uneven = -1;
 	a->reason = (struct adapt_reason){ .arm = a->arms[a->arm], .why = ADAPT_FIRST };
 	return a;
 }
@@ -306,6 +316,19 @@ static void begin(struct adapt *a, uint64_t now, uint32_t left)
 	a->requests = a->most = a->several = a->as_asked = 0;
 	a->models = 0;
 	a->mixed = false;
+	a->counted_ns = now;
+	a->sum = a->squares = 0;
+}
+
+/* So many from now on. */
+static void count(struct adapt *a, uint64_t now, uint32_t outstanding)
+{
+	double ns = now > a->counted_ns ? now - a->counted_ns : 0;
+
+	a->sum += ns * a->outstanding;
+	a->squares += ns * a->outstanding * a->outstanding;
+	a->counted_ns += (uint64_t)ns;
+	a->outstanding = outstanding;
 }
 
 static void score(struct adapt *a, struct situation *s, uint64_t now)
@@ -349,6 +372,7 @@ bool adapt_window(struct adapt *a, uint64_t now, uint32_t outstanding)
 	}
 	if (!a->last_ns)
 		a->last_ns = now;
+	count(a, now, outstanding);
 	if (outstanding > a->most)
 		a->most = outstanding;
 	return a->arm != before;
@@ -408,6 +432,21 @@ static uint64_t seen(struct adapt *a)
 	return a->seen[0] | a->seen[1];
 }
 
+/* What waits in the queue for a lane is not counted: it shows only with all of them. */
+static bool is_uneven(struct adapt *a, uint64_t now)
+{
+	const struct adapt_arm *arm = &a->arms[a->arm];
+	double ns = now - a->start_ns, mean, now_is;
+
+	if (arm->limit < a->arms[a->idle_arm].limit ||
+	    (arm->policy != BRAID_FUSION_NONE && arm->policy != BRAID_FUSION_MERGE))
+		return false;
+	mean = a->sum / ns;
+	now_is = mean > 0 ? (a->squares / ns - mean * mean) / mean : 0;
+	a->uneven += a->uneven < 0 ? now_is - a->uneven : (now_is - a->uneven) * UNEVEN_SHARE;
+	return a->uneven >= UNEVEN;
+}
+
 /*
  * Whether there is enough to do shows only with all lanes: with fewer a device
  * that waits for its tenants may be one that they wait for.
@@ -416,11 +455,12 @@ static void end_epoch(struct adapt *a, uint64_t now)
 {
 	uint32_t load = decayed(a);
 	bool idle = a->arm == a->idle_arm && a->busy_ns < BUSY * (now - a->start_ns);
+	bool uneven = is_uneven(a, now);
 
 	a->here = enter(a, seen(a), load_class(load));
-	if (idle) {
+	if (idle || uneven) {
 		a->here->best = a->idle_arm;
-		hold(a, a->idle_arm, ADAPT_IDLE, load);
+		hold(a, a->idle_arm, idle ? ADAPT_IDLE : ADAPT_UNEVEN, load);
 		return;
 	}
 	if (!a->mixed)
@@ -430,10 +470,12 @@ static void end_epoch(struct adapt *a, uint64_t now)
 }
 
 bool adapt_done(struct adapt *a, uint64_t now, uint32_t model, uint32_t degree,
-		uint64_t device_ns, uint32_t left)
+		uint64_t device_ns, uint32_t left, uint32_t outstanding)
 {
 	uint32_t before = a->arm;
 	float w = weigh(a, model, (float)device_ns / degree);
+
+	count(a, now, outstanding);
 
 	if (!a->measuring) {
 		if (a->to_settle > 1) {
@@ -494,6 +536,7 @@ void adapt_words(const struct adapt_reason *r, char *buf, size_t len)
 {
 	static const char *const whys[] = {
 		"nothing is measured yet", "the device is not busy all the time",
+		"requests come when they like, and all are served",
 		"not measured enough under this load yet", "to see whether it still is worse",
 		"the best that was measured under this load",
 	};

@@ -14,7 +14,11 @@
  * nothing of the time after.
  *
  * When the device is not busy all the time nothing can be gained, and each
- * request has a lane at once: the arm with most lanes. Else the best one is
+ * request has a lane at once: the arm with most lanes. The same holds while
+ * requests come when they like and all of them are served: any arm then does
+ * the same work, and one with few lanes only makes them wait. It shows in how
+ * much the number of those outstanding varies: tenants that wait for their
+ * answers keep it where it is. Else the best one is
  * held; now and then another is tried, its neighbours and those that did well
  * more often than what did badly. One that gets worse loses its place by its
  * own score.
@@ -56,6 +60,7 @@ struct adapt_arm {
 enum adapt_why {
 	ADAPT_FIRST,	/* nothing is known yet */
 	ADAPT_IDLE,	/* the device is not busy all the time */
+	ADAPT_UNEVEN,	/* requests come when they like, and it serves all of them */
 	ADAPT_TRY,	/* not measured in this situation */
 	ADAPT_EXPLORE,	/* another is better, but things change */
 	ADAPT_BEST,	/* the best that was measured */
@@ -127,11 +132,12 @@ void adapt_launched(struct adapt *a, bool several, bool as_asked);
  * @degree: requests
  * @device_ns: device time of the group
  * @left: launches still in flight
+ * @outstanding: requests that the agent still has
  *
  * Return: true: another arm is held from now on.
  */
 bool adapt_done(struct adapt *a, uint64_t now, uint32_t model, uint32_t degree,
-		uint64_t device_ns, uint32_t left);
+		uint64_t device_ns, uint32_t left, uint32_t outstanding);
 
 /**
  * adapt_shared() - what others do with the device, as often as it is known anew

@@ -193,7 +193,7 @@ static void group_done(struct runner *r, struct run_group *rg)
 		model_ran(rg->model, pg->degree, g->device_ns);
 		if (r->policy == BRAID_FUSION_ADAPTIVE &&
 		    adapt_done(r->adapt, g->end_ns, rg->model->number, pg->degree, g->device_ns,
-			       r->in_flight))
+			       r->in_flight, r->outstanding))
 			runner_limit(r);
 	}
 	explain_group(r->explain, w, rg->number);

@@ -5,6 +5,7 @@ test_plan-src := tests/runner/test_plan.c agent/runner/plan.c
 
 tests += test_adapt
 test_adapt-src := tests/runner/test_adapt.c agent/runner/adapt.c
+test_adapt-ldlibs := -lm
 sanitize-tests += test_adapt
 
 tests += test_outside

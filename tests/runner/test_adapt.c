@@ -39,12 +39,20 @@ struct sim {
 	uint32_t tenants, waiting, in_flight, outstanding;
 	uint64_t done;
 	uint64_t seed;
+	double arrives, every;	/* open loop: the next one, and how far apart; 0: closed */
+	double area;		/* of requests that have not ended, over time */
 };
 
 static double noise(struct sim *s)
 {
 	s->seed = s->seed * 6364136223846793005ull + 1442695040888963407ull;
 	return 0.95 + 0.1 * (s->seed >> 33) / (1u << 31);
+}
+
+/* Poisson. */
+static double gap(struct sim *s)
+{
+	return -log(1 - (noise(s) - 0.95) / 0.1 * 0.999999) * s->every;
 }
 
 static double rate(const struct sim *s)
@@ -106,13 +114,21 @@ static void step(struct sim *s, struct adapt *a)
 			comes = i;
 		}
 	}
+	if (s->every > 0 && s->arrives - s->now < first) {
+		first = s->arrives - s->now;
+		comes = s->tenants;
+	}
 	dt = first > 0 ? first : 0;
+	s->area += dt * (s->waiting + s->outstanding);
 	for (uint32_t i = 0; i < 64; i++)
 		if (s->flights[i].used)
 			s->flights[i].left -= dt * r / s->in_flight;
 	s->now += dt;
 	if (comes >= 0) {
-		s->next[comes] = INFINITY;
+		if (comes == (int)s->tenants)
+			s->arrives += gap(s);
+		else
+			s->next[comes] = INFINITY;
 		s->waiting++;
 		return;
 	}
@@ -125,7 +141,7 @@ static void step(struct sim *s, struct adapt *a)
 			s->next[i] = s->now + s->d->gap * noise(s);
 	if (a)
 		adapt_done(a, s->now, 1, ends->degree, (s->now - ends->start) / (s->in_flight + 1),
-			   s->in_flight);
+			   s->in_flight, s->outstanding);
 }
 
 /* Requests a second, of the adaptive policy or of one arm. */
@@ -211,6 +227,48 @@ static void alone(void)
 	adapt_free(a);
 }
 
+/* Mean time from arrival to answer, a request each @every ns; ns. */
+static double response(const struct device *d, double every, struct adapt *a,
+		       const struct adapt_arm *arm)
+{
+	struct sim s = { .d = d, .now = 1000, .seed = 5, .every = every };
+	uint64_t before;
+	double area;
+
+	while (s.now < 1e9) {
+		launch(&s, a, a ? adapt_arm(a) : arm);
+		step(&s, a);
+	}
+	before = s.done;
+	area = s.area;
+	while (s.now < 4e9) {
+		launch(&s, a, a ? adapt_arm(a) : arm);
+		step(&s, a);
+	}
+	return (s.area - area) / (s.done - before);
+}
+
+/*
+ * Requests that come at random, fewer than the device could do: it is busy nearly
+ * all the time, all arms do the same work, and what waits for a lane only waits.
+ */
+static void at_random(void)
+{
+	static const double parts[] = { 0.5, 0.7 };
+	const struct device *d = &devices[0].d;
+	const double full = run(d, 32, NULL, &arms[0], 2e7, 1e9);
+
+	for (int i = 0; i < 2; i++) {
+		struct adapt *a = adapt_new(POLICIES, LANES);
+		double every = 1e9 / (full * parts[i]);
+		double best = response(d, every, NULL, &arms[2]), got = response(d, every, a, NULL);
+
+		ok(got < 1.05 * best, "at %.0f%% of what there could be answers take %.3f of the least",
+		   100 * parts[i], got / best);
+		adapt_free(a);
+	}
+}
+
 /* What was best becomes bad: it loses its place. */
 static void demoted(void)
 {
@@ -252,7 +310,7 @@ static void not_ready(void)
 		adapt_window(a, now, 8);
 		adapt_launched(a, several, false);
 		now += 100000;
-		adapt_done(a, now, 1, 4, 100000, 1);
+		adapt_done(a, now, 1, 4, 100000, 1, 8);
 		held += several;
 		all++;
 	}
@@ -365,6 +423,7 @@ int main(void)
 {
 	against_the_best();
 	alone();
+	at_random();
 	demoted();
 	not_ready();
 	paused();
