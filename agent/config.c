@@ -352,6 +352,12 @@ static int handle_line(void *user, const char *section, const char *name, const 
 	return handle(r, section, name, value, r->at.line);
 }
 
+bool config_polls(const struct config *c)
+{
+	return c->spin == SPIN_ON ||
+	       (c->spin == SPIN_AUTO && sysconf(_SC_NPROCESSORS_ONLN) >= SPIN_CPUS);
+}
+
 int config_read(struct config *c, const char *path, char *why, size_t len)
 {
 	struct reader r = { .c = c, .path = path, .why = why, .len = len };

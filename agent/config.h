@@ -36,6 +36,8 @@ enum config_kill { KILL_RUNNER, KILL_BY_HANG, KILL_BY_GPU_FAULT, KILL_BY_GPU_HAN
 /* Does the runner poll a GPU that works for it? AUTO: with CPUs enough. */
 enum config_spin { SPIN_AUTO, SPIN_ON, SPIN_OFF };
 
+#define SPIN_CPUS	4	/* with fewer, a thread that polls takes others' */
+
 struct config {
 	enum config_transport transport;
 	char device[32];		/* "braid0" */
@@ -79,6 +81,9 @@ struct config {
  * config_defaults() - what holds without a file
  */
 void config_defaults(struct config *c);
+
+/** config_polls() - does its runner poll a GPU, on this machine? */
+bool config_polls(const struct config *c);
 
 /**
  * config_read() - read a file over the defaults

@@ -5,6 +5,7 @@
 #include "agent/loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 
 struct loop {
 	int fd;
+	unsigned int unseen;
 	bool stop;
 };
 
@@ -73,17 +75,16 @@ void loop_del(struct loop *l, struct loop_watch *w)
 int loop_run(struct loop *l, void (*after)(void *arg), bool (*rest)(void *arg), void *arg)
 {
 	struct epoll_event ev[ROUND];
-	unsigned int unseen = 0;
 	int n;
 
 	l->stop = false;
 	while (!l->stop) {
 		if (rest(arg)) {
 			n = epoll_wait(l->fd, ev, ROUND, -1);
-			unseen = 0;
-		} else if (++unseen == UNSEEN) {
+			l->unseen = 0;
+		} else if (++l->unseen >= UNSEEN) {
 			n = epoll_wait(l->fd, ev, ROUND, 0);
-			unseen = 0;
+			l->unseen = 0;
 		} else {
 			n = 0;
 		}
@@ -98,6 +99,18 @@ int loop_run(struct loop *l, void (*after)(void *arg), bool (*rest)(void *arg), 
 		after(arg);
 	}
 	return 0;
+}
+
+bool loop_pending(const struct loop *l)
+{
+	struct pollfd pfd = { .fd = l->fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+void loop_look(struct loop *l)
+{
+	l->unseen = UNSEEN;
 }
 
 void loop_stop(struct loop *l)

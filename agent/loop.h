@@ -65,6 +65,12 @@ void loop_del(struct loop *l, struct loop_watch *w);
  */
 int loop_run(struct loop *l, void (*after)(void *arg), bool (*rest)(void *arg), void *arg);
 
+/** loop_pending() - is there a descriptor that is ready? */
+bool loop_pending(const struct loop *l);
+
+/** loop_look() - descriptors are looked at in the next round, also without a sleep before it */
+void loop_look(struct loop *l);
+
 /** loop_stop() - loop_run() returns after this round */
 void loop_stop(struct loop *l);
 

@@ -10,7 +10,6 @@
 #define MAX_TRUST	32u
 #define LOST_TRUST	8u
 #define TRY_EVERY	64u	/* waits, when there is no trust */
-#define TRY_LONGER	4u	/* as long: both sides may be asleep still */
 #define LOOKS		8	/* at the ring for one at the clock */
 
 static uint64_t now_ns(void)
@@ -48,7 +47,7 @@ bool spin_worth(struct spin *s)
 
 bool spin_until(struct spin *s, unsigned int us, bool (*there)(const void *arg), const void *arg)
 {
-	uint64_t end = now_ns() + us * (s->trust < LOST_TRUST ? TRY_LONGER : 1) * 1000ull;
+	uint64_t end = now_ns() + us * (s->trust < LOST_TRUST ? SPIN_LONGER : 1) * 1000ull;
 	bool hit;
 
 	do {

@@ -21,6 +21,7 @@
 
 #define SPIN_DEFAULT_US	50u
 #define SPIN_MAX_US	10000u
+#define SPIN_LONGER	4u	/* as long, where there is little trust: both sides may be asleep still */
 
 /**
  * struct spin - what has been learnt; zero at the start
@@ -41,7 +42,7 @@ bool spin_worth(struct spin *s);
 /**
  * spin_until() - look until there is something
  * @s: what is learnt from it
- * @us: how long, microseconds; four times that as long as there is little trust
+ * @us: how long, microseconds; SPIN_LONGER times that as long as there is little trust
  * @there: is there something?
  * @arg: for @there
  *

@@ -27,7 +27,6 @@
 #define TELL_NS		1000000000ull
 #define LINGER_NS	100000ull
 #define DEFAULT_LANES	16u		/* for arms; the backend knows better what it has */
-#define SPIN_CPUS	4		/* with fewer, a thread that polls takes others' */
 
 uint64_t runner_now(void)
 {
@@ -209,6 +208,7 @@ static void backend_ready(struct loop_watch *w, uint32_t events)
 static void after(void *arg)
 {
 	struct runner *r = arg;
+	unsigned int ended;
 
 	do {
 		do {
@@ -216,7 +216,11 @@ static void after(void *arg)
 			if (link_kept(r->link))
 				link_ready(&r->link_watch, 0);
 			windows_launch(r);
-		} while (!r->failed && (windows_reap(r) || link_kept(r->link)));
+			ended = r->failed ? 0 : windows_reap(r);
+			/* Who polls so is waited for: answers do not wait for more launches. */
+			if (ended && r->polls && !r->failed && link_flush(r->link))
+				runner_fail(r, "sending", -EPIPE);
+		} while (!r->failed && (ended || link_kept(r->link)));
 		if (!r->failed)
 			bufs_unmapped(r, true);
 		if (!r->failed)
@@ -285,12 +289,6 @@ static void lost(void *arg, const char *why)
 	kill(getpid(), SIGKILL);
 }
 
-static bool wants_to_poll(const struct config *c)
-{
-	return c->spin == SPIN_ON ||
-	       (c->spin == SPIN_AUTO && sysconf(_SC_NPROCESSORS_ONLN) >= SPIN_CPUS);
-}
-
 /* The GPU where there is one and it may be used, else the CPU. */
 static int open_backend(struct runner *r, char *why, size_t len)
 {
@@ -298,7 +296,7 @@ static int open_backend(struct runner *r, char *why, size_t len)
 	struct backend_config bc = {
 		.threads = c->threads, .lanes = c->lanes, .max_degree = c->max_degree,
 		.reaps_at_once = true,		/* see after() */
-		.polls = wants_to_poll(c), .device = c->gpu, .sms = c->sms,
+		.polls = config_polls(c), .device = c->gpu, .sms = c->sms,
 		.no_compiler = !c->compile,
 		.cache_dir = c->cache_dir, .cache_bytes = (uint64_t)c->cache_mib << 20,
 		.witness = c->witness, .say = say, .lost = lost, .arg = r,

@@ -19,6 +19,8 @@
 #include "agent/supervisor/server.h"
 
 #define SPIN_RINGS	16u	/* more are too many to look at */
+#define BESIDE_US	500u	/* longest look while the runner polls */
+#define LOOKS_A_POLL	256u	/* at rings, for one at descriptors */
 
 void rings_init(struct rings *r, struct server *s, bool (*take)(struct rings *r))
 {
@@ -248,9 +250,48 @@ static bool spin(struct server *s)
 	return spin_until(&s->spin, s->cfg.spin_us, anything, s);
 }
 
-bool rings_rest(struct server *s)
+/* Looking beside a runner that polls. */
+struct beside {
+	const struct server *s;
+	unsigned int looks;
+	bool bell;
+};
+
+/* Who sleeps on his ring rings a bell, which is a descriptor: now and then look there. */
+static bool anything_new(const void *arg)
 {
-	if (anything(s) || spin(s))
+	struct beside *b = (struct beside *)arg;
+
+	if (++b->looks % LOOKS_A_POLL == 0)
+		b->bell = loop_pending(b->s->loop);
+	return b->bell || anything(b->s) || ring_asleep(&b->s->agent.rings.out);
+}
+
+/*
+ * While the device works and the runner polls it, on a CPU of its own, both tenants
+ * and the runner may say something at any moment: to be woken for each would cost
+ * more than all else on the way of a request. Over when the runner sleeps.
+ */
+static bool spin_beside(struct server *s, uint64_t most_us)
+{
+	const struct rings *agent = &s->agent.rings;
+	uint64_t us = most_us / SPIN_LONGER;
+	struct beside b = { .s = s };
+
+	if (!s->beside || !s->q.fetched || s->draining || !agent->mem ||
+	    ring_asleep(&agent->out) || !spin_elsewhere(&agent->in) || !spin_worth(&s->spin_beside))
+		return false;
+	us = us < BESIDE_US ? us : BESIDE_US;
+	if (!us || !spin_until(&s->spin_beside, us, anything_new, &b))
+		return false;
+	if (b.bell)
+		loop_look(s->loop);
+	return b.bell || anything(s);
+}
+
+bool rings_rest(struct server *s, uint64_t most_us)
+{
+	if (anything(s) || spin_beside(s, most_us) || spin(s))
 		return false;
 	while (!bq_list_empty(&s->active)) {
 		struct rings *r = bq_entry(s->active.next, struct rings, active);

@@ -93,7 +93,13 @@ void rings_drain(struct rings *r);
 /** rings_serve() - take a message from each active pair that has one */
 void rings_serve(struct server *s);
 
-/** rings_rest() - arm all; false: there is something, do not sleep */
-bool rings_rest(struct server *s);
+/**
+ * rings_rest() - look for a moment where that pays, then arm all
+ * @s: the server
+ * @most_us: how long it may look
+ *
+ * Return: false: there is something, do not sleep.
+ */
+bool rings_rest(struct server *s, uint64_t most_us);
 
 #endif

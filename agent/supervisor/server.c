@@ -174,9 +174,14 @@ void server_settle(void *arg)
 static bool rest(void *arg)
 {
 	struct server *s = arg;
+	uint64_t us = UINT64_MAX, now;
 
 	s->round_ns = 0;
-	return rings_rest(s);
+	if (s->beside && s->timer_at != BQ_NEVER) {
+		now = server_now();
+		us = s->timer_at > now ? (s->timer_at - now) / 1000 : 0;
+	}
+	return rings_rest(s, us);
 }
 
 static void timer_ready(struct loop_watch *w, uint32_t events)
@@ -391,6 +396,7 @@ int supervisor_main(const struct config *cfg, const char *config_path)
 	s->config_path = config_path;
 	s->started_ns = server_now();
 	s->device = device_wanted(cfg);
+	s->beside = cfg->spin_us && config_polls(cfg);
 	bq_list_init(&s->active);
 	more_descriptors(s);
 	s->map_limit = mappings();

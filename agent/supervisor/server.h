@@ -114,7 +114,8 @@ struct server {
 	struct loop_watch watchdog;	/* the service manager's */
 	uint64_t timer_at;
 	struct bq_list active;		/* struct rings that may have something */
-	struct spin spin;
+	struct spin spin, spin_beside;	/* nothing runs; the runner polls */
+	bool beside;			/* there are CPUs enough for the second */
 	struct client *clients;
 	struct client *dead;
 	unsigned int n_clients;
