@@ -62,6 +62,7 @@ struct options {
 	enum tiles_for tiles;
 	bool fp32;
 	bool waits_in_driver;		/* those do, instead of polling */
+	int spin_us;			/* braid's tenants before they sleep; negative: as the library likes */
 	const char *socket, *control, *json;
 	enum mode mode;
 	enum arrivals arrivals;
@@ -82,9 +83,19 @@ struct options {
 int options_parse(struct options *o, int argc, char **argv);
 int workload_read(struct options *o, const char *path);
 
+/* Where the time of a request goes, by the times that its completion tells. */
+enum phase {
+	PHASE_SENT,			/* from when it should have come till it was queued */
+	PHASE_QUEUED,			/* till the agent took it */
+	PHASE_AGENT,			/* till the agent gave it back, the device's time in it */
+	PHASE_TOLD,			/* till its tenant had the answer */
+	PHASES
+};
+
 /* What a tenant did in the measured time. */
 struct result {
 	struct hist latency;		/* from the scheduled arrival, ns */
+	struct hist phases[PHASES];	/* of Braid's tenants */
 	uint64_t done, failed;
 	uint64_t in_time, late;		/* ended within the time; of these, after the deadline */
 	uint64_t merge_sum, fuse_sum, device_ns;

@@ -13,7 +13,7 @@
 
 enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS,
        OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED, OPT_PROGRESS,
-       OPT_WAIT, OPT_TILES };
+       OPT_WAIT, OPT_TILES, OPT_SPIN };
 
 static const struct argp_option options[] = {
 	{ "socket", 's', "PATH", 0, "the queue ($BRAID_PATH, /dev/braid0, /run/braid/braid.sock)", 0 },
@@ -33,6 +33,9 @@ static const struct argp_option options[] = {
 	{ "tiles", OPT_TILES, "FOR", 0,
 	  "alone, crowd, or auto (default): crowd for processes under MPS, what is in flight "
 	  "decides for streams; for what is not braid", 0 },
+	{ "spin", OPT_SPIN, "US", 0,
+	  "how long braid's tenants look for an answer before they sleep (50); 10000: as processes "
+	  "that poll", 0 },
 	{ "load", 'l', "MODEL:N[:K]", 0,
 	  "N tenants of MODEL, each K outstanding (closed loop, 1)", 0 },
 	{ "workload", 'w', "FILE", 0, "tenants from a file, see below", 0 },
@@ -217,7 +220,9 @@ int workload_read(struct options *o, const char *path)
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	unsigned int us;
 	double v = 0;
+	char end;
 
 	switch (key) {
 	case 's':
@@ -279,6 +284,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (strcmp(arg, "poll") && strcmp(arg, "driver"))
 			argp_error(state, "--wait: poll or driver");
 		o->waits_in_driver = *arg == 'd';
+		return 0;
+	case OPT_SPIN:
+		if (sscanf(arg, "%u%c", &us, &end) != 1 || us > 10000)
+			argp_error(state, "--spin: microseconds, 10000 at most");
+		o->spin_us = us;
 		return 0;
 	case OPT_TILES:
 		if (strcmp(arg, "auto") && strcmp(arg, "alone") && strcmp(arg, "crowd"))
@@ -345,7 +355,7 @@ static const struct argp argp = {
 
 int options_parse(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){ .sigma = 1.5, .seconds = 5, .warmup = 1, .repeat = 1, .seed = 1 };
+	*o = (struct options){ .sigma = 1.5, .seconds = 5, .warmup = 1, .repeat = 1, .seed = 1, .spin_us = -1 };
 	argp_parse(&argp, argc, argv, 0, NULL, o);
 	for (unsigned int i = 0; i < o->n_loads && o->mode == MODE_OPEN; i++) {
 		if (o->total_rate > 0)

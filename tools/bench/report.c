@@ -12,7 +12,7 @@
 
 /* Figures over all tenants of a run. */
 struct summary {
-	struct hist all;
+	struct hist all, phases[PHASES];
 	uint64_t done, failed, late, in_time, merge_sum, fuse_sum, device_ns;
 	double worst_p99;
 	unsigned int worst;
@@ -33,6 +33,8 @@ static void sum_up(const struct options *o, const struct run *r, struct summary 
 		double p99 = hist_quantile(&t->latency, 0.99);
 
 		hist_merge(&s->all, &t->latency);
+		for (int k = 0; k < PHASES; k++)
+			hist_merge(&s->phases[k], &t->phases[k]);
 		s->done += t->done;
 		s->failed += t->failed;
 		s->late += t->late;
@@ -92,6 +94,16 @@ static json_t *latency_json(const struct hist *h)
 			 h->count ? h->sum / 1e6 / h->count : 0.0);
 }
 
+static json_t *phases_json(const struct hist *phases)
+{
+	static const char *const names[PHASES] = { "sent", "queued", "agent", "told" };
+	json_t *o = json_object();
+
+	for (int i = 0; i < PHASES; i++)
+		json_object_set_new(o, names[i], latency_json(&phases[i]));
+	return o;
+}
+
 static json_t *tenants_json(const struct options *o, const struct run *r)
 {
 	json_t *list = json_array();
@@ -123,6 +135,8 @@ static json_t *run_json(const struct options *o, const struct run *r, struct sum
 			s->fuse_sum / n, "worst_tenant_p99_ms", s->worst_p99 / 1e6,
 			"worst_tenant", (int)s->worst, "jain", s->jain, "latency",
 			latency_json(&s->all), "tenants", tenants_json(o, r));
+	if (o->as == AS_BRAID)
+		json_object_set_new(run, "phases", phases_json(s->phases));
 	/* Without a deadline nothing is late, and goodput says nothing. */
 	if (o->deadline_ms > 0)
 		json_object_update_new(run, json_pack("{s:I,s:f}", "late",
@@ -146,6 +160,8 @@ int report_json(const struct options *o, const struct run *runs, unsigned int n)
 			o->arrivals == ARRIVALS_POISSON ? "poisson" : "lognormal", "sigma",
 			o->sigma, "warmup_s", o->warmup, "deadline_ms", o->deadline_ms, "tenants",
 			(int)o->n_tenants, "seed", (json_int_t)o->seed, "runs", list);
+	if (o->spin_us >= 0)
+		json_object_set_new(doc, "spin_us", json_integer(o->spin_us));
 	if (!strcmp(o->json, "-"))
 		ret = json_dumpf(doc, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	else

@@ -74,6 +74,8 @@ static int set_up(struct tenant *t, unsigned int number)
 		ret = braid_model_find(t->b, t->l->model, &t->m);
 	if (ret)
 		return ret;
+	if (t->o->spin_us >= 0)
+		braid_set_spin(t->b, t->o->spin_us);
 	n_in = braid_model_inputs(t->m);
 	n = n_in + braid_model_outputs(t->m);
 	for (unsigned int s = 0; s < t->slots; s++) {
@@ -144,6 +146,15 @@ void result_add(const struct options *o, struct shared *sh, struct result *res,
 	}
 }
 
+static void add_phases(struct result *res, const struct braid_completion *c, uint64_t scheduled,
+		       uint64_t now)
+{
+	const uint64_t at[PHASES + 1] = { scheduled, c->enqueue_ns, c->fetch_ns, c->done_ns, now };
+
+	for (int i = 0; i < PHASES; i++)
+		hist_add(&res->phases[i], at[i + 1] > at[i] ? at[i + 1] - at[i] : 0);
+}
+
 static void account(struct tenant *t, const struct braid_completion *c, uint64_t now)
 {
 	uint64_t scheduled = t->scheduled[c->user_data];
@@ -153,6 +164,7 @@ static void account(struct tenant *t, const struct braid_completion *c, uint64_t
 	result_add(t->o, t->sh, t->res, scheduled, now, c->status);
 	if (c->status || !result_counts(t->sh, scheduled))
 		return;
+	add_phases(t->res, c, scheduled, now);
 	t->res->merge_sum += c->merge_degree;
 	t->res->fuse_sum += c->fuse_degree;
 	t->res->device_ns += c->device_ns;
