@@ -102,8 +102,9 @@
  * @now: when @lock was taken, the time that core/ is told until it is dropped;
  *       never the same twice; under @lock
  * @stopping: timers are not set any more; under @lock
- * @charge_lock: @charges and all of them
+ * @charge_lock: @charges and all of them, and @n_buffers
  * @charges: struct braid_charge by owner
+ * @n_buffers: all that are charged to somebody
  * @stall_work: looks for a stall once a second while an agent is ready
  * @stall: what it saw; its own, with @lock held
  * @dev: braidN
@@ -131,6 +132,7 @@ struct braid_queue {
 
 	spinlock_t charge_lock;	/* see above */
 	struct bq_rb_root charges;
+	u32 n_buffers;
 
 	struct delayed_work stall_work;
 	struct bq_stall stall;
@@ -284,6 +286,7 @@ struct braid_call {
 
 extern unsigned int braid_max_tenants;
 extern unsigned int braid_buffer_quota;
+extern unsigned int braid_max_buffers;
 extern struct workqueue_struct *braid_wq;	/* what must not wait */
 extern struct workqueue_struct *braid_free_wq;	/* what takes long */
 

@@ -32,6 +32,12 @@ unsigned int braid_buffer_quota = 16384;
 module_param_named(buffer_quota, braid_buffer_quota, uint, 0644);
 MODULE_PARM_DESC(buffer_quota, "buffers an owner may hold");
 
+/* Three quarters of the mappings that the agent's process has by default. */
+unsigned int braid_max_buffers = 49152;
+module_param_named(max_buffers, braid_max_buffers, uint, 0644);
+MODULE_PARM_DESC(max_buffers,
+		 "buffers a queue, each a mapping of the agent's; the last quarter is for owners that have none");
+
 static unsigned long byte_quota;
 module_param(byte_quota, ulong, 0444);
 MODULE_PARM_DESC(byte_quota,

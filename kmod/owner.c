@@ -103,6 +103,20 @@ static struct braid_charge *charge_find(const struct braid_queue *q, u64 key)
 	return NULL;
 }
 
+/*
+ * The agent maps every buffer, and a process has only so many mappings
+ * (vm.max_map_count). Whoever has none gets one as long as there is any, so the
+ * last quarter is not for those who have.
+ */
+static bool may_have_buffer(const struct braid_queue *q, u32 has)
+{
+	u32 most = READ_ONCE(braid_max_buffers);
+
+	lockdep_assert_held(&q->charge_lock);
+	return has < READ_ONCE(braid_buffer_quota) &&
+	       q->n_buffers < (has ? most - most / 4 : most);
+}
+
 struct braid_charge *braid_charge(struct braid_queue *q, u64 key, u64 bytes, u64 quota,
 				  struct braid_charge **spare)
 {
@@ -116,8 +130,7 @@ struct braid_charge *braid_charge(struct braid_queue *q, u64 key, u64 bytes, u64
 		*c = (struct braid_charge){ .key = key };
 		bq_rb_insert(&q->charges, &c->by_key, charge_less);
 	}
-	if (c->bytes > quota || bytes > quota - c->bytes ||
-	    c->buffers >= READ_ONCE(braid_buffer_quota)) {
+	if (c->bytes > quota || bytes > quota - c->bytes || !may_have_buffer(q, c->buffers)) {
 		if (!c->buffers) {
 			bq_rb_erase(&q->charges, &c->by_key);
 			*spare = c;
@@ -126,6 +139,7 @@ struct braid_charge *braid_charge(struct braid_queue *q, u64 key, u64 bytes, u64
 	} else {
 		c->bytes += bytes;
 		c->buffers++;
+		q->n_buffers++;
 	}
 	spin_unlock(&q->charge_lock);
 	return c;
@@ -137,6 +151,7 @@ void braid_uncharge(struct braid_queue *q, struct braid_charge *c, u64 bytes)
 
 	spin_lock(&q->charge_lock);
 	c->bytes -= bytes;
+	q->n_buffers--;
 	last = !--c->buffers;
 	if (last)
 		bq_rb_erase(&q->charges, &c->by_key);

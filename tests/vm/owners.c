@@ -304,6 +304,40 @@ static void buffers(void)
 	close(tenant);
 }
 
+static void alloc_many(const void *arg, struct told *t)
+{
+	const struct who *w = arg;
+	uint64_t id;
+
+	if (setresuid(w->uid, w->uid, w->uid))
+		return;
+	look(t);
+	t->ret = 0;
+	if (t->open < 0)
+		return;
+	for (int err = 0; t->ret < 100 && dev_buf(t->open, 100, &id, NULL, &err); t->ret++)
+		;
+}
+
+/* The agent has room for so many: one owner can't have all of it. */
+static void room_for_buffers(void)
+{
+	static const int gets[] = { 6, 1, 1, 0 };
+	struct told told;
+	pid_t pid[4];
+	char was[32];
+
+	snprintf(was, sizeof(was), "%lld", dev_number(PARAM "max_buffers"));
+	is_int(dev_write(PARAM "max_buffers", "8"), 0, "room for eight buffers");
+	for (int i = 0; i < 4; i++) {
+		pid[i] = child(alloc_many, &(struct who){ .uid = 1001 + i }, &told);
+		is_int(told.ret, gets[i], "owner %d has %d", i, gets[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		end(pid[i]);
+	dev_write(PARAM "max_buffers", was);
+}
+
 static void in_time(const void *arg, struct told *t)
 {
 	uint64_t id;
@@ -370,6 +404,7 @@ int main(void)
 	places();
 	newcomers();
 	buffers();
+	room_for_buffers();
 	/* Last: children that come later have the other clock. */
 	time_namespace();
 	agent_close(&agent);
