@@ -52,6 +52,14 @@ int live_model(struct braid *braid, const struct demo_model *m, struct braid_mod
  */
 int live_open(struct live *live, const char *socket, const struct golden_set *set);
 
+/**
+ * live_patience() - a limit of time on this machine
+ * @ms: the limit on a usual one, in milliseconds
+ *
+ * Return: @ms times BRAID_DEMO_PATIENCE of the environment, 1 to 100.
+ */
+int live_patience(int ms);
+
 /** live_close() - disconnect */
 void live_close(struct live *live);
 

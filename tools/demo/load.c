@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/demo/live.h"
 #include "tools/demo/tenant.h"
 
 #define READY_MS	30000
@@ -133,7 +134,9 @@ static int reap(struct crew *crew)
 
 static int await_ready(struct crew *crew)
 {
-	for (int ms = 0; ms < READY_MS; ms += 10) {
+	int limit = live_patience(READY_MS);
+
+	for (int ms = 0; ms < limit; ms += 10) {
 		int ready = 0;
 
 		for (int i = 0; i < TENANTS; i++)
@@ -144,15 +147,17 @@ static int await_ready(struct crew *crew)
 			return -ECHILD;
 		nap_ms(10);
 	}
-	fprintf(stderr, "not all tenants got ready within %d s\n", READY_MS / 1000);
+	fprintf(stderr, "not all tenants got ready within %d s\n", limit / 1000);
 	return -ETIMEDOUT;
 }
 
 static void await_end(struct crew *crew)
 {
+	int limit = live_patience(END_MS);
+
 	for (int i = 0; i < TENANTS; i++)
 		atomic_store(&crew->shared[i].stop, true);
-	for (int ms = 0; ms < END_MS; ms += 10) {
+	for (int ms = 0; ms < limit; ms += 10) {
 		if (!reap(crew))
 			return;
 		nap_ms(10);

@@ -113,10 +113,10 @@ static int request(struct tenant *t, const struct sample *s)
 	start = now_ns();
 	err = braid_submit(t->braid, &job, 1);
 	if (err == 1)
-		err = braid_wait(t->braid, &c, 1, TIMEOUT_MS);
+		err = braid_wait(t->braid, &c, 1, live_patience(TIMEOUT_MS));
 	if (err != 1) {
 		fprintf(stderr, "%s %s: %s\n", m->name, s->golden->key,
-			err ? braid_error() : "no answer within a minute");
+			err ? braid_error() : "no answer in time");
 		return err ? err : -ETIMEDOUT;
 	}
 	if (c.status) {

@@ -14,7 +14,7 @@ export XDG_CACHE_HOME=/cache
 for policy in $(echo "${DEMO_POLICIES:-merge+fuse}" | tr , ' '); do
 	set -- "$@" "$policy"
 done
-/demo/tools/demo/demo --seconds "${DEMO_SECONDS:-60}" --policy "$*" 2>&1
+/demo/tools/demo/demo --seconds "${DEMO_SECONDS:-60}" --patience 30 --policy "$*" 2>&1
 status=$?
 check "the demo: all answers are right" test $status -eq 0
 check "they came through the kernel's queue" grep -q '[1-9]' /sys/class/braid/braid0/counters/completed
