@@ -2,7 +2,8 @@
 #
 # Turns what the tests of a machine said (standard input) and the kernel's log
 # into one TAP report. Variables: name, status (QEMU's), limit (seconds), want
-# (a complaint of the kernel that must be there), kernel_log, qemu_log.
+# (a complaint of the kernel that must be there), dies (whether the machine must
+# die of that), kernel_log, qemu_log.
 
 function report(good, text)
 {
@@ -75,12 +76,16 @@ BEGIN {
 { print "# " $0 }
 
 END {
-	if (running)
-		report(0, test ": the machine died in it")
-	report(booted && done && status == 0, "the machine ran to its end")
+	if (dies) {
+		report(booted && running && status == 0, "the machine died in " test)
+	} else {
+		if (running)
+			report(0, test ": the machine died in it")
+		report(booted && done && status == 0, "the machine ran to its end")
+	}
 	if (status == 124 || status == 137)
 		print "# given up after " limit " s"
-	if (!booted || !done) {
+	if (!booted || (!done && !dies)) {
 		while ((getline line <qemu_log) > 0)
 			print "# qemu: " line
 		for (i = n_log > 60 ? n_log - 60 : 1; i <= n_log; i++)
