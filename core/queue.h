@@ -170,7 +170,7 @@ struct bq {
 	u64 last_cookie;
 	u64 last_window;
 	u64 last_want;
-	s64 first_suspect;		/* least key in use */
+	s64 first_suspect, last_suspect;	/* least and greatest key in use */
 	struct bq_clock clock;		/* of owners */
 	u32 n_lingering;
 	bool alone;			/* a suspect is with the agent */

@@ -75,11 +75,17 @@ void bq_request_detach(struct bq *q, struct bq_request *r)
 	}
 }
 
+/* One that ended an agent by itself is tried again when the others have had their turn. */
 void bq_suspect_add(struct bq *q, struct bq_request *r)
 {
 	r->state = BQ_SUSPECT;
-	r->suspect_key = --q->first_suspect;
-	bq_list_add_head(&r->model->suspect_list, &r->link);
+	if (r->kills) {
+		r->suspect_key = ++q->last_suspect;
+		bq_list_add_tail(&r->model->suspect_list, &r->link);
+	} else {
+		r->suspect_key = --q->first_suspect;
+		bq_list_add_head(&r->model->suspect_list, &r->link);
+	}
 	if (r->deadline_ns)
 		bq_rb_insert(&q->suspect_expiry, &r->expiry, suspect_less);
 	r->model->suspects++;

@@ -69,7 +69,7 @@ struct naive {
 	bool attached, ready, held, policy;
 	u64 hold_until, generation, agent;
 	u64 last_tenant, last_model, last_newest, last_buffer, last_seq, last_cookie;
-	u64 last_window, last_rank, last_unused;
+	u64 last_window, last_rank, last_unused, killers;
 	u64 clock[BRAID_PRIORITIES], min_vtime;
 	u32 n_requests, n_tenants, n_owners, n_models, n_buffers;
 	struct nv_request request[NV_REQUESTS];
