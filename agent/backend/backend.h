@@ -59,11 +59,24 @@ struct backend_config {
 };
 
 /**
+ * struct backend_took - where the time went that a model took to load, ns
+ * @plan: lowering it, packing weights
+ * @kernels: having code for its kernels, from a cache or a compiler
+ * @weights: copying them
+ * @lanes: memory for launches, and graphs
+ */
+struct backend_took {
+	uint64_t plan, kernels, weights, lanes;
+};
+
+/**
  * struct backend_model_config - how to load a model
  * @fp32: in 32 bits throughout; otherwise as the backend likes
+ * @took: filled in where the backend has such steps; may be NULL
  */
 struct backend_model_config {
 	bool fp32;
+	struct backend_took *took;
 };
 
 /**

@@ -189,7 +189,7 @@ static int cuda_model_load(struct backend *be, const struct program *p,
 			   const struct backend_model_config *cfg, struct backend_model **model,
 			   char *why, size_t len)
 {
-	return model_load(be, p, cfg && cfg->fp32, model, why, len);
+	return model_load(be, p, cfg, model, why, len);
 }
 
 static void cuda_model_unload(struct backend *be, struct backend_model *m)
@@ -312,6 +312,8 @@ static json_t *cuda_about(struct backend *be)
 			 "kernels_compiled", (int)kernels_compiled(be->kernels),
 			 "composed_graphs", (int)compose_count(be->compose),
 			 "memory_free", (json_int_t)left, "memory", (json_int_t)total);
+	json_object_set_new(o, "driver_ns", json_integer(be->dev.driver_ns));
+	json_object_set_new(o, "context_ns", json_integer(be->dev.context_ns));
 	if (seen)
 		json_object_set_new(o, "witness", seen);
 	return o;

@@ -64,6 +64,7 @@ struct watcher;
  * @n_sms: multiprocessors that may be used
  * @shared_most: shared memory that a block can be given, bytes
  * @integrated: host and device have one memory
+ * @driver_ns, @context_ns: how long the driver's start took, and the context's
  * @can_register: others' memory can be made known to the device
  * @low_priority, @high_priority: of streams
  */
@@ -77,6 +78,7 @@ struct device {
 	char name[96];
 	int sm, n_sms, shared_most, low_priority, high_priority;
 	bool integrated, can_register, retained;
+	uint64_t driver_ns, context_ns;
 	size_t bytes;
 };
 
@@ -373,7 +375,7 @@ struct backend_model {
 	struct backend_model *next;	/* in backend.models */
 };
 
-int model_load(struct backend *be, const struct program *p, bool fp32,
+int model_load(struct backend *be, const struct program *p, const struct backend_model_config *cfg,
 	       struct backend_model **out, char *why, size_t len);
 void model_drop(struct backend_model *m);
 /** model_use() - keep it; model_drop() undoes that */

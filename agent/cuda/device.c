@@ -86,6 +86,7 @@ static int make_green(struct device *d, unsigned int sms, char *why, size_t len)
 int gpu_open(struct device *d, const struct backend_config *cfg, char *why, size_t len)
 {
 	const struct cu_api *cu = &d->cu;
+	uint64_t from = backend_now();
 	cu_result res;
 	int ret, n = 0;
 
@@ -105,6 +106,7 @@ int gpu_open(struct device *d, const struct backend_config *cfg, char *why, size
 	ret = learn(d, why, len);
 	if (ret)
 		return ret;
+	d->driver_ns = backend_now() - from;
 	cu->primary_flags(d->dev, CU_CTX_BLOCKING_SYNC);
 	res = cu->primary_retain(&d->ctx, d->dev);
 	if (res)
@@ -118,6 +120,7 @@ int gpu_open(struct device *d, const struct backend_config *cfg, char *why, size
 		}
 	}
 	gpu_enter(d);
+	d->context_ns = backend_now() - from - d->driver_ns;
 	cu->ctx_priorities(&d->low_priority, &d->high_priority);
 	if (cfg->no_compiler)
 		snprintf(d->no_rt, sizeof(d->no_rt), "compiling is turned off");

@@ -362,26 +362,68 @@ static int upload(struct backend_model *m, struct tile_plan *set, char *why, siz
 	return res ? cu_fail(&d->cu, res, "weights", why, len) : 0;
 }
 
-/* The 32-bit mode is a reference: one kind of tiles is enough for that. */
+/* A plan that is made beside another one. */
+struct planning {
+	pthread_t thread;
+	const struct program *p;
+	struct gpu_options opt;
+	struct gpu_plan **plan;
+	char why[256];
+	int ret;
+};
+
+static void *plan_beside(void *arg)
+{
+	struct planning *pl = arg;
+
+	pthread_setname_np(pthread_self(), "braid-plan");
+	pl->ret = gpu_plan_make(pl->p, &pl->opt, pl->plan, pl->why, sizeof(pl->why));
+	return NULL;
+}
+
+/*
+ * The 32-bit mode is a reference: one kind of tiles is enough for that. Otherwise both
+ * kinds pack all weights, which takes longest of all when a model is loaded.
+ */
 static int make_plans(struct backend_model *m, const struct program *p, bool fp32, char *why,
 		      size_t len)
 {
+	struct planning crowd = { .p = p, .plan = &m->sets[TILES_CROWD].plan };
 	const struct device *d = &m->be->dev;
 	struct gpu_options opt;
+	bool beside;
 	int ret;
 
 	kernel_options(&opt, d->sm, d->n_sms, fp32, false, m->be->tiles[TILES_ALONE]);
+	if (fp32)
+		return gpu_plan_make(p, &opt, &m->sets[TILES_ALONE].plan, why, len);
+	kernel_options(&crowd.opt, d->sm, d->n_sms, fp32, true, m->be->tiles[TILES_CROWD]);
+	beside = !pthread_create(&crowd.thread, NULL, plan_beside, &crowd);
 	ret = gpu_plan_make(p, &opt, &m->sets[TILES_ALONE].plan, why, len);
-	if (ret || fp32)
+	if (beside)
+		pthread_join(crowd.thread, NULL);
+	else if (!ret)
+		plan_beside(&crowd);
+	if (ret || !crowd.ret)
 		return ret;
-	kernel_options(&opt, d->sm, d->n_sms, fp32, true, m->be->tiles[TILES_CROWD]);
-	return gpu_plan_make(p, &opt, &m->sets[TILES_CROWD].plan, why, len);
+	snprintf(why, len, "%s", crowd.why);
+	return crowd.ret;
+}
+
+/* The time since @from, which becomes now. */
+static uint64_t lap(uint64_t *from)
+{
+	uint64_t now = backend_now(), ns = now - *from;
+
+	*from = now;
+	return ns;
 }
 
 /* What the device needs of a model; @reason is of memory. */
-static int make(struct backend_model *m, const struct program *p, char *why, size_t len,
-		char *reason, size_t reason_len)
+static int make(struct backend_model *m, const struct program *p, struct backend_took *took,
+		char *why, size_t len, char *reason, size_t reason_len)
 {
+	uint64_t from = backend_now();
 	int ret = 0;
 
 	set_degrees(m, m->be->max_degree);
@@ -389,23 +431,28 @@ static int make(struct backend_model *m, const struct program *p, char *why, siz
 	for (int t = 0; t < TILES && !ret; t++)
 		if (m->sets[t].plan)
 			ret = get_kernels(m, &m->sets[t], why, len);
+	took->kernels = lap(&from);
 	for (int t = 0; t < TILES && !ret; t++) {
 		if (!m->sets[t].plan)
 			continue;
 		m->sets[t].is_best = is_better(&m->sets[t]);
 		ret = upload(m, &m->sets[t], reason, reason_len);
 	}
+	took->weights = lap(&from);
 	if (!ret)
 		ret = make_slots(m, reason, reason_len);
 	if (!ret)
 		ret = make_bounce(m);
+	took->lanes = lap(&from);
 	return ret;
 }
 
-int model_load(struct backend *be, const struct program *p, bool fp32,
+int model_load(struct backend *be, const struct program *p, const struct backend_model_config *cfg,
 	       struct backend_model **out, char *why, size_t len)
 {
 	struct backend_model *m = calloc(1, sizeof(*m));
+	struct backend_took unasked, *took = cfg && cfg->took ? cfg->took : &unasked;
+	uint64_t from = backend_now();
 	char reason[384] = "";
 	cu_result res;
 	int ret;
@@ -415,9 +462,10 @@ int model_load(struct backend *be, const struct program *p, bool fp32,
 	gpu_enter(&be->dev);
 	m->be = be;
 	atomic_store(&m->uses, 1);
-	ret = make_plans(m, p, fp32, why, len);
+	ret = make_plans(m, p, cfg && cfg->fp32, why, len);
+	took->plan = lap(&from);
 	if (!ret)
-		ret = make(m, p, why, len, reason, sizeof(reason));
+		ret = make(m, p, took, why, len, reason, sizeof(reason));
 	/* Copies and zeros went through the default stream, lanes do not wait for it. */
 	res = ret ? 0 : be->dev.cu.stream_synchronize(NULL);
 	if (res)

@@ -10,29 +10,53 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST_THREADS	4u
 
 struct loader {
-	const struct backend_ops *ops;
+	const struct backend_ops *ops;	/* NULL: not there yet */
 	struct backend *be;
 	bool fp32;
 	pthread_t threads[MOST_THREADS];
 	unsigned int n_threads;
 	pthread_mutex_t lock;
-	pthread_cond_t cond;
+	pthread_cond_t cond, opened;
 	struct load_job *todo, **todo_end;
 	struct load_job *done, **done_end;
 	bool stop;
 	int event;
 };
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+/* Opening a device takes about as long as reading a large model: both go on at once. */
+static bool has_backend(struct loader *l)
+{
+	bool has;
+
+	pthread_mutex_lock(&l->lock);
+	while (!l->ops && !l->stop)
+		pthread_cond_wait(&l->opened, &l->lock);
+	has = l->ops;
+	pthread_mutex_unlock(&l->lock);
+	return has;
+}
+
 static void load(struct loader *l, struct load_job *job)
 {
 	const struct backend_model_config mc = {
 		.fp32 = job->conf.precision ? job->conf.precision == 32 : l->fp32,
+		.took = &job->took,
 	};
+	uint64_t from = now_ns();
 
 	/* The arrays of the binding moved with the structure. */
 	job->conf.load.shapes = job->conf.shapes;
@@ -45,7 +69,14 @@ static void load(struct loader *l, struct load_job *job)
 	}
 	job->err = program_load(job->conf.path, &job->conf.load, &job->prog, job->why,
 				sizeof(job->why));
+	job->read_ns = now_ns() - from;
 	if (job->err) {
+		job->prog = NULL;
+		return;
+	}
+	if (!has_backend(l)) {		/* it ends before it began */
+		job->err = -ECANCELED;
+		program_free(job->prog);
 		job->prog = NULL;
 		return;
 	}
@@ -100,21 +131,29 @@ static unsigned int how_many(void)
 	return n < 1 ? 1 : n < MOST_THREADS ? n : MOST_THREADS;
 }
 
-struct loader *loader_new(const struct backend_ops *ops, struct backend *be, bool fp32)
+void loader_backend(struct loader *l, const struct backend_ops *ops, struct backend *be)
+{
+	pthread_mutex_lock(&l->lock);
+	l->ops = ops;
+	l->be = be;
+	pthread_cond_broadcast(&l->opened);
+	pthread_mutex_unlock(&l->lock);
+}
+
+struct loader *loader_new(bool fp32)
 {
 	const unsigned int n_threads = how_many();
 	struct loader *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
-	l->ops = ops;
-	l->be = be;
 	l->fp32 = fp32;
 	l->todo_end = &l->todo;
 	l->done_end = &l->done;
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->cond, NULL);
+	pthread_cond_init(&l->opened, NULL);
 	while (l->event >= 0 && l->n_threads < n_threads &&
 	       !pthread_create(&l->threads[l->n_threads], NULL, run, l))
 		l->n_threads++;
@@ -146,12 +185,14 @@ void loader_free(struct loader *l)
 	pthread_mutex_lock(&l->lock);
 	l->stop = true;
 	pthread_cond_broadcast(&l->cond);
+	pthread_cond_broadcast(&l->opened);
 	pthread_mutex_unlock(&l->lock);
 	for (unsigned int i = 0; i < l->n_threads; i++)
 		pthread_join(l->threads[i], NULL);
 	drop(l, l->todo);
 	drop(l, l->done);
 	pthread_cond_destroy(&l->cond);
+	pthread_cond_destroy(&l->opened);
 	pthread_mutex_destroy(&l->lock);
 	close(l->event);
 	free(l);

@@ -21,6 +21,8 @@ struct loader;
  * @file_key: the caller's
  * @prog: out, NULL on failure
  * @bm: out
+ * @read_ns: out, reading the file and making a program of it
+ * @took: out, what the backend then did
  * @err: out, 0 or a negative errno
  * @why: out, words
  */
@@ -32,12 +34,17 @@ struct load_job {
 	uint64_t file_key;
 	struct program *prog;
 	struct backend_model *bm;
+	uint64_t read_ns;
+	struct backend_took took;
 	int err;
 	char why[512];
 };
 
 /** loader_new() - start the threads; @fp32 for models that do not say; NULL without memory */
-struct loader *loader_new(const struct backend_ops *ops, struct backend *be, bool fp32);
+struct loader *loader_new(bool fp32);
+
+/** loader_backend() - what models are loaded into; until it is there they are only read */
+void loader_backend(struct loader *l, const struct backend_ops *ops, struct backend *be);
 
 /** loader_free() - finish what is being loaded, drop the rest */
 void loader_free(struct loader *l);

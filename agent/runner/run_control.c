@@ -45,6 +45,21 @@ static json_t *refusals(const struct runner *r)
 	return list;
 }
 
+/* ns, from one thing to the next. */
+static json_t *load_times(const struct run_model *m)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "read", (json_int_t)m->read_ns,
+			 "plan", (json_int_t)m->took.plan, "kernels", (json_int_t)m->took.kernels,
+			 "weights", (json_int_t)m->took.weights, "lanes", (json_int_t)m->took.lanes);
+}
+
+static json_t *start_times(const struct run_start *s)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "began_ns", (json_int_t)s->began_ns,
+			 "opened_ns", (json_int_t)s->opened_ns, "ready_ns", (json_int_t)s->ready_ns,
+			 "window_ns", (json_int_t)s->window_ns, "answer_ns", (json_int_t)s->answer_ns);
+}
+
 static json_t *about(struct runner *r)
 {
 	json_t *models = json_array();
@@ -53,7 +68,7 @@ static json_t *about(struct runner *r)
 	getrusage(RUSAGE_SELF, &ru);
 	for (struct run_model *m = r->models; m; m = m->next)
 		json_array_append_new(models,
-			json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:b}",
+			json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:b,s:o}",
 				  "name", m->conf.name, "id", (json_int_t)m->id,
 				  "arena_bytes", (json_int_t)m->prog->arena_bytes,
 				  "const_bytes", (json_int_t)m->prog->const_bytes,
@@ -62,7 +77,7 @@ static json_t *about(struct runner *r)
 				  "requests", (json_int_t)m->requests,
 				  "ops", (int)m->prog->n_ops,
 				  "max_degree", (int)m->conf.max_degree,
-				  "deleting", m->deleting));
+				  "deleting", m->deleting, "load_ns", load_times(m)));
 	return json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "pid", (int)getpid(),
 			 "backend", r->ops->name, "windows", (json_int_t)r->windows,
 			 "groups", (json_int_t)r->groups, "jobs", (json_int_t)r->jobs,
@@ -78,6 +93,7 @@ static json_t *about_all(struct runner *r)
 
 	json_object_set_new(o, "settled", json_boolean(r->ready && !r->asked &&
 			    (!r->ops->settled || r->ops->settled(r->be))));
+	json_object_set_new(o, "start", start_times(&r->start));
 	if (r->ops->about)
 		json_object_set_new(o, "device", r->ops->about(r->be));
 	if (r->outside.at_ns)

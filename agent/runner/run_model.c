@@ -240,15 +240,21 @@ static int become_ready(struct runner *r)
 	if (ret)
 		return ret;
 	r->generation = arg.generation;
+	r->start.ready_ns = runner_now();
 	r->ready = true;
 	runner_tell_ready(r);
 	runner_want(r);
 	return 0;
 }
 
-int models_start(struct runner *r)
+/* Before there is a device to load them for. */
+void models_read(struct runner *r)
 {
 	scan(r);
+}
+
+int models_start(struct runner *r)
+{
 	return r->asked ? 0 : become_ready(r);
 }
 
@@ -397,6 +403,8 @@ static void serve(struct runner *r, struct load_job *job)
 	m->file_key = job->file_key;
 	m->prog = job->prog;
 	m->bm = job->bm;
+	m->read_ns = job->read_ns;
+	m->took = job->took;
 	m->number = ++r->last_number;
 	m->est_ns = m->prog->macs / GUESS_MACS_PER_NS + GUESS_FIXED_NS;
 	m->conf.max_degree = max_degree(r, &m->conf);
@@ -412,10 +420,13 @@ static void serve(struct runner *r, struct load_job *job)
 		return;
 	}
 	r->n_changed++;
-	log_line(LOG_INFO, "model loaded", "model=%s id=%llu ops=%u arena_kib=%llu weights_kib=%llu",
+	log_line(LOG_INFO, "model loaded", "model=%s id=%llu ops=%u arena_kib=%llu weights_kib=%llu read_ms=%llu load_ms=%llu",
 		 m->conf.name, (unsigned long long)m->id, m->prog->n_ops,
 		 (unsigned long long)m->prog->arena_bytes >> 10,
-		 (unsigned long long)m->prog->const_bytes >> 10);
+		 (unsigned long long)m->prog->const_bytes >> 10,
+		 (unsigned long long)m->read_ns / 1000000,
+		 (unsigned long long)(m->took.plan + m->took.kernels + m->took.weights +
+				      m->took.lanes) / 1000000);
 	if (old)
 		withdraw(r, old);
 }

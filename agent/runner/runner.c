@@ -350,17 +350,21 @@ static int set_up(struct runner *r, char *why, size_t len)
 	if (!r->loop || !r->bufs || !r->explain || windows_new(r))
 		return -ENOMEM;
 	ret = watch(r, &r->signal_watch, open_signals(), signal_ready);
-	if (!ret)
-		ret = open_backend(r, why, len);
 	if (ret)
 		return ret;
+	r->loader = loader_new(r->cfg.fp32);
+	if (!r->loader)
+		return -ENOMEM;
+	models_read(r);
+	ret = open_backend(r, why, len);
+	if (ret)
+		return ret;
+	r->start.opened_ns = runner_now();
+	loader_backend(r->loader, r->ops, r->be);
 	r->adapt = adapt_new(policies_of(r->ops), lanes_of(r));
 	if (!r->adapt)
 		return -ENOMEM;
 	r->watch = outside_start(r->ops, r->be, r->cfg.switches, r->cfg.host_stall);
-	r->loader = loader_new(r->ops, r->be, r->cfg.fp32);
-	if (!r->loader)
-		return -ENOMEM;
 	ret = watch(r, &r->link_watch, link_fd(r->link), link_ready);
 	if (!ret)
 		ret = watch(r, &r->control_watch, CONTROL_FD, runner_control);
@@ -420,6 +424,7 @@ int runner_main(const struct config *cfg)
 	if (!r)
 		return 1;
 	r->cfg = *cfg;
+	r->start.began_ns = runner_now();
 	ret = set_up(r, why, sizeof(why));
 	if (ret) {
 		log_line(LOG_ERR, "runner can't start", "error=\"%s\"",

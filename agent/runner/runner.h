@@ -47,7 +47,16 @@ struct run_model {
 	uint32_t waiting;		/* of them: the backend had no room for them yet */
 	uint32_t number;		/* for the planner; never used twice */
 	uint64_t degrees;		/* for the planner; 0: all */
+	uint64_t read_ns;		/* how long it took to load */
+	struct backend_took took;
 	bool deleting;
+};
+
+/* When a runner came how far, CLOCK_MONOTONIC; 0: not yet. */
+struct run_start {
+	uint64_t began_ns, opened_ns;	/* it, and its device */
+	uint64_t ready_ns;		/* all models are there */
+	uint64_t window_ns, answer_ns;	/* the first ones */
 };
 
 /* A buffer of a tenant, mapped. */
@@ -107,6 +116,7 @@ struct runner {
 	struct loop_watch link_watch, control_watch, backend_watch, loader_watch;
 	struct loop_watch signal_watch, tick_watch;
 	uint64_t generation;
+	struct run_start start;
 	bool ready;
 	bool failed;
 	bool hang;			/* fault injection */
@@ -167,6 +177,7 @@ void runner_limit(struct runner *r);
 bool runner_may_tell(struct runner *r);
 
 /* run_model.c */
+void models_read(struct runner *r);
 int models_start(struct runner *r);
 void models_reload(struct runner *r);
 void models_loaded(struct loop_watch *w, uint32_t events);

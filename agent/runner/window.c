@@ -186,6 +186,8 @@ static void group_done(struct runner *r, struct run_group *rg)
 			.fuse_degree = fuse,
 		};
 	commit(r, res, pg->degree);
+	if (!r->start.answer_ns)
+		r->start.answer_ns = runner_now();
 	r->outstanding -= pg->degree;
 	if (!--w->left_of[pg->launch])
 		r->in_flight--;
@@ -356,6 +358,8 @@ void window_take(struct runner *r, const struct link_window *in)
 	w = r->free_windows;	/* there is one: see runner_want() */
 	r->free_windows = w->next;
 	r->n_free--;
+	if (!r->start.window_ns)
+		r->start.window_ns = runner_now();
 	w->id = in->arg.window;
 	w->n_jobs = w->bad = 0;
 	for (uint32_t i = 0; i < in->arg.jobs.count; i++) {

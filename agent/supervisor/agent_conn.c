@@ -60,6 +60,7 @@ void agent_disconnect(struct server *s)
 	rings_close(&a->rings);
 	a->connected = false;
 	a->fetching = false;
+	s->runner.gone_ns = server_now();
 	log_line(s->runner.stopping ? LOG_INFO : LOG_WARNING, "agent gone",
 		 "generation=%llu fetched=%u", (unsigned long long)s->q.generation,
 		 s->q.fetched);

@@ -77,12 +77,18 @@ static json_t *counters(const struct bq *q)
 /* What is braidd's own, whoever has the queue. */
 static json_t *own_status(struct server *s)
 {
-	return json_pack("{s:s,s:o,s:s,s:I,s:i,s:b}",
+	const struct runner_proc *r = &s->runner;
+	json_t *times = json_pack("{s:o,s:o,s:o,s:o}", "gone_ns", show_number(r->gone_ns),
+				  "ended_ns", show_number(r->ended_ns), "started_ns",
+				  show_number(r->started_ns), "ready_ns", show_number(r->ready_ns));
+
+	return json_pack("{s:s,s:o,s:s,s:I,s:i,s:b,s:o}",
 			 "transport", s->device ? "device" : "socket",
 			 "uptime_ns", show_number(server_now() - s->started_ns),
 			 "backend", s->cfg.backend,
 			 "runner_pid", (json_int_t)s->runner.pid,
-			 "runner_starts", (int)s->runner.starts, "draining", s->draining);
+			 "runner_starts", (int)s->runner.starts, "draining", s->draining,
+			 "runner_times", times);
 }
 
 json_t *show_status(struct server *s)

@@ -68,6 +68,7 @@ static void died(struct loop_watch *w, uint32_t events)
 	int status = 0;
 
 	waitpid(r->pid, &status, 0);
+	r->ended_ns = server_now();
 	loop_del(s->loop, w);
 	close(w->fd);
 	w->fd = -1;
@@ -195,6 +196,7 @@ int runner_start(struct server *s, char *why, size_t len)
 	r->srv = s;
 	r->starts++;
 	r->started_ns = server_now();
+	r->ready_ns = 0;
 	r->committed = committed(s);
 	if (!r->backoff_ms)
 		r->backoff_ms = FIRST_BACKOFF_MS;
@@ -254,9 +256,10 @@ void runner_ready(struct server *s, uint64_t generation, unsigned int models)
 
 	r->served = true;
 	r->models = models;
+	r->ready_ns = server_now();
 	log_line(LOG_INFO, "agent ready", "generation=%llu models=%u after_ms=%llu",
 		 (unsigned long long)generation, models,
-		 (unsigned long long)(server_now() - r->started_ns) / 1000000);
+		 (unsigned long long)(r->ready_ns - r->started_ns) / 1000000);
 	notify_ready(s);
 }
 

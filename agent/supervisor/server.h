@@ -91,6 +91,8 @@ struct runner_proc {
 	unsigned int models;		/* published when the last one was ready */
 	unsigned int backoff_ms;
 	uint64_t started_ns;
+	uint64_t ready_ns;		/* of this one, 0: not yet */
+	uint64_t gone_ns, ended_ns;	/* of the one before: its connection, its process; 0: none */
 	uint64_t committed;		/* of all, when it started */
 	bool served;			/* one was ready */
 	bool stopping;
