@@ -10,3 +10,8 @@ progs += braid-roundtrip
 braid-roundtrip-src := tools/bench/roundtrip.c
 braid-roundtrip-libs := braid
 braid-roundtrip-ldlibs := -ljansson
+
+progs += braid-recover
+braid-recover-src := tools/bench/recover.c
+braid-recover-libs := braid ctl
+braid-recover-ldlibs = $(ctl-ldlibs)

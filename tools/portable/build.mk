@@ -4,7 +4,7 @@
 # driver, with nothing installed: `make portable`.
 
 portable := $(O)/portable
-portable-bin := braidd braidctl braid-bench braid-zoo braid-run braid-kernels braid-tune \
+portable-bin := braidd braidctl braid-bench braid-recover braid-zoo braid-run braid-kernels braid-tune \
 	braid-demo braid-switch $(if $(probes-missing),,braid-probe)
 portable-tests := test_cuda_models test_cuda_nodes test_poison test_kill
 portable-all := $(addprefix $(O)/,$(portable-bin)) $(addprefix $(O)/tests/,$(portable-tests))
