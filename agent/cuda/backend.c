@@ -297,7 +297,8 @@ static int cuda_event_fd(struct backend *be)
 /* The graphs of the last kernels are made, and handed over or to be so at the next launch. */
 static bool cuda_settled(struct backend *be)
 {
-	return !kernels_pending(be->kernels) && chores_idle(be->chores);
+	return !kernels_pending(be->kernels) && compose_idle(be->compose) &&
+	       chores_idle(be->chores);
 }
 
 static json_t *cuda_about(struct backend *be)

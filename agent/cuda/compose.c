@@ -6,7 +6,9 @@
  * Which combinations occur is known only while serving, so they are counted
  * where they are asked for and made by a thread of their own once one has come
  * up often enough; until it is ready lanes serve. Each exists so often as its
- * models have slots for it.
+ * models have slots for it. Kernels side by side are compiled by the compilers,
+ * all of a combination at once and few combinations at a time; what needs none
+ * does not wait for them.
  *
  * An entry belongs to the caller while it is counted and when it is ready, to
  * the thread while it is made or taken apart. The mutex protects the queue and
@@ -16,12 +18,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/cuda/cuda.h"
 
 #define ENTRIES		64u
 #define OFTEN		8u	/* asked for so often, it is made */
 #define COPIES		2u	/* of a graph */
+#define AT_ONCE		2u	/* combinations whose kernels are being compiled */
+#define LOOK_NS		20000000	/* whether they are, so often */
 
 enum state { FREE, COUNTED, MADE, READY, BAD, TAKEN_APART };
 
@@ -35,7 +40,8 @@ struct entry {
 	struct compose_part parts[CUDA_MAX_PARTS];
 	struct composed copies[COPIES];
 	uint32_t n_copies;
-	struct kernel **kernels;	/* fused ones */
+	bool wanted, bad;		/* kernels; the thread's, under the lock */
+	struct kernel **kernels;	/* fused ones, in the order of their levels */
 	uint32_t n_kernels;
 };
 
@@ -46,7 +52,7 @@ struct compose {
 	pthread_cond_t more;
 	struct entry *first, **end;
 	atomic_bool stop;
-	bool told;
+	bool told, working;		/* working: on one that is no longer queued */
 	uint64_t tick;
 	struct entry entries[ENTRIES];
 };
@@ -89,16 +95,14 @@ static int add_alone(const struct device *d, struct graph *g, const struct level
 	return graph_add(d, g, l->code[0], &a, deps, n_deps, node);
 }
 
-/* All of a level, as one kernel. */
-static int add_fused(struct compose *c, struct entry *e, struct graph *g, const struct level *l,
+/* All of a level, as one kernel that is there. */
+static int add_fused(struct compose *c, struct graph *g, const struct level *l, struct kernel *k,
 		     const uint32_t *deps, uint32_t n_deps, uint32_t *node)
 {
 	const struct gpu_launch *launches[CUDA_MAX_PARTS];
 	_Alignas(16) uint8_t args[GPU_FUSE_ARGS_MAX];
 	struct gpu_launch_args a = { .args = args };
 	struct gpu_fused fused;
-	struct kernel *k;
-	char why[1024];
 	int ret;
 
 	for (uint32_t i = 0; i < l->n; i++)
@@ -106,62 +110,88 @@ static int add_fused(struct compose *c, struct entry *e, struct graph *g, const 
 	ret = gpu_fused_make(l->kernels, l->n, &fused);
 	if (ret)
 		return ret;
-	ret = kernels_get(c->be->kernels, &fused.kernel, &k, why, sizeof(why));
-	if (ret) {
-		if (!c->told)
-			backend_say(c->be, "kernels side by side: %s", why);
-		c->told = true;
-	} else {
-		e->kernels[e->n_kernels++] = k;
-		gpu_fused_bind(&fused, launches, args, &a.grid);
-		a.bytes = fused.kernel.args_bytes;
-		a.threads = fused.kernel.threads;
-		a.smem = fused.kernel.smem;
-		ret = graph_add(&c->be->dev, g, k, &a, deps, n_deps, node);
-	}
+	gpu_fused_bind(&fused, launches, args, &a.grid);
+	a.bytes = fused.kernel.args_bytes;
+	a.threads = fused.kernel.threads;
+	a.smem = fused.kernel.smem;
+	ret = graph_add(&c->be->dev, g, k, &a, deps, n_deps, node);
 	gpu_fused_free(&fused);
 	return ret;
 }
 
-static int add_level(struct compose *c, struct entry *e, struct graph *g, const struct level *l,
-		     uint32_t *nodes, uint32_t *n_nodes)
+static uint32_t steps_of(const struct entry *e, const struct graph_part *parts)
 {
-	uint32_t deps[CUDA_MAX_PARTS], n_deps = *n_nodes;
+	uint32_t steps = 0;
 
-	memcpy(deps, nodes, n_deps * sizeof(*deps));
-	*n_nodes = l->n ? 1 : 0;
-	if (!l->n)
-		return 0;
-	if (l->n == 1)
-		return add_alone(&c->be->dev, g, l, deps, n_deps, nodes);
-	return add_fused(c, e, g, l, deps, n_deps, nodes);
+	for (uint32_t i = 0; i < e->n; i++)
+		if (parts[i].plan->n_steps > steps)
+			steps = parts[i].plan->n_steps;
+	return steps;
 }
 
 static int side_by_side(struct compose *c, struct entry *e, const struct graph_part *parts,
 			struct exec **out)
 {
-	uint32_t nodes[CUDA_MAX_PARTS], n_nodes = 0, steps = 0, room = 0;
+	uint32_t node = 0, steps = steps_of(e, parts), fused = 0;
 	struct level *l = malloc(sizeof(*l));
 	struct graph g;
 	int ret;
 
-	for (uint32_t i = 0; i < e->n; i++) {
-		room += parts[i].plan->n_steps;
-		if (parts[i].plan->n_steps > steps)
-			steps = parts[i].plan->n_steps;
-	}
-	ret = graph_begin(&c->be->dev, &g, room);
+	ret = graph_begin(&c->be->dev, &g, steps);
 	if (!ret && !l)
 		ret = -ENOMEM;
 	for (uint32_t s = 0; s < steps && !ret; s++) {
+		const uint32_t before = node;
+
 		ret = get_level(parts, e->n, s, l);
-		if (!ret)
-			ret = add_level(c, e, &g, l, nodes, &n_nodes);
-		if (!ret && (atomic_load(&c->stop) || e->cancelled))
-			ret = -ECANCELED;	/* compiling all of it may take minutes */
+		if (!ret && l->n == 1)
+			ret = add_alone(&c->be->dev, &g, l, &before, s > 0, &node);
+		else if (!ret)
+			ret = add_fused(c, &g, l, e->kernels[fused++], &before, s > 0, &node);
 	}
 	free(l);
 	return graph_end(&c->be->dev, &g, ret, out, NULL, 0);
+}
+
+/* The kernels of all levels that have several launches. */
+static int want(struct compose *c, struct entry *e, const struct graph_part *parts)
+{
+	uint32_t steps = steps_of(e, parts);
+	struct level *l = malloc(sizeof(*l));
+	struct gpu_fused fused;
+	char why[1024] = "";
+	int ret = 0;
+
+	e->kernels = calloc(steps, sizeof(struct kernel *));
+	if (!e->kernels || !l)
+		ret = -ENOMEM;
+	for (uint32_t s = 0; s < steps && !ret; s++) {
+		ret = get_level(parts, e->n, s, l);
+		if (ret || l->n == 1)
+			continue;
+		ret = gpu_fused_make(l->kernels, l->n, &fused);
+		if (ret)
+			break;
+		ret = kernels_want(c->be->kernels, &fused.kernel, &e->kernels[e->n_kernels], why,
+				   sizeof(why));
+		e->n_kernels += !ret;
+		gpu_fused_free(&fused);
+	}
+	free(l);
+	if (*why && ret && !c->told) {
+		backend_say(c->be, "kernels side by side: %s", why);
+		c->told = true;
+	}
+	return ret;
+}
+
+/* All kernels are compiled, or one can't be. */
+static bool is_compiled(const struct entry *e)
+{
+	for (uint32_t i = 0; i < e->n_kernels; i++)
+		if (!atomic_load(&e->kernels[i]->code) && !atomic_load(&e->kernels[i]->best))
+			return false;
+	return true;
 }
 
 /* ---- making and taking apart; the thread's ---- */
@@ -174,11 +204,9 @@ static const struct tile_plan *set_of(const struct compose_part *p)
 	return &sets[sets[TILES_CROWD].plan ? TILES_CROWD : TILES_ALONE];
 }
 
-static int make_copy(struct compose *c, struct entry *e, uint32_t number)
+static int parts_of(const struct entry *e, uint32_t number, struct graph_part *parts,
+		    struct slot **slots)
 {
-	struct composed *to = &e->copies[number];
-	struct graph_part parts[CUDA_MAX_PARTS];
-
 	for (uint32_t i = 0; i < e->n; i++) {
 		struct backend_model *m = e->parts[i].model;
 
@@ -186,23 +214,41 @@ static int make_copy(struct compose *c, struct entry *e, uint32_t number)
 			return -ENOSPC;
 		if (i && m == e->parts[i - 1].model)	/* they are sorted */
 			return -EINVAL;		/* both would work in one slot */
-		to->slots[i] = &m->slots[m->n_plain + number];
-		parts[i] = model_part(m, to->slots[i], TILES_CROWD, e->parts[i].degree);
+		slots[i] = &m->slots[m->n_plain + number];
+		parts[i] = model_part(m, slots[i], TILES_CROWD, e->parts[i].degree);
 	}
+	return 0;
+}
+
+static int make_copy(struct compose *c, struct entry *e, uint32_t number)
+{
+	struct composed *to = &e->copies[number];
+	struct graph_part parts[CUDA_MAX_PARTS];
+	int ret = parts_of(e, number, parts, to->slots);
+
+	if (ret)
+		return ret;
 	if (e->form == BACKEND_BRANCHES)
 		return graph_branches(&c->be->dev, parts, e->n, &to->exec, NULL, 0);
 	return side_by_side(c, e, parts, &to->exec);
 }
 
+/* Nothing but kernels, which the compilers may take their time for. */
+static bool prepare(struct compose *c, struct entry *e)
+{
+	struct graph_part parts[CUDA_MAX_PARTS];
+	struct slot *slots[CUDA_MAX_PARTS];
+
+	return !parts_of(e, 0, parts, slots) && !want(c, e, parts);
+}
+
 static bool make(struct compose *c, struct entry *e)
 {
-	uint32_t steps = 0;
-
-	for (uint32_t i = 0; i < e->n; i++)
-		steps += set_of(&e->parts[i])->plan->n_steps;
-	e->kernels = calloc((size_t)steps * COPIES + 1, sizeof(struct kernel *));
-	if (!e->kernels)
+	if (e->bad)
 		return false;
+	for (uint32_t i = 0; i < e->n_kernels; i++)
+		if (!atomic_load(&e->kernels[i]->code))
+			return false;	/* it could not be compiled */
 	while (e->n_copies < COPIES && !make_copy(c, e, e->n_copies))
 		e->n_copies++;
 	return e->n_copies;
@@ -218,21 +264,67 @@ static void take_apart(struct compose *c, struct entry *e)
 		model_drop(e->parts[i].model);
 	free(e->kernels);
 	e->kernels = NULL;
+	e->wanted = e->bad = false;
 	e->n_kernels = e->n_copies = e->n = e->asked = 0;
 	memset(e->copies, 0, sizeof(e->copies));
 }
 
-/* Under the lock, given up while the driver works. */
-static void serve_entry(struct compose *c, struct entry *e)
-{
-	bool good = false, apart = atomic_load(&e->state) == TAKEN_APART;
+/* What comes next for one that is queued. */
+enum turn { WAIT, WANT, MAKE, APART };
 
+static enum turn turn_of(const struct entry *e, uint32_t compiling)
+{
+	if (atomic_load(&e->state) == TAKEN_APART || e->cancelled)
+		return APART;
+	if (e->form == BACKEND_BRANCHES)
+		return MAKE;
+	if (!e->wanted)
+		return compiling < AT_ONCE ? WANT : WAIT;
+	return is_compiled(e) ? MAKE : WAIT;
+}
+
+/* Under the lock: the first whose turn it is; one that is to be compiled stays in the queue. */
+static struct entry *pick(struct compose *c, enum turn *turn)
+{
+	uint32_t compiling = 0;
+
+	for (struct entry *e = c->first; e; e = e->next)
+		compiling += e->wanted;
+	for (struct entry **at = &c->first; *at; at = &(*at)->next) {
+		struct entry *e = *at;
+
+		*turn = turn_of(e, compiling);
+		if (*turn == WAIT)
+			continue;
+		if (*turn == WANT)
+			return e;
+		*at = e->next;
+		if (!*at)
+			c->end = at;
+		return e;
+	}
+	return NULL;
+}
+
+/* Under the lock, given up while the driver works. */
+static void serve_entry(struct compose *c, struct entry *e, enum turn turn)
+{
+	bool good = false, apart = turn == APART;
+
+	e->wanted |= turn == WANT;
 	pthread_mutex_unlock(&c->lock);
 	if (apart)
 		take_apart(c, e);
+	else if (turn == WANT)
+		good = prepare(c, e);
 	else
 		good = make(c, e);
 	pthread_mutex_lock(&c->lock);
+	if (turn == WANT) {
+		/* It is still queued; one that can't be had fails when its turn comes. */
+		e->bad = !good;
+		return;
+	}
 	if (!apart && e->cancelled) {
 		pthread_mutex_unlock(&c->lock);
 		take_apart(c, e);
@@ -243,24 +335,41 @@ static void serve_entry(struct compose *c, struct entry *e)
 	atomic_store_explicit(&e->state, apart ? FREE : good ? READY : BAD, memory_order_release);
 }
 
+/* Under the lock: till there is more to do, or compilers may have done something. */
+static void rest(struct compose *c)
+{
+	struct timespec t;
+
+	if (!c->first) {
+		pthread_cond_wait(&c->more, &c->lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += LOOK_NS;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_nsec -= 1000000000;
+		t.tv_sec++;
+	}
+	pthread_cond_timedwait(&c->more, &c->lock, &t);
+}
+
 static void *serve(void *arg)
 {
 	struct compose *c = arg;
+	enum turn turn;
 
 	pthread_setname_np(pthread_self(), "braid-compose");
 	gpu_enter(&c->be->dev);
 	pthread_mutex_lock(&c->lock);
 	while (!c->stop) {
-		struct entry *e = c->first;
+		struct entry *e = pick(c, &turn);
 
-		if (!e) {
-			pthread_cond_wait(&c->more, &c->lock);
-			continue;
-		}
-		c->first = e->next;
-		if (!c->first)
-			c->end = &c->first;
-		serve_entry(c, e);
+		c->working = e;
+		if (e)
+			serve_entry(c, e, turn);
+		else
+			rest(c);
+		c->working = false;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
@@ -451,18 +560,32 @@ unsigned int compose_count(struct compose *c)
 	return n;
 }
 
+bool compose_idle(struct compose *c)
+{
+	bool idle;
+
+	pthread_mutex_lock(&c->lock);
+	idle = !c->first && !c->working;
+	pthread_mutex_unlock(&c->lock);
+	return idle;
+}
+
 /* ---- life ---- */
 
 int compose_new(struct backend *be, struct compose **out)
 {
 	struct compose *c = calloc(1, sizeof(*c));
+	pthread_condattr_t attr;
 
 	if (!c)
 		return -ENOMEM;
 	c->be = be;
 	c->end = &c->first;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->more, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->more, &attr);
+	pthread_condattr_destroy(&attr);
 	if (pthread_create(&c->thread, NULL, serve, c)) {
 		free(c);
 		return -EAGAIN;

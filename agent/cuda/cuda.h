@@ -144,6 +144,13 @@ void kernels_free(struct kernels *ks);
  */
 int kernels_get(struct kernels *ks, const struct gpu_kernel *k, struct kernel **out, char *why,
 		size_t len);
+/**
+ * kernels_want() - the same, but what must be compiled is left to the compilers
+ *
+ * It has no @code until then; where it has none and is @best, it can't be had.
+ */
+int kernels_want(struct kernels *ks, const struct gpu_kernel *k, struct kernel **out, char *why,
+		 size_t len);
 void kernels_put(struct kernels *ks, struct kernel *k);
 
 /** kernels_better() - compile in the background what is not specialised yet */
@@ -426,6 +433,8 @@ void compose_sort(struct compose_part *parts, uint32_t *order, uint32_t n);
 /** compose_forget() - drop every graph that has this model; none is busy */
 void compose_forget(struct compose *c, const struct backend_model *m);
 unsigned int compose_count(struct compose *c);
+/** compose_idle() - nothing that was asked for often enough is still to be made */
+bool compose_idle(struct compose *c);
 
 /* ---- lane.c ---- */
 

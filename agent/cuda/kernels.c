@@ -6,6 +6,8 @@
  * else the generic one that was compiled with Braid and takes the shapes at run
  * time, else one compiled while the model's loader waits. What is not
  * specialised yet is compiled by threads; chores.c then puts it into graphs.
+ * One that is wanted for a graph of several models has no code until a thread
+ * has compiled it; compose.c waits.
  *
  * The mutex protects the list, users and the queue of sources to compile; a
  * kernel's strings do not change, its code and the counts are atomic.
@@ -351,10 +353,22 @@ static struct kernel *find(struct kernels *ks, const char *name)
 	return k;
 }
 
-int kernels_get(struct kernels *ks, const struct gpu_kernel *from, struct kernel **out, char *why,
-		size_t len)
+/* Under the lock. */
+static void queue(struct kernels *ks, struct kernel *k)
+{
+	k->queued = true;
+	k->next_job = NULL;
+	*ks->end = k;
+	ks->end = &k->next_job;
+	ks->pending++;
+	pthread_cond_signal(&ks->more);
+}
+
+static int get(struct kernels *ks, const struct gpu_kernel *from, bool wait, struct kernel **out,
+	       char *why, size_t len)
 {
 	struct kernel *k, *other;
+	bool later;
 	int ret;
 
 	pthread_mutex_lock(&ks->lock);
@@ -373,9 +387,10 @@ int kernels_get(struct kernels *ks, const struct gpu_kernel *from, struct kernel
 		ret = from_cache(ks, k);
 	if (ret)
 		ret = from_generic(ks, k, why, len);
-	if (ret)
+	later = ret && !wait && ks->n_threads;
+	if (ret && !later)
 		ret = compile(ks, k, why, len);
-	if (ret) {
+	if (ret && !later) {
 		release(ks, k);
 		return ret;
 	}
@@ -385,12 +400,26 @@ int kernels_get(struct kernels *ks, const struct gpu_kernel *from, struct kernel
 		k->users = 1;
 		k->next = ks->all;
 		ks->all = k;
+		if (later)
+			queue(ks, k);
 	}
 	pthread_mutex_unlock(&ks->lock);
 	if (other)
 		release(ks, k);
 	*out = other ? other : k;
 	return 0;
+}
+
+int kernels_get(struct kernels *ks, const struct gpu_kernel *k, struct kernel **out, char *why,
+		size_t len)
+{
+	return get(ks, k, true, out, why, len);
+}
+
+int kernels_want(struct kernels *ks, const struct gpu_kernel *k, struct kernel **out, char *why,
+		 size_t len)
+{
+	return get(ks, k, false, out, why, len);
 }
 
 void kernels_put(struct kernels *ks, struct kernel *k)
@@ -413,12 +442,7 @@ void kernels_better(struct kernels *ks, struct kernel *k)
 	if (!ks->n_threads) {
 		atomic_store(&k->best, true);
 	} else if (!k->queued && !atomic_load(&k->best)) {
-		k->queued = true;
-		k->next_job = NULL;
-		*ks->end = k;
-		ks->end = &k->next_job;
-		ks->pending++;
-		pthread_cond_signal(&ks->more);
+		queue(ks, k);
 	}
 	pthread_mutex_unlock(&ks->lock);
 }

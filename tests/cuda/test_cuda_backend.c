@@ -418,6 +418,35 @@ static void side_by_side(void)
 	composed(BACKEND_SIDE_BY_SIDE);
 }
 
+/* Branches need no compiler, so they do not wait for what does; that it is at work is told. */
+static void busy_compilers(void)
+{
+	unsigned int n = 0;
+
+	if (!load_all(8, NULL))
+		return;
+	page->compile_ms = 4000;
+	for (int i = 0; i < 10; i++)
+		many(20, BACKEND_SIDE_BY_SIDE);
+	for (int i = 0; i < 300 && n < 8; i++) {
+		n = many(20, BACKEND_BRANCHES);
+		usleep(1000);
+	}
+	check(n >= 8, "branches are used: %u of 20; %s", n, said);
+	check(!ops->settled(be), "and kernels are still being compiled");
+	page->compile_ms = 0;
+	for (int i = 0; i < 2000 && !ops->settled(be); i++)
+		usleep(20000);
+	check(ops->settled(be), "all graphs that were asked for are made");
+	n = 0;
+	for (int i = 0; i < 300 && n < 8; i++) {
+		n = many(20, BACKEND_SIDE_BY_SIDE);
+		usleep(20000);
+	}
+	check(n >= 8, "side by side: %u of 20; %s", n, said);
+	close_all();
+}
+
 /* Memory that the device does not reach is staged. */
 static void staged(void)
 {
@@ -608,6 +637,7 @@ static const struct {
 	{ "crowd", crowd, "many at once, streams in any order, nothing made on the way" },
 	{ "branches", branches, "several models in one graph, a branch each" },
 	{ "side_by_side", side_by_side, "several models side by side in the same kernels" },
+	{ "busy_compilers", busy_compilers, "branches do not wait for kernels that are compiled" },
 	{ "staged", staged, "memory that can't be registered is staged" },
 	{ "integrated", integrated, "one memory for host and device" },
 	{ "cached", cached, "a second start compiles nothing" },

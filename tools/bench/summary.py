@@ -81,13 +81,13 @@ def adaptive(results):
 def table(results, base):
     for (mode, load, tenants), systems in sorted(results.items(), key=lambda r: (r[0][0], r[0][2])):
         print(f"\n{tenants} tenants, {mode} loop: {load}\n")
-        print("| system | req/s | of the base | p50 ms | p99 ms | worst p99 ms | merge | runs |")
-        print("|---|---|---|---|---|---|---|---|")
+        print("| system | req/s | of the base | p50 ms | p99 ms | worst p99 ms | merge | fuse | runs |")
+        print("|---|---|---|---|---|---|---|---|---|")
         first = systems.get(base)
         for name, p in sorted(systems.items(), key=lambda s: -s[1].rps):
             ratio = f"{p.rps / first.rps:.2f}" if first and first.rps else ""
             print(f"| {name} | {p.rps:,.0f} | {ratio} | {p.p50:.3f} | {p.p99:.3f} | "
-                  f"{p.worst:.3f} | {p.merge:.2f} | {p.n} |")
+                  f"{p.worst:.3f} | {p.merge:.2f} | {p.fuse:.2f} | {p.n} |")
 
 
 def ticks(top):

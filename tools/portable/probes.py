@@ -518,7 +518,7 @@ def main():
     p.add_argument("--model", default="resnet50")
     p.add_argument("--mix", default="resnet50,mobilenet_v2,squeezenet1_1")
     p.add_argument("--trace-seconds", type=float, default=0.1)
-    p.add_argument("--fuse-wait", type=float, default=15, help="for fused kernels")
+    p.add_argument("--fuse-wait", type=float, default=40, help="for fused kernels")
     p.add_argument("--models", help="folder of ONNX files; made with braid-zoo without it")
     p.add_argument("--cache", help="compiled kernels")
     p.add_argument("--backend", default="cuda")
