@@ -384,6 +384,8 @@ static void crowd(void)
 	if (!load_all(4, NULL))
 		return;
 	usleep(100000);		/* buffers get known, graphs get better */
+	for (int i = 0; i < 500 && !ops->settled(be); i++)
+		usleep(10000);
 	before = made();
 	many(150, BACKEND_LANES);
 	after = made();
