@@ -68,6 +68,7 @@ DEV void mean_tile(const struct k_mean &a, u32 tile, char *smem)
 	u32 chunk = tile % blocks * a.cb + tid() % a.cb, each = K_THREADS / a.cb, mine = tid() / a.cb;
 	struct eight sum = eight_zero(), *all = (struct eight *)smem;
 	const char *x;
+	char *y;
 
 	pdl_wait();
 	pdl_go();
@@ -95,8 +96,14 @@ DEV void mean_tile(const struct k_mean &a, u32 tile, char *smem)
 #pragma unroll
 	for (int j = 0; j < 8; j++)
 		sum.v[j] /= (float)a.pixels;
-	st16((char *)a.y.at + a.y.off + (u64)r * a.y.step + ((u64)image * a.ldy + chunk * 8) * 2,
-	     halves_eight(sum));
+	y = (char *)a.y.at + a.y.off + (u64)r * a.y.step;
+	if (a.y.type == K_F16) {
+		st16(y + ((u64)image * a.ldy + chunk * 8) * 2, halves_eight(sum));
+		return;
+	}
+#pragma unroll
+	for (int j = 0; j < 8; j++)
+		st4(y + ((u64)image * a.ldy + chunk * 8 + j) * 4, float_bits(sum.v[j]));
 }
 
 #endif

@@ -41,6 +41,7 @@
 	PLAIN(braid_attn_128, attn, k_attn, 1, attn_tile<128>)			\
 	PLAIN(braid_fma_conv, fma, k_fma_conv, 2, fma_conv_tile<true>)		\
 	PLAIN(braid_fma_gemm, fma, k_fma_gemm, 2, fma_gemm_tile<true>)		\
+	PLAIN(braid_vec, vec, k_vec, 4, vec_tile)				\
 	PLAIN(braid_rnn, rnn, k_rnn, 2, rnn_tile)
 
 #endif

@@ -11,6 +11,7 @@
 #include "reduce.cuh"
 #include "rnn.cuh"
 #include "rows8.cuh"
+#include "vec.cuh"
 #include "window.cuh"
 
 #define PLAIN(name, header, args, min_ctas, fn) ENTRY(name, args, min_ctas, fn(a, tile, smem))

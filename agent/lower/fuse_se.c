@@ -30,8 +30,7 @@ static bool same_storage(const struct lower *l, uint32_t a, uint32_t b)
 	return lower_t(l, a)->storage == lower_t(l, b)->storage;
 }
 
-/* The mean over all pixels of [N][1][H][W][C] or [N][H][W][C]. */
-static bool is_mean(const struct lower *l, const struct prog_op *op)
+bool lower_is_mean(const struct lower *l, const struct prog_op *op)
 {
 	const struct prog_tensor *x = lower_t(l, op->in[0]);
 
@@ -132,7 +131,7 @@ static struct lower_se *find(struct lower *l, const struct prog_op *dw)
 
 		if (op->kind == PROG_BINARY)
 			mul = op;
-		else if (is_mean(l, op))
+		else if (lower_is_mean(l, op))
 			mean = op;
 	}
 	if (!mean || !mul)

@@ -173,6 +173,7 @@ struct lower_chunk;
  * @expand: by operation: of a depthwise convolution, the expansion that it includes
  * @attn: by operation: of a product with values, the one that makes the scores
  * @siblings: by operation: the next product of the same rows, made in one with this
+ * @wide: by storage: fp32 in an fp16 plan, see wide.c
  * @done: by operation: part of another one's step
  * @spare: what lower_step() gives after a failure
  */
@@ -194,7 +195,7 @@ struct lower {
 	struct lower_se **se;
 	struct lower_place *places;
 	const struct prog_op **expand, **attn, **siblings;
-	bool *done;
+	bool *wide, *done;
 	struct lower_step spare;
 	struct lower_chunk *chunks;
 	int err;
@@ -460,12 +461,26 @@ uint32_t lower_chunk_block(uint32_t chunks);
 /** lower_pack() - any rows of floats as fp16 rows padded with zeros */
 struct lower_val lower_pack(struct lower *l, const struct lower_val *x);
 
+#define LOWER_VEC_MAX	4096	/* a vector fits into shared memory */
+
+/* lower_vec.c */
+bool lower_vec_fits(const struct lower *l, const struct prog_op *op);
+void lower_vec(struct lower *l);
+
 /* lower_fma.c */
 void lower_fma_conv(struct lower *l);
 void lower_fma_gemm(struct lower *l);
 
 /* lower_rnn.c */
 void lower_rnn(struct lower *l);
+
+/* ---- what is fp32 in fp16 mode (wide.c) ---- */
+
+/** lower_find_wide() - mark tensors; @writer by storage. Behind all that makes one of several */
+void lower_find_wide(struct lower *l, const uint32_t *writer);
+
+/** lower_is_vector() - one row of a request */
+bool lower_is_vector(const struct prog_tensor *t);
 
 /* ---- several operations in one ---- */
 
@@ -498,6 +513,9 @@ void lower_find_concats(struct lower *l, const uint32_t *writer);
 struct lower_val lower_place(struct lower *l, uint32_t t);
 
 struct k_se;
+
+/** lower_is_mean() - the mean over all pixels of [N][1][H][W][C] or [N][H][W][C] (fuse_se.c) */
+bool lower_is_mean(const struct lower *l, const struct prog_op *op);
 
 /** lower_find_se() - mark squeeze-excite in the program (fuse_se.c) */
 void lower_find_se(struct lower *l);

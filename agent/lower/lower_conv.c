@@ -330,6 +330,10 @@ void lower_conv(struct lower *l)
 		lower_mb(l);
 		return;
 	}
+	if (lower_vec_fits(l, op)) {
+		lower_vec(l);
+		return;
+	}
 	if (lower_dw_fits(l, op)) {
 		lower_dw(l);
 		return;

@@ -172,6 +172,10 @@ void lower_gemm(struct lower *l)
 		lower_attn(l);
 		return;
 	}
+	if (lower_vec_fits(l, op)) {
+		lower_vec(l);
+		return;
+	}
 	if (!fits(l, op)) {
 		lower_fma_gemm(l);
 		return;

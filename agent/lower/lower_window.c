@@ -9,20 +9,6 @@
 #include "agent/cpu/taps.h"
 #include "kernels/conv_args.h"
 
-/* An average over all of the image. */
-static bool is_mean(const struct lower *l)
-{
-	const struct prog_pool *p = &l->op->params.pool;
-	const struct prog_tensor *x = lower_t(l, l->op->in[0]);
-
-	if (p->kind != PROG_POOL_AVG)
-		return false;
-	for (int i = 0; i < 3; i++)
-		if (p->win.kernel[i] != x->dims[i + 1] || p->win.pad_lo[i] || p->win.pad_hi[i])
-			return false;
-	return true;
-}
-
 /* fp16 by chunks of eight channels (kernels/cpool.cuh): windows ... */
 static void chunk_pool(struct lower *l, const struct lower_val *x)
 {
@@ -55,7 +41,7 @@ static void chunk_pool(struct lower *l, const struct lower_val *x)
 /* ... and the mean of an image. */
 static void chunk_mean(struct lower *l, const struct lower_val *x)
 {
-	struct lower_val y = lower_write_rows(l, l->op->out[0]);
+	struct lower_val y = lower_write_rows(l, l->op->out[0]);	/* fp16 or, of whole chunks, fp32 */
 	struct k_mean a = {
 		.pixels = (k_u32)(x->dims[2] * x->dims[3]), .c = (k_u32)lower_up8(x->dims[4]) / 8,
 		.ldx = (k_u32)lower_pitch(x), .ldy = (k_u32)lower_pitch(&y), .images = (k_u32)x->dims[0],
@@ -86,6 +72,7 @@ void lower_pool(struct lower *l)
 	const struct prog_op *op = l->op;
 	const struct prog_pool *p = &op->params.pool;
 	struct k_pool a = { .kind = (k_u32)p->kind, .p = (k_u32)p->p };
+	bool wide = l->wide[lower_t(l, op->out[0])->storage];
 	struct lower_val x, y, indices;
 	struct lower_step *s;
 
@@ -95,13 +82,15 @@ void lower_pool(struct lower *l)
 	}
 	x = lower_read_rows(l, op->in[0]);
 	if (!l->err && chunk_fits(l, &x)) {
-		if (is_mean(l))
+		if (lower_is_mean(l, op) && (!wide || x.dims[4] % 8 == 0))
 			chunk_mean(l, &x);
+		else if (lower_is_mean(l, op))
+			lower_mean_pool(l);
 		else
 			chunk_pool(l, &x);
 		return;
 	}
-	if (is_mean(l)) {
+	if (lower_is_mean(l, op)) {
 		lower_mean_pool(l);
 		return;
 	}

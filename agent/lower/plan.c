@@ -112,12 +112,13 @@ static void lower_all(struct lower *l)
 	l->vals = calloc(p->n_storages + 1, sizeof(*l->vals));
 	l->const_bufs = malloc((p->n_storages + 1) * sizeof(*l->const_bufs));
 	l->done = calloc(p->n_ops + 1, sizeof(*l->done));
+	l->wide = calloc(p->n_storages + 1, sizeof(*l->wide));
 	l->se = calloc(p->n_ops + 1, sizeof(*l->se));
 	l->places = calloc(p->n_storages + 1, sizeof(*l->places));
 	l->expand = calloc(p->n_ops + 1, sizeof(*l->expand));
 	l->attn = calloc(p->n_ops + 1, sizeof(*l->attn));
 	l->siblings = calloc(p->n_ops + 1, sizeof(*l->siblings));
-	if (!writer || !l->expand || !l->attn || !l->siblings || !l->vals || !l->const_bufs || !l->done || !l->se || !l->places ||
+	if (!writer || !l->expand || !l->attn || !l->siblings || !l->vals || !l->const_bufs || !l->done || !l->wide || !l->se || !l->places ||
 	    !lower_index_uses(l)) {
 		free(writer);
 		lower_nomem(l);
@@ -134,6 +135,8 @@ static void lower_all(struct lower *l)
 		lower_find_attn(l);
 		lower_find_siblings(l);
 	}
+	if (!l->err)
+		lower_find_wide(l, writer);
 	free(writer);
 	for (uint32_t i = 0; i < p->n_ops && !l->err; i++) {
 		l->op = &p->ops[i];
@@ -211,6 +214,7 @@ int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 	free(l->vals);
 	free(l->const_bufs);
 	free(l->done);
+	free(l->wide);
 	free(l->first_use);
 	free(l->use);
 	free(l->se);

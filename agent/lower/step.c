@@ -13,6 +13,7 @@
 #include "kernels/attn_args.h"
 #include "kernels/conv_args.h"
 #include "kernels/entries.h"
+#include "kernels/vec_args.h"
 
 struct lower_chunk {
 	struct lower_chunk *next;

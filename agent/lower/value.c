@@ -26,7 +26,8 @@ uint32_t lower_type(const struct lower *l, uint32_t t)
 {
 	enum braid_type type = lower_t(l, t)->type;
 
-	return type == BRAID_TYPE_F32 && l->opt.mode == GPU_FP16 ? K_F16 : (uint32_t)type;
+	return type == BRAID_TYPE_F32 && l->opt.mode == GPU_FP16 && !l->wide[lower_t(l, t)->storage] ?
+	       K_F16 : (uint32_t)type;
 }
 
 void lower_dense(struct lower_val *v)

@@ -33,6 +33,17 @@ test_gpu_halves-src := tests/cuda/test_gpu_halves.c tests/cuda/zoo_program.c
 test_gpu_halves-libs := $(emu-libs-all) zoo draw
 test_gpu_halves-ldlibs := -lprotobuf-c -lm
 
+tests += test_gpu_wide
+test_gpu_wide-src := tests/cuda/test_gpu_wide.c tests/program/graph.c
+test_gpu_wide-libs := $(emu-libs-all)
+test_gpu_wide-ldlibs := -lprotobuf-c -lm
+
+tests += test_gpu_trained
+test_gpu_trained-src := tests/cuda/test_gpu_trained.c $(addprefix tools/demo/,chain.c dict.c \
+	golden.c image.c image_read.c models.c ocr_det.c ocr_line.c replay.c scene.c vad.c)
+test_gpu_trained-libs := $(emu-libs-all)
+test_gpu_trained-ldlibs := -lprotobuf-c -lpng -ljpeg -lz -lm
+
 # Needs nvcc; without it, it says so.
 tests += test_hot_tiles
 test_hot_tiles-src := tests/cuda/test_hot_tiles.c tests/cuda/zoo_program.c

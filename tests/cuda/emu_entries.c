@@ -8,6 +8,7 @@
 #include "kernels/attn_args.h"
 #include "kernels/conv_args.h"
 #include "kernels/entries.h"
+#include "kernels/vec_args.h"
 #include "tests/cuda/emu_plan.h"
 
 #define DECLARE(name, header, args, ctas, fn)					\
