@@ -230,7 +230,7 @@ static int set_metrics(struct config *c, const char *value, char *why, size_t le
 static int set_runner(struct config *c, const char *name, const char *value)
 {
 	static const char *const backends[] = { "auto", "cpu", "cuda", NULL };
-	static const char *const precisions[] = { "fp16", "fp32", NULL };
+	static const char *const precisions[] = { "auto", "fp16", "fp32", NULL };
 	static const char *const spins[] = { "auto", "on", "off", NULL };
 	static const char *const switches[] = { "on", "off", NULL };
 	int i;
@@ -241,7 +241,7 @@ static int set_runner(struct config *c, const char *name, const char *value)
 	}
 	if (!strcmp(name, "precision")) {
 		i = word(value, precisions);
-		c->fp32 = i == 1;
+		c->precision = i < 0 ? 0 : 16u * (unsigned int)i;
 		return i < 0 ? i : 0;
 	}
 	if (!strcmp(name, "spin")) {

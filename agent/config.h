@@ -67,7 +67,7 @@ struct config {
 	enum config_kill kill_how;
 	unsigned int gpu;		/* which one */
 	unsigned int sms;		/* multiprocessors of it, 0: all */
-	bool fp32;			/* models that do not say are in 32 bits */
+	unsigned int precision;		/* of models that do not say: 16, 32; 0: as suits them */
 	enum config_spin spin;
 	bool compile;			/* kernels, while running */
 	char cache_dir[PATH_MAX];	/* "": none */

@@ -17,36 +17,55 @@
 #define FMA_LD	68
 #define FMA_SMEM (2 * FMA_K * FMA_LD * 4)
 
-/* @get_a(row, k) and @get_b(k, column) give 0 outside of the matrices. */
-template <class A, class B> DEV void fma_loop(u32 depth, float acc[4][4], char *smem, A get_a, B get_b)
-{
-	float *sa = (float *)smem, *sb = sa + FMA_K * FMA_LD;
-	u32 t = tid(), row = t / 16 * 4, col = t % 16 * 4;
+/*
+ * A thread brings four elements of each operand, all of one k: rows and columns
+ * FMA_ROW(0) to FMA_ROW(3) of the tile. @at(k) is told the k, then @get_a(i) and
+ * @get_b(i) give the elements, 0 outside of the matrices. The next are on their
+ * way while these are multiplied.
+ */
+#define FMA_ROW(i)	(tid() / FMA_K + (i) * (K_THREADS / FMA_K))
 
-	for (int i = 0; i < 4; i++)
+template <class K, class A, class B>
+DEV void fma_loop(u32 depth, float acc[4][4], char *smem, K at, A get_a, B get_b)
+{
+	float *sa = (float *)smem, *sb = sa + FMA_K * FMA_LD, next_a[4], next_b[4];
+	u32 t = tid(), row = t / 16 * 4, col = t % 16 * 4, mine = t % FMA_K;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		next_a[i] = next_b[i] = 0.0f;
+#pragma unroll
 		for (int j = 0; j < 4; j++)
 			acc[i][j] = 0.0f;
-	for (u32 k0 = 0; k0 < depth; k0 += FMA_K) {
+	}
+	for (u32 k0 = 0; k0 < depth + FMA_K; k0 += FMA_K) {
 		sync();
-		for (u32 i = 0; i < FMA_M * FMA_K / K_THREADS; i++) {
-			u32 e = t + i * K_THREADS, k = e % FMA_K, m = e / FMA_K;
-
-			sa[k * FMA_LD + m] = k0 + k < depth ? get_a(m, k0 + k) : 0.0f;
-		}
-		for (u32 i = 0; i < FMA_N * FMA_K / K_THREADS; i++) {
-			u32 e = t + i * K_THREADS, k = e % FMA_K, n = e / FMA_K;
-
-			sb[k * FMA_LD + n] = k0 + k < depth ? get_b(k0 + k, n) : 0.0f;
+		if (k0) {
+#pragma unroll
+			for (int i = 0; i < 4; i++) {
+				sa[mine * FMA_LD + FMA_ROW(i)] = next_a[i];
+				sb[mine * FMA_LD + FMA_ROW(i)] = next_b[i];
+			}
 		}
 		sync();
-		for (u32 k = 0; k < FMA_K; k++) {
+		if (k0 + mine < depth)
+			at(k0 + mine);
+#pragma unroll
+		for (int i = 0; i < 4; i++) {
+			next_a[i] = k0 + mine < depth ? get_a(i) : 0.0f;
+			next_b[i] = k0 + mine < depth ? get_b(i) : 0.0f;
+		}
+		for (u32 k = 0; k < FMA_K && k0; k++) {
 			float x[4], y[4];
 
+#pragma unroll
 			for (int i = 0; i < 4; i++) {
 				x[i] = sa[k * FMA_LD + row + i];
 				y[i] = sb[k * FMA_LD + col + i];
 			}
+#pragma unroll
 			for (int i = 0; i < 4; i++)
+#pragma unroll
 				for (int j = 0; j < 4; j++)
 					acc[i][j] = fmaf(x[i], y[j], acc[i][j]);
 		}
@@ -113,29 +132,38 @@ DEV void fma_conv_tile(const struct k_fma_conv &a, u32 tile, char *smem)
 	u32 per = a.tiles_m * a.tiles_n, g = tile / per, rest = tile - g * per;
 	u32 tm = rest / a.tiles_n, n0 = rest % a.tiles_n * FMA_N;
 	u32 row = tid() / 16 * 4, col = tid() % 16 * 4, own = a.apart ? tm / a.apart : 0;
+	u32 c = 0, tap = 0, k[3] = { 0, 0, 0 };
+	struct fma_pixel from[4];
 	const char *w;
 	float acc[4][4];
 
 	pdl_wait();
 	w = ref_at(a.w, own);
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		from[i] = fma_row(a, tm, FMA_ROW(i));
+		from[i].x = ref_at(a.x, from[i].r);
+	}
 	fma_loop(a.taps * a.cg.d, acc, smem,
-		 [&](u32 m, u32 k) {
-			struct fma_pixel p = fma_row(a, tm, m);
-			u32 c = k, tap = div_mod(a.cg, &c), kw = tap, kh, kd, d, h, w;
+		 [&](u32 depth) {
+			c = depth;
+			tap = k[2] = div_mod(a.cg, &c);
+			k[1] = div_mod(a.kw, &k[2]);
+			k[0] = div_mod(a.kh, &k[1]);
+		 },
+		 [&](int i) {
+			const struct fma_pixel &p = from[i];
+			u32 d, h, w;
 
-			if (!p.on)
+			if (!p.on || !fma_coord(a, 0, p.o[0], k[0], &d) ||
+			    !fma_coord(a, 1, p.o[1], k[1], &h) || !fma_coord(a, 2, p.o[2], k[2], &w))
 				return 0.0f;
-			kh = div_mod(a.kw, &kw);
-			kd = div_mod(a.kh, &kh);
-			if (!fma_coord(a, 0, p.o[0], kd, &d) || !fma_coord(a, 1, p.o[1], kh, &h) ||
-			    !fma_coord(a, 2, p.o[2], kw, &w))
-				return 0.0f;
-			return ld_float(ref_at(a.x, p.r), a.x.type,
+			return ld_float(p.x, a.x.type,
 					(i32)((((p.n * a.in[0] + d) * a.in[1] + h) * a.in[2] + w) *
 					      a.ldx + g * a.cg.d + c));
 		 },
-		 [&](u32 k, u32 n) {
-			u32 c = k, tap = div_mod(a.cg, &c), o = n0 + n;
+		 [&](int i) {
+			u32 o = n0 + FMA_ROW(i);
 
 			if (o >= a.mg)
 				return 0.0f;
@@ -200,21 +228,25 @@ DEV void fma_gemm_tile(const struct k_fma_gemm &a, u32 tile, char *smem)
 	u32 row = tid() / 16 * 4, col = tid() % 16 * 4;
 	struct fma_batch o = fma_batch_at(a, rb - r * a.batches);
 	const char *pa, *pb;
+	i32 k = 0;
 	float acc[4][4];
 
 	pdl_wait();
 	pa = ref_at(a.a, r);
 	pb = ref_at(a.b, r);
 	fma_loop(a.k, acc, smem,
-		 [&](u32 m, u32 k) {
-			if (m0 + m >= a.m.d)
-				return 0.0f;
-			return ld_float(pa, a.a.type, o.a + (i32)(m0 + m) * a.a_m + (i32)k * a.a_k);
+		 [&](u32 depth) {
+			k = (i32)depth;
 		 },
-		 [&](u32 k, u32 n) {
-			if (n0 + n >= a.n)
-				return 0.0f;
-			return ld_float(pb, a.b.type, o.b + (i32)k * a.b_k + (i32)(n0 + n) * a.b_n);
+		 [&](int i) {
+			u32 m = m0 + FMA_ROW(i);
+
+			return m < a.m.d ? ld_float(pa, a.a.type, o.a + (i32)m * a.a_m + k * a.a_k) : 0.0f;
+		 },
+		 [&](int i) {
+			u32 n = n0 + FMA_ROW(i);
+
+			return n < a.n ? ld_float(pb, a.b.type, o.b + k * a.b_k + (i32)n * a.b_n) : 0.0f;
 		 });
 	for (u32 i = 0; i < 4; i++)
 		for (u32 j = 0; j < 4; j++) {

@@ -64,18 +64,20 @@ struct backend_config {
  * @kernels: having code for its kernels, from a cache or a compiler
  * @weights: copying them
  * @lanes: memory for launches, and graphs
+ * @precision: what it was made in, 16 or 32; 0: the backend has one only
  */
 struct backend_took {
 	uint64_t plan, kernels, weights, lanes;
+	unsigned int precision;
 };
 
 /**
  * struct backend_model_config - how to load a model
- * @fp32: in 32 bits throughout; otherwise as the backend likes
+ * @precision: 16 or 32 bits, as far as the backend has them; 0: as suits the model
  * @took: filled in where the backend has such steps; may be NULL
  */
 struct backend_model_config {
-	bool fp32;
+	unsigned int precision;
 	struct backend_took *took;
 };
 

@@ -18,7 +18,7 @@
 struct loader {
 	const struct backend_ops *ops;	/* NULL: not there yet */
 	struct backend *be;
-	bool fp32;
+	unsigned int precision;
 	pthread_t threads[MOST_THREADS];
 	unsigned int n_threads;
 	pthread_mutex_t lock;
@@ -53,7 +53,7 @@ static bool has_backend(struct loader *l)
 static void load(struct loader *l, struct load_job *job)
 {
 	const struct backend_model_config mc = {
-		.fp32 = job->conf.precision ? job->conf.precision == 32 : l->fp32,
+		.precision = job->conf.precision ?: l->precision,
 		.took = &job->took,
 	};
 	uint64_t from = now_ns();
@@ -140,14 +140,14 @@ void loader_backend(struct loader *l, const struct backend_ops *ops, struct back
 	pthread_mutex_unlock(&l->lock);
 }
 
-struct loader *loader_new(bool fp32)
+struct loader *loader_new(unsigned int precision)
 {
 	const unsigned int n_threads = how_many();
 	struct loader *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
-	l->fp32 = fp32;
+	l->precision = precision;
 	l->todo_end = &l->todo;
 	l->done_end = &l->done;
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -40,8 +40,8 @@ struct load_job {
 	char why[512];
 };
 
-/** loader_new() - start the threads; @fp32 for models that do not say; NULL without memory */
-struct loader *loader_new(bool fp32);
+/** loader_new() - start the threads; @precision of models that do not say; NULL without memory */
+struct loader *loader_new(unsigned int precision);
 
 /** loader_backend() - what models are loaded into; until it is there they are only read */
 void loader_backend(struct loader *l, const struct backend_ops *ops, struct backend *be);

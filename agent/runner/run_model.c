@@ -420,13 +420,14 @@ static void serve(struct runner *r, struct load_job *job)
 		return;
 	}
 	r->n_changed++;
-	log_line(LOG_INFO, "model loaded", "model=%s id=%llu ops=%u arena_kib=%llu weights_kib=%llu read_ms=%llu load_ms=%llu",
+	log_line(LOG_INFO, "model loaded", "model=%s id=%llu ops=%u arena_kib=%llu weights_kib=%llu read_ms=%llu load_ms=%llu%s",
 		 m->conf.name, (unsigned long long)m->id, m->prog->n_ops,
 		 (unsigned long long)m->prog->arena_bytes >> 10,
 		 (unsigned long long)m->prog->const_bytes >> 10,
 		 (unsigned long long)m->read_ns / 1000000,
 		 (unsigned long long)(m->took.plan + m->took.kernels + m->took.weights +
-				      m->took.lanes) / 1000000);
+				      m->took.lanes) / 1000000,
+		 !m->took.precision ? "" : m->took.precision == 32 ? " precision=fp32" : " precision=fp16");
 	if (old)
 		withdraw(r, old);
 }

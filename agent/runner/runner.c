@@ -352,7 +352,7 @@ static int set_up(struct runner *r, char *why, size_t len)
 	ret = watch(r, &r->signal_watch, open_signals(), signal_ready);
 	if (ret)
 		return ret;
-	r->loader = loader_new(r->cfg.fp32);
+	r->loader = loader_new(r->cfg.precision);
 	if (!r->loader)
 		return -ENOMEM;
 	models_read(r);

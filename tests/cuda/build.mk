@@ -34,8 +34,8 @@ test_gpu_halves-libs := $(emu-libs-all) zoo draw
 test_gpu_halves-ldlibs := -lprotobuf-c -lm
 
 tests += test_gpu_wide
-test_gpu_wide-src := tests/cuda/test_gpu_wide.c tests/program/graph.c
-test_gpu_wide-libs := $(emu-libs-all)
+test_gpu_wide-src := tests/cuda/test_gpu_wide.c tests/cuda/zoo_program.c tests/program/graph.c
+test_gpu_wide-libs := $(emu-libs-all) zoo
 test_gpu_wide-ldlibs := -lprotobuf-c -lm
 
 tests += test_gpu_trained

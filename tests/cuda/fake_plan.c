@@ -77,6 +77,11 @@ void gpu_tiles_free(struct gpu_tiles *t)
 {
 }
 
+enum gpu_mode gpu_mode_auto(const struct program *p, const struct gpu_options *opt)
+{
+	return GPU_FP16;
+}
+
 int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 		  struct gpu_plan **out, char *why, size_t len)
 {

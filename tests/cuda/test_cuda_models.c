@@ -249,7 +249,7 @@ static const uint32_t swapped[SLOTS] = { 1, 0, 2, 3, 4, 5, 6, 7, 9, 8 };
 
 static bool attach(struct model *m, struct backend_side *b, bool fp32)
 {
-	const struct backend_model_config cfg = { .fp32 = fp32 };
+	const struct backend_model_config cfg = { .precision = fp32 ? 32 : 16 };
 	char why[1024] = "";
 	int ret = b->ops->model_load(b->be, m->prog, &cfg, &b->model, why, sizeof(why));
 

@@ -54,7 +54,7 @@ static int run(struct backend_model *model, struct backend_io *io)
 static int eval(const struct program *p, const void *const *in, void *const *out,
 		char *why, size_t len)
 {
-	const struct backend_model_config cfg = { .fp32 = true };
+	const struct backend_model_config cfg = { .precision = 32 };
 	const uint32_t width = p->n_inputs + p->n_outputs;
 	struct backend_io *io = calloc((size_t)width * DEGREE + 1, sizeof(*io));
 	struct backend_model *model;

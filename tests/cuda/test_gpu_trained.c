@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Trained models on a photographed page and speech, in fp16 under the engine,
- * beside what ONNX Runtime recorded: 1e-2 at most, and the same classes.
+ * Trained models on a photographed page and speech, in the precision that they
+ * get by default, under the engine, beside what ONNX Runtime recorded: 1e-2 at
+ * most, and the same classes.
  *
  * Random weights do not tell: it is networks that have learnt to decide whose
  * answers hang on a few channels. Models from build/models (tools/demo/fetch) or
@@ -87,7 +88,7 @@ static void one(const struct sample *s, struct emu_lane *lane, float *const *in,
 
 static void model(const struct demo_model *m, const struct replay *replay, const char *dir)
 {
-	const struct gpu_options opt = { .mode = GPU_FP16, .sm = 90 };
+	struct gpu_options opt = { .sm = 90 };
 	struct program *p = program_of(m, dir);
 	float *in[MODEL_MAX_TENSORS], *out[MODEL_MAX_TENSORS];
 	struct gpu_plan *plan = NULL;
@@ -99,7 +100,10 @@ static void model(const struct demo_model *m, const struct replay *replay, const
 		n += replay->samples[i].model == m && is_wanted(&replay->samples[i]);
 	if (!n)
 		return;
-	if (!ok(p && !gpu_plan_make(p, &opt, &plan, why, sizeof(why)), "%s: a plan %s", m->name, why))
+	if (p)
+		opt.mode = gpu_mode_auto(p, &opt);
+	if (!ok(p && !gpu_plan_make(p, &opt, &plan, why, sizeof(why)), "%s: a plan in %s %s", m->name,
+		opt.mode == GPU_FP32 ? "fp32" : "fp16", why))
 		return;
 	lane = emu_lane_new(plan, 1);
 	for (int i = 0; i < m->n_in; i++)

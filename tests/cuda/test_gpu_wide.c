@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Tensors that stay fp32 in an fp16 plan (agent/lower/wide.c): magnitudes of a
- * spectrum, factors of whole images, and where neither is there nothing does.
+ * spectrum, factors of whole images. And which programs are fp32 altogether, if
+ * nobody says (agent/lower/precision.c).
  *
  * What is asked for is less than fp16 could do: with squares in fp16 the
  * spectrum is off by 3.6e-3, with factors in fp16 the image by 2e-4 and more.
@@ -13,6 +14,7 @@
 #include "agent/cuda/plan.h"
 #include "agent/program/build.h"
 #include "tests/cuda/gpu_check.h"
+#include "tests/cuda/zoo_program.h"
 #include "tests/program/graph.h"
 #include "tests/tap.h"
 
@@ -123,6 +125,61 @@ static void check(struct build *b, double most, uint32_t vectors, const char *na
 	program_free(p);
 }
 
+/* Narrow 1x1 convolutions one after the other. */
+static struct program *chain(uint32_t layers, int64_t size)
+{
+	int64_t dims[5] = { 1, 1, size, size, 8 }, w[5] = { 8, 1, 1, 1, 8 };
+	struct build *b = build_new();
+	struct rnd r = { .state = 9 };
+	struct program *p = NULL;
+	uint32_t x = build_input(b, "x", BRAID_TYPE_F32, 5, dims);
+
+	for (uint32_t i = 0; i < layers; i++) {
+		uint32_t in[2] = { x, graph_const(b, &r, 5, w) };
+		struct prog_op *op = build_op(b, PROG_CONV, 2, in, 1);
+
+		op->params.conv.group = 1;
+		graph_same_window(&op->params.conv.win, w);
+		op->epi.fn = PROG_FN_RELU;
+		op->epi.residual = PROG_NONE;
+		x = build_set_out(b, op, 0, BRAID_TYPE_F32, 5, dims);
+	}
+	build_output(b, "y", x);
+	if (build_finish(b, &p))
+		diag("%s", b->why);
+	build_free(b);
+	return p;
+}
+
+static void modes(void)
+{
+	static const struct {
+		uint32_t layers;
+		int64_t size;
+		enum gpu_mode want;
+		const char *what;
+	} chains[] = {
+		{ 80, 16, GPU_FP32, "small, of many layers" },
+		{ 20, 16, GPU_FP16, "small, of few" },
+		{ 80, 96, GPU_FP16, "of many, but not small" },
+	};
+	static const char *const zoo[] = { "squeezenet1_1", "tiny_bert", "tiny_cnn", "tiny_mlp", "lstm", "gru" };
+	const struct gpu_options opt = { .sm = 90 };
+
+	for (size_t i = 0; i < sizeof(chains) / sizeof(*chains); i++) {
+		struct program *p = chain(chains[i].layers, chains[i].size);
+
+		ok(p && gpu_mode_auto(p, &opt) == chains[i].want, "%s", chains[i].what);
+		program_free(p);
+	}
+	for (size_t i = 0; i < sizeof(zoo) / sizeof(*zoo); i++) {
+		struct program *p = zoo_program(zoo[i]);
+
+		ok(p && gpu_mode_auto(p, &opt) == GPU_FP16, "%s is fp16", zoo[i]);
+		program_free(p);
+	}
+}
+
 int main(void)
 {
 	struct rnd r = { .state = 3 };
@@ -141,5 +198,6 @@ int main(void)
 		image(b, &r, 21, gemm);
 		check(b, 1e-4, 2, gemm ? "the same, 21 channels" : "the same, 21 channels, convolutions");
 	}
+	modes();
 	return tap_done();
 }

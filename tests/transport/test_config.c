@@ -50,7 +50,7 @@ int main(void)
 	ok(c.n_knobs == 1 && !strcmp(c.knobs[0].name, "window_max"), "knobs are kept by name");
 	ok(!strcmp(c.kill_model, "m:v") && c.kill_value == 1.5f, "fault injection is read");
 	is_int(read_text("", &c), 0, "an empty file is the defaults");
-	ok(!strcmp(c.backend, "auto") && !c.fp32 && c.spin == SPIN_AUTO && c.transport == TRANSPORT_AUTO &&
+	ok(!strcmp(c.backend, "auto") && !c.precision && c.spin == SPIN_AUTO && c.transport == TRANSPORT_AUTO &&
 	   !strcmp(c.device, "braid0"), "which are there");
 	is_int(read_text("[braidd]\ntransport = device\ndevice = braid3\n", &c), 0, "a device");
 	ok(c.transport == TRANSPORT_DEVICE && !strcmp(c.device, "braid3"), "is kept");
@@ -66,7 +66,7 @@ int main(void)
 	is_int(read_text("[runner]\nbackend = cuda\ngpu = 1\nsms = 16\nprecision = fp32\n"
 			 "spin = off\ncache_dir =\ncache_mib = 9\n"
 			 "[debug]\nhang_gpu_on = m:2\n", &c), 0, "a GPU");
-	ok(!strcmp(c.backend, "cuda") && c.gpu == 1 && c.sms == 16 && c.fp32 &&
+	ok(!strcmp(c.backend, "cuda") && c.gpu == 1 && c.sms == 16 && c.precision == 32 &&
 	   c.spin == SPIN_OFF && !c.cache_dir[0] && c.cache_mib == 9 &&
 	   c.kill_how == KILL_BY_GPU_HANG, "is configured");
 	refused("[braidd]\nmetrics = everywhere\n", ":2:", "neither ADDRESS:PORT nor a path");

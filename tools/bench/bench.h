@@ -60,7 +60,7 @@ struct options {
 	const char *models, *backend, *cache;	/* of those that execute themselves */
 	unsigned int sms;
 	enum tiles_for tiles;
-	bool fp32;
+	unsigned int precision;
 	bool waits_in_driver;		/* those do, instead of polling */
 	int spin_us;			/* braid's tenants before they sleep; negative: as the library likes */
 	const char *socket, *control, *json;

@@ -69,7 +69,7 @@ struct direct_bench {
 
 static int load(struct direct_bench *d, const char *name, struct loaded **out)
 {
-	const struct backend_model_config mc = { .fp32 = d->o->fp32 };
+	const struct backend_model_config mc = { .precision = d->o->precision };
 	struct load_config lc = { .batch = 1, .passes = true };
 	char path[4096], why[512] = "";
 	struct loaded *m = d->models;

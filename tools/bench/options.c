@@ -27,7 +27,7 @@ static const struct argp_option options[] = {
 	{ "backend", OPT_BACKEND, "NAME", 0, "cuda (default) or cpu, for what is not braid", 0 },
 	{ "cache", OPT_CACHE, "DIR", 0, "compiled kernels, for what is not braid", 0 },
 	{ "sms", OPT_SMS, "N", 0, "multiprocessors, for what is not braid", 0 },
-	{ "precision", OPT_PRECISION, "WORD", 0, "fp16 (default) or fp32, for what is not braid", 0 },
+	{ "precision", OPT_PRECISION, "WORD", 0, "auto (default), fp16 or fp32, for what is not braid", 0 },
 	{ "wait", OPT_WAIT, "HOW", 0,
 	  "poll (default), or driver: in cuCtxSynchronize(), for what is not braid", 0 },
 	{ "tiles", OPT_TILES, "FOR", 0,
@@ -276,9 +276,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->sms = strtoul(arg, NULL, 10);
 		return 0;
 	case OPT_PRECISION:
-		if (strcmp(arg, "fp16") && strcmp(arg, "fp32"))
-			argp_error(state, "--precision: fp16 or fp32");
-		o->fp32 = arg[2] == '3';
+		o->precision = !strcmp(arg, "fp16") ? 16 : !strcmp(arg, "fp32") ? 32 : 0;
+		if (!o->precision && strcmp(arg, "auto"))
+			argp_error(state, "--precision: auto, fp16 or fp32");
 		return 0;
 	case OPT_WAIT:
 		if (strcmp(arg, "poll") && strcmp(arg, "driver"))

@@ -26,7 +26,8 @@
 static struct options {
 	const char *cache, *models[MAX_MODELS];
 	unsigned int n_models, sm, sms, threads, batch;
-	bool fp32, list;
+	unsigned int precision;
+	bool list;
 } o = { .sm = 90, .sms = 132, .batch = 1 };
 
 static const struct argp_option options[] = {
@@ -35,7 +36,7 @@ static const struct argp_option options[] = {
 	{ "multiprocessors", 'm', "N", 0, "that the GPU has, as tiles depend on it (132)", 0 },
 	{ "threads", 't', "N", 0, "compilers at once (one a CPU)", 0 },
 	{ "batch", 'b', "N", 0, "extent of a free leading dimension (1)", 0 },
-	{ "precision", 'p', "WORD", 0, "fp16 or fp32 (fp16)", 0 },
+	{ "precision", 'p', "WORD", 0, "auto, fp16 or fp32 (auto)", 0 },
 	{ 0 }
 };
 
@@ -58,9 +59,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o.batch = strtoul(arg, NULL, 10);
 		return 0;
 	case 'p':
-		if (strcmp(arg, "fp16") && strcmp(arg, "fp32"))
-			argp_error(state, "--precision: fp16 or fp32");
-		o.fp32 = arg[2] == '3';
+		o.precision = !strcmp(arg, "fp16") ? 16 : !strcmp(arg, "fp32") ? 32 : 0;
+		if (!o.precision && strcmp(arg, "auto"))
+			argp_error(state, "--precision: auto, fp16 or fp32");
 		return 0;
 	case ARGP_KEY_ARG:
 		if (o.n_models == MAX_MODELS)
@@ -138,7 +139,7 @@ static bool is_listed(const struct gpu_kernel *k)
 }
 
 /* Plans stay: their strings are what is compiled. */
-static int add_plan(const struct program *p, bool crowd, char *why, size_t len)
+static int add_plan(const struct program *p, bool fp32, bool crowd, char *why, size_t len)
 {
 	struct gpu_options opt;
 	struct gpu_tiles *tiles;
@@ -149,7 +150,7 @@ static int add_plan(const struct program *p, bool crowd, char *why, size_t len)
 	ret = kernel_tiles(o.cache, o.sm, o.sms, crowd, &tiles, why, len);
 	if (ret)
 		say(NULL, why);
-	kernel_options(&opt, o.sm, o.sms, o.fp32, crowd, tiles);
+	kernel_options(&opt, o.sm, o.sms, fp32, crowd, tiles);
 	ret = gpu_plan_make(p, &opt, &plan, why, len);
 	gpu_tiles_free(tiles);
 	if (ret)
@@ -164,17 +165,31 @@ static int add_plan(const struct program *p, bool crowd, char *why, size_t len)
 	return 0;
 }
 
+/* As the agent takes it. */
+static bool is_fp32(const struct program *p)
+{
+	struct gpu_options opt;
+
+	if (o.precision)
+		return o.precision == 32;
+	kernel_options(&opt, o.sm, o.sms, false, false, NULL);
+	return gpu_mode_auto(p, &opt) == GPU_FP32;
+}
+
 static int add_model(const char *path)
 {
 	const struct load_config lc = { .batch = o.batch, .passes = true };
 	struct program *p = NULL;
 	char why[512] = "no memory";
 	int ret = program_load(path, &lc, &p, why, sizeof(why));
+	bool fp32 = false;
 
 	if (!ret)
-		ret = add_plan(p, false, why, sizeof(why));
-	if (!ret && !o.fp32)
-		ret = add_plan(p, true, why, sizeof(why));
+		fp32 = is_fp32(p);
+	if (!ret)
+		ret = add_plan(p, fp32, false, why, sizeof(why));
+	if (!ret && !fp32)
+		ret = add_plan(p, false, true, why, sizeof(why));
 	if (ret)
 		fprintf(stderr, "braid-kernels: %s: %s\n", path, why);
 	program_free(p);
