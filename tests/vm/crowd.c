@@ -141,8 +141,15 @@ static void tenants(unsigned int n)
 	/* The kernel keeps some of it for the next ones: then these need no more. */
 	come_and_go(fds, n, &two);
 	diag("and again: %lld KiB less than after the first", one.after - two.after);
-	ok(one.after - two.after < (one.before - one.served) / 2 || one.before - one.served < 4096,
-	   "what they took is given back");
+	/*
+	 * A kernel that looks for leaks also puts aside what was freed, and the books
+	 * of its checkers grow: more comes and goes there than tenants take.
+	 */
+	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+		tap_skip("what they took is given back", "kmemleak looks for that at the end");
+	else
+		ok(one.after - two.after < (one.before - one.served) / 2 ||
+		   one.before - one.served < 4096, "what they took is given back");
 	free(fds);
 }
 
