@@ -27,7 +27,8 @@ struct backend_buf;
  * @reaps_at_once: the caller calls reap() after every launch(), so what has
  *                 ended by then need not show on event_fd
  * @polls: the caller calls reap() again and again while busy(), so nothing
- *         need show on event_fd meanwhile
+ *         need show on event_fd meanwhile, and reads from it itself when something
+ *         does
  * @device: which GPU, the first is 0
  * @sms: multiprocessors to use (a green context), 0 for all
  * @beside: launches of other processes that run beside this one's, so that it
