@@ -5,6 +5,10 @@
 #include "agent/program/sha256.h"
 
 #include <string.h>
+#if defined(__x86_64__) && !defined(SHA256_PLAIN)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 
 static const uint32_t k[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -35,7 +39,7 @@ static inline __attribute__((always_inline)) void round_of(uint32_t v[8], unsign
 	v[(7 - i) & 7] = t1 + t2;
 }
 
-static void block(uint32_t h[8], const uint8_t *p)
+static void plain_block(uint32_t h[8], const uint8_t *p)
 {
 	uint32_t w[64], v[8];
 
@@ -61,6 +65,75 @@ static void block(uint32_t h[8], const uint8_t *p)
 		h[i] += v[i];
 }
 
+static void plain_blocks(uint32_t h[8], const uint8_t *p, size_t n)
+{
+	for (; n; n--, p += 64)
+		plain_block(h, p);
+}
+
+#if defined(__x86_64__) && !defined(SHA256_PLAIN)
+/*
+ * With the processor's own instructions, ten times as fast; a model of 100 MB is read
+ * each time that a runner starts. They keep the eight words as ABEF and CDGH, take two
+ * rounds at a time, and make the next words from the last 16.
+ */
+__attribute__((target("sha,sse4.1")))
+static void ni_blocks(uint32_t h[8], const uint8_t *p, size_t n)
+{
+	const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+	__m128i dcba = _mm_loadu_si128((const __m128i *)&h[0]), hgfe = _mm_loadu_si128((const __m128i *)&h[4]);
+	__m128i cdab = _mm_shuffle_epi32(dcba, 0xb1), efgh = _mm_shuffle_epi32(hgfe, 0x1b);
+	__m128i abef = _mm_alignr_epi8(cdab, efgh, 8), cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+
+	for (; n; n--, p += 64) {
+		const __m128i abef_was = abef, cdgh_was = cdgh;
+		__m128i w[4], kw;
+
+		for (int i = 0; i < 4; i++)
+			w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)p + i), swap);
+		for (int i = 0; i < 16; i++) {
+			__m128i *now = &w[i % 4], last = w[(i + 3) % 4];
+
+			/* Words 16 and on: four at a time, in the place of those that are done. */
+			if (i >= 4) {
+				*now = _mm_sha256msg1_epu32(*now, w[(i + 1) % 4]);
+				*now = _mm_add_epi32(*now, _mm_alignr_epi8(last, w[(i + 2) % 4], 4));
+				*now = _mm_sha256msg2_epu32(*now, last);
+			}
+			kw = _mm_add_epi32(*now, _mm_loadu_si128((const __m128i *)&k[4 * i]));
+			cdgh = _mm_sha256rnds2_epu32(cdgh, abef, kw);
+			abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(kw, 0x0e));
+		}
+		abef = _mm_add_epi32(abef, abef_was);
+		cdgh = _mm_add_epi32(cdgh, cdgh_was);
+	}
+	cdab = _mm_shuffle_epi32(abef, 0x1b);
+	efgh = _mm_shuffle_epi32(cdgh, 0xb1);
+	_mm_storeu_si128((__m128i *)&h[0], _mm_blend_epi16(cdab, efgh, 0xf0));
+	_mm_storeu_si128((__m128i *)&h[4], _mm_alignr_epi8(efgh, cdab, 8));
+}
+
+static int has_ni(void)
+{
+	unsigned int a, b, c, d;
+
+	return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1;
+}
+
+static void blocks(uint32_t h[8], const uint8_t *p, size_t n)
+{
+	if (has_ni())
+		ni_blocks(h, p, n);
+	else
+		plain_blocks(h, p, n);
+}
+#else
+static void blocks(uint32_t h[8], const uint8_t *p, size_t n)
+{
+	plain_blocks(h, p, n);
+}
+#endif
+
 void sha256_init(struct sha256 *s)
 {
 	*s = (struct sha256){ .h = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
@@ -80,10 +153,11 @@ void sha256_add(struct sha256 *s, const void *data, size_t n)
 		n -= take;
 		if (have + take < 64)
 			return;
-		block(s->h, s->block);
+		blocks(s->h, s->block, 1);
 	}
-	for (; n >= 64; p += 64, n -= 64)
-		block(s->h, p);
+	blocks(s->h, p, n / 64);
+	p += n / 64 * 64;
+	n %= 64;
 	if (n)
 		memcpy(s->block, p, n);
 }

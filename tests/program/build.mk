@@ -13,6 +13,8 @@ $(1)-ldlibs := -lprotobuf-c -lm
 endef
 $(foreach t,$(program-tests),$(eval $(call program_test,$(t))))
 
+test_load-src += tests/program/plain_sha.c
+
 fuzzers += fuzz_onnx
 fuzz_onnx-src := tests/program/fuzz_onnx.c
 fuzz_onnx-libs := program cpu onnxpb
