@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A directory of things that took long to make, compiled kernels, each in a
- * file named by the hash of what it was made from. Weights are not among them:
- * packing them again from the model's file, which the page cache has, is quick.
+ * file named by the hash of what it was made from, and packed weights (image.c).
  *
  * What is read back is checked, so a file that was cut off or flipped costs
  * its making again and nothing else. Files are written aside and renamed, so

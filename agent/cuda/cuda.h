@@ -302,12 +302,14 @@ enum tiles { TILES_ALONE, TILES_CROWD, TILES };
  * @plan: NULL: there is only the other kind
  * @kernels: one a kernel of the plan
  * @weights: on the device; kinds that pack alike share them
+ * @image: of the plan, where the cache had it, until it is on the device
  * @is_best: nothing better to come; set by the loader or the chores thread
  */
 struct tile_plan {
 	struct gpu_plan *plan;
 	struct kernel **kernels;
 	cu_ptr weights;
+	struct cache_blob image;
 	atomic_bool is_best;
 };
 
@@ -394,6 +396,27 @@ struct graph_part model_part(const struct backend_model *m, const struct slot *s
 int model_degree(const struct backend_model *m, uint32_t degree);
 /** models_better() - chores: replace graphs whose kernels have become better */
 void models_better(struct backend *be);
+
+/* ---- image.c ---- */
+
+/** image_key() - names the weights of a plan as this build packs them; false: they have no name */
+bool image_key(const struct program *p, const struct gpu_options *opt,
+	       uint8_t key[CACHE_KEY_BYTES]);
+
+/**
+ * image_get() - packed weights
+ * @c: cache
+ * @key: their name
+ * @of: set to the name of those that are the same
+ * @blob: cache_release() it
+ *
+ * Return: 0; 1: they are those of @of, @blob is not set; -ENOENT.
+ */
+int image_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], uint8_t of[CACHE_KEY_BYTES],
+	      struct cache_blob *blob);
+
+/** image_put() - keep a plan's */
+void image_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const struct gpu_plan *plan);
 
 /* ---- compose.c ---- */
 

@@ -350,7 +350,8 @@ static int upload(struct backend_model *m, struct tile_plan *set, char *why, siz
 	int ret;
 
 	if (plan != first && plan->image_bytes == first->image_bytes &&
-	    !memcmp(plan->image, first->image, plan->image_bytes)) {
+	    (plan->image == first->image ||
+	     !memcmp(plan->image, first->image, plan->image_bytes))) {
 		set->weights = m->sets[0].weights;
 		return 0;
 	}
@@ -362,52 +363,122 @@ static int upload(struct backend_model *m, struct tile_plan *set, char *why, siz
 	return res ? cu_fail(&d->cu, res, "weights", why, len) : 0;
 }
 
-/* A plan that is made beside another one. */
+/* A plan that is made, maybe beside another one, from weights in the cache if they are there. */
 struct planning {
 	pthread_t thread;
 	const struct program *p;
 	struct gpu_options opt;
 	struct gpu_plan **plan;
+	uint8_t key[CACHE_KEY_BYTES], of[CACHE_KEY_BYTES];
+	bool keyed, kept;	/* there is a key; weights of it are in the cache */
 	char why[256];
 	int ret;
 };
 
-static void *plan_beside(void *arg)
+static void *plan_one(void *arg)
 {
 	struct planning *pl = arg;
 
-	pthread_setname_np(pthread_self(), "braid-plan");
 	pl->ret = gpu_plan_make(pl->p, &pl->opt, pl->plan, pl->why, sizeof(pl->why));
+	if (pl->ret == -ESTALE) {
+		pl->opt.image = NULL;
+		pl->kept = false;
+		pl->ret = gpu_plan_make(pl->p, &pl->opt, pl->plan, pl->why, sizeof(pl->why));
+	}
 	return NULL;
+}
+
+static void *plan_beside(void *arg)
+{
+	pthread_setname_np(pthread_self(), "braid-plan");
+	return plan_one(arg);
+}
+
+static void plan_for(struct backend_model *m, struct planning *pl, enum tiles tiles,
+		     const struct program *p, bool fp32)
+{
+	const struct device *d = &m->be->dev;
+
+	*pl = (struct planning){ .p = p, .plan = &m->sets[tiles].plan };
+	kernel_options(&pl->opt, d->sm, d->n_sms, fp32, tiles == TILES_CROWD, m->be->tiles[tiles]);
+	pl->keyed = image_key(p, &pl->opt, pl->key);
+}
+
+/* Both kinds of tiles often have the same weights: the second then refers to the first. */
+static void find_image(struct backend_model *m, struct planning *pl, enum tiles tiles,
+		       const struct planning *first)
+{
+	struct cache_blob *blob = &m->sets[tiles].image;
+	int ret = pl->keyed ? image_get(m->be->cache, pl->key, pl->of, blob) : -ENOENT;
+
+	if (!ret) {
+		pl->opt.image = blob->data;
+		pl->opt.image_bytes = blob->bytes;
+	} else if (ret > 0 && tiles && first->kept && !memcmp(pl->of, first->key, CACHE_KEY_BYTES)) {
+		pl->opt.image = first->opt.image;
+		pl->opt.image_bytes = first->opt.image_bytes;
+	}
+	pl->kept = pl->opt.image;
+}
+
+static void keep_image(struct backend_model *m, struct planning *pl, const struct planning *first)
+{
+	const struct gpu_plan *plan = *pl->plan, *other = *first->plan;
+
+	if (!pl->keyed || pl->kept)
+		return;
+	if (pl != first && plan->image_bytes == other->image_bytes &&
+	    !memcmp(plan->image, other->image, plan->image_bytes))
+		cache_put(m->be->cache, pl->key, first->key, CACHE_KEY_BYTES);
+	else
+		image_put(m->be->cache, pl->key, plan);
 }
 
 /*
  * The 32-bit mode is a reference: one kind of tiles is enough for that. Otherwise both
- * kinds pack all weights, which takes longest of all when a model is loaded.
+ * kinds pack all weights, which takes longest of all when a model is loaded first.
  */
 static int make_plans(struct backend_model *m, const struct program *p, bool fp32, char *why,
 		      size_t len)
 {
-	struct planning crowd = { .p = p, .plan = &m->sets[TILES_CROWD].plan };
-	const struct device *d = &m->be->dev;
-	struct gpu_options opt;
-	bool beside;
-	int ret;
+	const int n = fp32 ? 1 : TILES;
+	struct planning pl[TILES];
+	bool beside = false;
 
-	kernel_options(&opt, d->sm, d->n_sms, fp32, false, m->be->tiles[TILES_ALONE]);
-	if (fp32)
-		return gpu_plan_make(p, &opt, &m->sets[TILES_ALONE].plan, why, len);
-	kernel_options(&crowd.opt, d->sm, d->n_sms, fp32, true, m->be->tiles[TILES_CROWD]);
-	beside = !pthread_create(&crowd.thread, NULL, plan_beside, &crowd);
-	ret = gpu_plan_make(p, &opt, &m->sets[TILES_ALONE].plan, why, len);
+	for (int t = 0; t < n; t++) {
+		plan_for(m, &pl[t], t, p, fp32);
+		find_image(m, &pl[t], t, &pl[0]);
+	}
+	if (n > 1)
+		beside = !pthread_create(&pl[1].thread, NULL, plan_beside, &pl[1]);
+	plan_one(&pl[0]);
 	if (beside)
-		pthread_join(crowd.thread, NULL);
-	else if (!ret)
-		plan_beside(&crowd);
-	if (ret || !crowd.ret)
-		return ret;
-	snprintf(why, len, "%s", crowd.why);
-	return crowd.ret;
+		pthread_join(pl[1].thread, NULL);
+	else if (n > 1)
+		plan_one(&pl[1]);
+	for (int t = 0; t < n; t++) {
+		if (!pl[t].ret)
+			continue;
+		snprintf(why, len, "%s", pl[t].why);
+		return pl[t].ret;
+	}
+	for (int t = 0; t < n; t++)
+		keep_image(m, &pl[t], &pl[0]);
+	return 0;
+}
+
+/* They are on the device: what came from the cache is needed no more. */
+static void release_images(struct backend_model *m)
+{
+	for (int t = 0; t < TILES; t++) {
+		struct gpu_plan *plan = m->sets[t].plan;
+
+		for (int from = 0; plan && from < TILES; from++)
+			if (plan->image && plan->image == m->sets[from].image.data)
+				plan->image = NULL;
+	}
+	for (int t = 0; t < TILES; t++)
+		cache_release(&m->sets[t].image);
 }
 
 /* The time since @from, which becomes now. */
@@ -483,6 +554,7 @@ int model_load(struct backend *be, const struct program *p, const struct backend
 		ret = make(m, p, took, why, len, reason, sizeof(reason));
 	/* Copies and zeros went through the default stream, lanes do not wait for it. */
 	res = ret ? 0 : be->dev.cu.stream_synchronize(NULL);
+	release_images(m);
 	if (res)
 		ret = cu_fail(&be->dev.cu, res, "loading", reason, sizeof(reason));
 	if (ret) {

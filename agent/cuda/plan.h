@@ -57,6 +57,10 @@ enum gpu_mode {
  * @n_degrees: how many, at most GPU_MAX_DEGREES
  * @tiles: measured table that chooses tiles before the one built in; may be NULL
  * @no_fusion: one step an operation wherever that can be: for comparison
+ * @image: weights as an earlier plan of the same program, options and build has
+ *         packed them: they are taken as they are. The plan's image is this one
+ *         then, and the caller's to keep and to free; NULL: they are packed
+ * @image_bytes: how many
  */
 struct gpu_options {
 	enum gpu_mode mode;
@@ -65,6 +69,8 @@ struct gpu_options {
 	uint32_t n_degrees;
 	const struct gpu_tiles *tiles;
 	bool no_fusion;
+	const void *image;
+	uint64_t image_bytes;
 };
 
 /**
@@ -136,7 +142,8 @@ struct gpu_plan {
  * @why: words on failure: operator, node, reason; may be NULL
  * @len: size of @why
  *
- * Return: 0; -EOPNOTSUPP for what no kernel does; -ENOMEM; -EINVAL for options.
+ * Return: 0; -EOPNOTSUPP for what no kernel does; -ENOMEM; -EINVAL for options;
+ * -ESTALE for an image of something else.
  */
 int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 		  struct gpu_plan **plan, char *why, size_t len);

@@ -186,7 +186,7 @@ static uint32_t pack(struct lower *l, const struct prog_op *op, int64_t n_in, in
 		lower_nomem(l);
 		return 0;
 	}
-	for (int64_t o = 0; o < n_out; o++)
+	for (int64_t o = 0; o < n_out && !l->opt.image; o++)
 		lower_halves(to + o * ld, turned ? w + o : w + o * n_in, n_in, turned ? n_out : 1, 1.0f);
 	buf = lower_const(l, to, (uint64_t)(n_out * ld) * sizeof(*to));
 	free(to);

@@ -158,7 +158,7 @@ static uint32_t pack_conv(struct lower *l, const float *w, int64_t n, int64_t ta
 		lower_nomem(l);
 		goto out;
 	}
-	for (int64_t i = 0; i < n; i++) {
+	for (int64_t i = 0; i < n && !l->opt.image; i++) {
 		lower_halves(row, w + i * taps * c, taps * c, 1, 1.0f);
 		for (int64_t t = 0; t < taps; t++)
 			for (int64_t k = 0; k < c; k++) {

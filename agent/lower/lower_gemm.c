@@ -115,7 +115,8 @@ static bool pack_all(struct lower *l, const struct prog_op *first, int64_t n, in
 	for (const struct prog_op *op = first; op; op = l->siblings[op - l->p->ops]) {
 		int64_t c = columns(l, op);
 
-		pack(l, op, to + at * ld, c, k, ld);
+		if (!l->opt.image)
+			pack(l, op, to + at * ld, c, k, ld);
 		if (has(op, 2)) {
 			memcpy(b + at, lower_const_data(l, op->in[2]), (size_t)c * sizeof(*b));
 			any = true;

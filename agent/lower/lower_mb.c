@@ -117,7 +117,7 @@ static uint32_t pack_expand(struct lower *l, const float *w, int64_t ce, int64_t
 		lower_nomem(l);
 		return 0;
 	}
-	for (int64_t i = 0; i < ce; i++)
+	for (int64_t i = 0; i < ce && !l->opt.image; i++)
 		lower_halves(to + i * ld, w + i * c, c, 1, 1.0f);
 	buf = lower_const(l, to, (uint64_t)(ce * ld) * sizeof(*to));
 	free(to);

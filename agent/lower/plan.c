@@ -20,6 +20,7 @@
  * @bufs: where tensors are
  * @chunks: memory of all strings and arguments
  * @need: [degree - 1][slot]: scratch
+ * @packed: the image, if it was packed here
  */
 struct gpu_plan_priv {
 	struct lower_step *steps;
@@ -27,6 +28,7 @@ struct gpu_plan_priv {
 	struct lower_chunk *chunks;
 	uint32_t n_bufs, n_slots;
 	struct lower_scratch *need;
+	void *packed;
 };
 
 #define MAX_SLOTS	LOWER_MAX_SLOTS
@@ -166,12 +168,13 @@ static struct gpu_plan *make(struct lower *l)
 	plan->n_steps = l->n_steps;
 	plan->kernels = l->kernels;
 	plan->n_kernels = l->n_kernels;
-	plan->image = l->image;
+	plan->image = l->opt.image ? (void *)l->opt.image : l->image;
 	plan->image_bytes = l->image_bytes;
 	plan->arena_bytes = l->arena_bytes;
 	plan->n_inputs = l->p->n_inputs;
 	plan->n_outputs = l->p->n_outputs;
 	plan->max_degree = GPU_MAX_DEGREE;
+	plan->priv->packed = l->image;
 	plan->priv->steps = l->steps;
 	plan->priv->bufs = l->bufs;
 	plan->priv->n_bufs = l->n_bufs;
@@ -207,6 +210,8 @@ int gpu_plan_make(const struct program *p, const struct gpu_options *opt,
 	}
 	lower_all(l);
 	err = l->err;
+	if (!err && l->opt.image && l->image_bytes != l->opt.image_bytes)
+		err = -ESTALE;
 	if (!err) {
 		*plan = make(l);
 		err = *plan ? 0 : -ENOMEM;
@@ -242,11 +247,11 @@ void gpu_plan_free(struct gpu_plan *plan)
 		free(plan->priv->steps);
 		free(plan->priv->bufs);
 		free(plan->priv->need);
+		free(plan->priv->packed);
 	}
 	free(plan->priv);
 	free(plan->kernels);
 	free(plan->steps);
-	free(plan->image);
 	free(plan);
 }
 

@@ -104,6 +104,8 @@ uint32_t lower_const(struct lower *l, const void *data, uint64_t bytes)
 	uint64_t at = (l->image_bytes + 255) / 256 * 256, need = at + bytes;
 	uint32_t b;
 
+	if (l->opt.image)
+		goto out;	/* it is there; whether it is the right one its size tells in the end */
 	if (need > l->image_cap) {
 		uint64_t cap = need + need / 2 + 4096;
 		uint8_t *image = realloc(l->image, cap);
@@ -118,6 +120,7 @@ uint32_t lower_const(struct lower *l, const void *data, uint64_t bytes)
 	memset(l->image + l->image_bytes, 0, at - l->image_bytes);
 	if (bytes)
 		memcpy(l->image + at, data, bytes);
+out:
 	l->image_bytes = need;
 	b = add_buf(l, BUF_CONST, 0, bytes);
 	if (!l->err)

@@ -116,3 +116,9 @@ test_cuda_bad_ends-src := tests/cuda/test_cuda_bad_ends.c $(addprefix tests/tran
 test_cuda_bad_ends-libs := braid
 test_cuda_bad_ends-ldlibs := -ljansson -lm
 $(O)/tests/test_cuda_bad_ends: $(standin) $(O)/braidd $(O)/braid-zoo
+
+tests += test_images
+test_images-src := tests/cuda/test_images.c tests/cuda/zoo_program.c
+test_images-libs := cuda lower zoo program cpu onnxpb
+test_images-ldlibs := -lprotobuf-c -lm -ljansson
+sanitize-tests += test_images

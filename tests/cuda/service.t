@@ -14,8 +14,10 @@ if [ ! -e "$O/standin/libcuda.so.1" ]; then
 	exit 0
 fi
 BRAID_TEST_BACKEND=cuda
+BRAID_TEST_CACHE=$(mktemp -d) || exit 1
 LD_LIBRARY_PATH=$O/standin
-export BRAID_TEST_BACKEND LD_LIBRARY_PATH
+export BRAID_TEST_BACKEND BRAID_TEST_CACHE LD_LIBRARY_PATH
+trap 'rm -rf "$BRAID_TEST_CACHE"' EXIT
 
 n=0
 for test in test_poison test_reload test_tenant_kill test_beside; do
@@ -27,4 +29,9 @@ for test in test_poison test_reload test_tenant_kill test_beside; do
 		echo "$out" | grep -v "^ok" | head -n 40 | sed 's/^/# /'
 	fi
 done
+# All but the first start had the weights of the one before.
+n=$((n + 1))
+kept=$(find "$BRAID_TEST_CACHE" -name '*.blob' | wc -l)
+[ "$kept" -ge 4 ] && echo "ok $n - packed weights are kept: $kept files" ||
+	echo "not ok $n - packed weights are kept: $kept files"
 echo "1..$n"

@@ -217,7 +217,7 @@ static void keep_knobs(void)
 
 void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 {
-	const char *backend = getenv("BRAID_TEST_BACKEND");
+	const char *backend = getenv("BRAID_TEST_BACKEND"), *cache = getenv("BRAID_TEST_CACHE");
 	FILE *f;
 
 	strcpy(d->dir, "/tmp/braid-test-XXXXXX");
@@ -240,8 +240,9 @@ void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 	f = fopen(d->config, "we");
 	if (!f)
 		bail(d->config);
-	fprintf(f, "[runner]\nbackend=%s\ncompile=off\ncache_dir=\n[braidd]\ntransport=%s\nsocket=%s\n"
+	fprintf(f, "[runner]\nbackend=%s\ncompile=off\ncache_dir=%s\n[braidd]\ntransport=%s\nsocket=%s\n"
 		"control=%s\ngroup=\nmodel_dir=%s\n%s\n", backend ? backend : "cpu",
+		cache ? cache : "",
 		daemon_over_device() ? "device" : "socket", d->socket, d->control, d->models,
 		extra ? extra : "");
 	fclose(f);
