@@ -130,7 +130,7 @@ static uint32_t steps_of(const struct entry *e, const struct graph_part *parts)
 }
 
 static int side_by_side(struct compose *c, struct entry *e, const struct graph_part *parts,
-			struct exec **out)
+			struct exec **out, char *why, size_t len)
 {
 	uint32_t node = 0, steps = steps_of(e, parts), fused = 0;
 	struct level *l = malloc(sizeof(*l));
@@ -150,7 +150,16 @@ static int side_by_side(struct compose *c, struct entry *e, const struct graph_p
 			ret = add_fused(c, &g, l, e->kernels[fused++], &before, s > 0, &node);
 	}
 	free(l);
-	return graph_end(&c->be->dev, &g, ret, out, NULL, 0);
+	return graph_end(&c->be->dev, &g, ret, out, why, len);
+}
+
+/* Lanes serve; one line is enough to know that. */
+static void tell(struct compose *c, enum backend_form form, const char *why)
+{
+	if (*why && !c->told)
+		backend_say(c->be, "a graph of several models as %s, lanes serve instead: %s",
+			    form == BACKEND_BRANCHES ? "branches" : "kernels side by side", why);
+	c->told |= *why;
 }
 
 /* The kernels of all levels that have several launches. */
@@ -178,10 +187,8 @@ static int want(struct compose *c, struct entry *e, const struct graph_part *par
 		gpu_fused_free(&fused);
 	}
 	free(l);
-	if (*why && ret && !c->told) {
-		backend_say(c->be, "kernels side by side: %s", why);
-		c->told = true;
-	}
+	if (ret)
+		tell(c, e->form, why);
 	return ret;
 }
 
@@ -196,14 +203,6 @@ static bool is_compiled(const struct entry *e)
 
 /* ---- making and taking apart; the thread's ---- */
 
-/* Several are a crowd. */
-static const struct tile_plan *set_of(const struct compose_part *p)
-{
-	const struct tile_plan *sets = p->model->sets;
-
-	return &sets[sets[TILES_CROWD].plan ? TILES_CROWD : TILES_ALONE];
-}
-
 static int parts_of(const struct entry *e, uint32_t number, struct graph_part *parts,
 		    struct slot **slots)
 {
@@ -215,12 +214,12 @@ static int parts_of(const struct entry *e, uint32_t number, struct graph_part *p
 		if (i && m == e->parts[i - 1].model)	/* they are sorted */
 			return -EINVAL;		/* both would work in one slot */
 		slots[i] = &m->slots[m->n_plain + number];
-		parts[i] = model_part(m, slots[i], TILES_CROWD, e->parts[i].degree);
+		parts[i] = model_part(m, slots[i], TILES_COMPOSED, e->parts[i].degree);
 	}
 	return 0;
 }
 
-static int make_copy(struct compose *c, struct entry *e, uint32_t number)
+static int make_copy(struct compose *c, struct entry *e, uint32_t number, char *why, size_t len)
 {
 	struct composed *to = &e->copies[number];
 	struct graph_part parts[CUDA_MAX_PARTS];
@@ -229,8 +228,8 @@ static int make_copy(struct compose *c, struct entry *e, uint32_t number)
 	if (ret)
 		return ret;
 	if (e->form == BACKEND_BRANCHES)
-		return graph_branches(&c->be->dev, parts, e->n, &to->exec, NULL, 0);
-	return side_by_side(c, e, parts, &to->exec);
+		return graph_branches(&c->be->dev, parts, e->n, &to->exec, why, len);
+	return side_by_side(c, e, parts, &to->exec, why, len);
 }
 
 /* Nothing but kernels, which the compilers may take their time for. */
@@ -244,13 +243,17 @@ static bool prepare(struct compose *c, struct entry *e)
 
 static bool make(struct compose *c, struct entry *e)
 {
+	char why[512] = "";
+
 	if (e->bad)
 		return false;
 	for (uint32_t i = 0; i < e->n_kernels; i++)
 		if (!atomic_load(&e->kernels[i]->code))
 			return false;	/* it could not be compiled */
-	while (e->n_copies < COPIES && !make_copy(c, e, e->n_copies))
+	while (e->n_copies < COPIES && !make_copy(c, e, e->n_copies, why, sizeof(why)))
 		e->n_copies++;
+	if (!e->n_copies)
+		tell(c, e->form, why);
 	return e->n_copies;
 }
 
@@ -429,7 +432,7 @@ static bool is_outdated(const struct entry *e)
 	if (e->copies[0].exec->best)
 		return false;
 	for (uint32_t i = 0; i < e->n; i++)
-		if (!atomic_load(&set_of(&e->parts[i])->is_best))
+		if (!atomic_load(&e->parts[i].model->sets[TILES_COMPOSED].is_best))
 			return false;
 	return !is_busy(e);
 }

@@ -293,6 +293,7 @@ void exec_retire(struct backend *be, struct exec *e);
  * in flight and 1.4 times at eight.
  */
 enum tiles { TILES_ALONE, TILES_CROWD, TILES };
+#define TILES_COMPOSED	TILES_ALONE	/* one or two such launches at once */
 
 #define CROWD		3u	/* others in flight, that make a crowd */
 #define LATER_DEGREE	4u	/* the largest of a model's later slots, FULL_SLOTS have all */

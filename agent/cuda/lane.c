@@ -306,7 +306,7 @@ static bool launch_composed(struct backend *be, struct backend_launch *launch)
 	for (uint32_t i = 0; i < n; i++)
 		c->slots[i]->busy = true;
 	f->composed = c;
-	f->tiles = TILES_CROWD;
+	f->tiles = TILES_COMPOSED;
 	fly(be, f, c->exec, launch->sabotage);
 	return true;
 }

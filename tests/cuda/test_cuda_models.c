@@ -292,13 +292,13 @@ static double reference(struct model *m)
 	return ret ? 0 : apart;
 }
 
-/* Whether a form that is not ready after so many launches may become so. */
-static bool may_come(int launches)
+/* Launches after which a form must be ready: so many, once all is made that was asked for. */
+static int may_come(int launches, int left)
 {
-	if (launches < patience)
-		return true;
 	/* A kernel for every step has to be compiled. */
-	return patience > 16 && launches < 12000 && !cuda_backend_ops.settled(gpu);
+	if (patience > 16 && launches < 12000 && !cuda_backend_ops.settled(gpu))
+		return patience;
+	return left - 1;
 }
 
 /* Two groups of other degrees in one launch, until the form is ready. */
@@ -306,10 +306,11 @@ static double together(const struct model *m, const struct model *other,
 		       const struct backend_side *b, const struct backend_side *o,
 		       enum backend_form form, bool *ready)
 {
+	int left = patience;
 	double worst = 0;
 
 	*ready = false;
-	for (int i = 0; !*ready && may_come(i); i++) {
+	for (int i = 0; !*ready && left; i++) {
 		struct flight f = { .launch.form = form };
 
 		add_group(&f, m, b, 2, straight, straight);
@@ -321,6 +322,7 @@ static double together(const struct model *m, const struct model *other,
 		*ready = f.launch.ran == form;
 		if (i >= 8)
 			usleep(20000);
+		left = may_come(i, left);
 	}
 	return worst;
 }
