@@ -46,7 +46,8 @@ static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const st
 			    bool one, const struct tile_choice *ch)
 {
 	const struct tile_info *t = &tile_infos[ch->tile];
-	const char *kind = c->shape.taps ? "patch" : "conv";
+	bool big = t->bm > TILE_LARGE;
+	const char *kind = c->shape.taps ? "patch" : big ? "big" : "conv";
 	const struct lower_special sp = {
 		.header = kind, .args = "k_conv", .args_bytes = sizeof(struct k_conv),
 		.smem = tile_smem(&c->shape, ch), .min_ctas = t->ctas,
@@ -54,7 +55,7 @@ static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const st
 		.call = lower_format(l, "%s_tile<conv_cfg<%u, %u, %u, %u, %u, %u>%s>", kind, t->bm, t->bn,
 				     t->wm, t->wn, t->slices, t->stages,
 				     c->shape.taps ? "" : one ? ", true" : ", false"),
-		.generic = lower_format(l, "braid_%s_%s", kind, tile_generic(t)->name),
+		.generic = lower_format(l, "braid_%s_%s", big ? "conv" : kind, tile_generic(t)->name),
 	};
 
 	return lower_special(l, &sp);

@@ -16,7 +16,6 @@ const uint32_t n_tile_infos = sizeof(tile_infos) / sizeof(*tile_infos);
 
 #define BLOCK		1024u	/* shared memory that a block takes beside its own */
 #define STEP		K_CONV_STEP
-#define LARGE		128u	/* rows: tiles with more are for many of them */
 #define NEAR		0.8	/* of rows: a table's choice is as good */
 
 static double larger(double a, double b)
@@ -132,7 +131,7 @@ static bool is_large(const struct gpu_options *opt, const struct tile_shape *s, 
 
 bool tile_fits(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_choice *c)
 {
-	if (tile_infos[c->tile].bm > LARGE && (s->taps || s->hidden))
+	if (tile_infos[c->tile].bm > TILE_LARGE && (s->taps || s->hidden))
 		return false;
 	/* A patch is asked for one chunk of channels ahead: as many stages must lie between. */
 	return tile_smem(s, c) <= tile_most(opt->sm) && (!s->taps || s->taps + 1 >= tile_infos[c->tile].stages);
@@ -145,7 +144,7 @@ bool tile_is_sound(const struct gpu_options *opt, const struct tile_shape *s, co
 	uint32_t parts = tile_steps(s, &together);
 
 	parts /= together;
-	if (t->bm > LARGE && !is_large(opt, s, t))
+	if (t->bm > TILE_LARGE && !is_large(opt, s, t))
 		return false;
 	return tile_fits(opt, s, c) && (c->split == 1 || c->split * (s->taps ? 1 : 2) <= parts);
 }

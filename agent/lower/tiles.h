@@ -77,6 +77,8 @@ void tile_table_free(struct gpu_tiles *t);
 /** tile_table_builtin() - what was measured on a device like this; may have no rows */
 const struct gpu_tiles *tile_table_builtin(uint32_t sm, uint32_t n_sms);
 
+#define TILE_LARGE	128u	/* rows: tiles with more are for many of them (kernels/big.cuh) */
+
 /* A tile's numbers, as K_CONV_TILES has them. */
 struct tile_info {
 	uint32_t bm, bn, wm, wn, slices, stages, ctas, smem;

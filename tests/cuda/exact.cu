@@ -3,6 +3,7 @@
  * Tiles as specialised kernels have them, each with the shape in its arguments:
  * what plans want compiled, under the engine.
  */
+#include "big.cuh"
 #include "conv.cuh"
 #include "patch.cuh"
 
@@ -14,3 +15,9 @@
 	ENTRY(exact_patch_##bm##x##bn, k_conv, ctas,					\
 	      (patch_tile<conv_cfg<bm, bn, wm, wn, sl, st>>(a.s, a, tile, smem)))
 K_CONV_TILES(EXACT)
+
+#define EXACT_BIG(one, name)								\
+	ENTRY(exact_##name##_256x128, k_conv, 1,					\
+	      (big_tile<conv_cfg<256, 128, 4, 2, 1, 3>, one>(a.s, a, tile, smem)))
+EXACT_BIG(false, big)
+EXACT_BIG(true, big1)

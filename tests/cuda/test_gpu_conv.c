@@ -141,6 +141,39 @@ static struct program *products(struct rnd *r, char *what, size_t len)
 	return p;
 }
 
+/* More rows of the largest tile than are made together (kernels/big.cuh), and columns. */
+static void large(void)
+{
+	static const uint32_t degrees[] = { 1, 2 };
+	int64_t dims[2] = { 2400, 72 }, w[2] = { 300, 72 }, y[2] = { 2400, 300 };
+	struct tile_row row = { .choice = { n_tile_infos, 1 } };
+	struct gpu_tiles tiles = { &row, 1 };
+	struct gpu_check how = {
+		.opt = { .mode = GPU_FP16, .sm = 90, .tiles = &tiles },
+		.most = 1e-2, .degrees = degrees, .n_degrees = 2, .seed = 1,
+	};
+	struct rnd r = { .state = 5 };
+	struct build *b = build_new();
+	struct program *p = NULL;
+	struct prog_op *op;
+	uint32_t in[2];
+	char why[256] = "";
+
+	while (row.choice.tile-- && tile_infos[row.choice.tile].bm <= TILE_LARGE)
+		;
+	in[0] = build_input(b, "x", BRAID_TYPE_F32, 2, dims);
+	in[1] = weights(b, &r, w, 2, dims[1]);
+	op = build_op(b, PROG_GEMM, 2, in, 1);
+	op->params.gemm.trans_b = true;
+	op->params.gemm.alpha = 1.0f;
+	op->epi.residual = PROG_NONE;
+	build_output(b, "y", build_set_out(b, op, 0, BRAID_TYPE_F32, 2, y));
+	ok(!build_finish(b, &p) && !gpu_check(p, NULL, NULL, &how, why, sizeof(why)),
+	   "2400 rows by tiles of %s %s", tile_infos[row.choice.tile].name, why);
+	build_free(b);
+	program_free(p);
+}
+
 int main(void)
 {
 	static const uint32_t degrees[] = { 1, 3 };
@@ -170,5 +203,6 @@ int main(void)
 			row.choice.split, how.opt.sm))
 			diag("round %u: %s", i, why);
 	}
+	large();
 	return tap_done();
 }

@@ -2,7 +2,7 @@
 /*
  * braid-tune gemm: large products as merged requests make them, beside cuBLAS on
  * the same buffers, if it is to be found (BRAID_CUBLAS=PATH: there). Its results
- * must be ours.
+ * must be ours. -a: with every tile that may be, not just the one that is taken.
  */
 #include "tools/tune/tune.h"
 
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/lower/tiles.h"
 #include "agent/program/build.h"
 #include "agent/program/program.h"
 #include "kernels/conv_args.h"
@@ -209,16 +210,19 @@ static uint32_t step_of(struct lane *l, uint32_t degree, struct gpu_launch *laun
 	return s;
 }
 
-static int one(struct gpu *g, struct cublas *c, const struct product *p)
+/* By the tile that is taken, or as @tiles say. */
+static int one(struct gpu *g, struct cublas *c, const struct product *p, const struct gpu_tiles *tiles)
 {
 	const struct gpu_options opt = {
 		.mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms, .degrees = &p->degree, .n_degrees = 1,
+		.tiles = tiles,
 	};
 	double flops = 2.0 * p->rows * p->degree * p->n * p->k, us, theirs, off;
 	struct program *prog = program_of(p);
 	struct gpu_launch launch;
 	const struct k_conv *a = (const struct k_conv *)launch.args;
 	uint16_t *mine, *other;
+	const char *call;
 	struct gpu_plan *plan;
 	struct lane *l;
 	char why[512];
@@ -250,7 +254,8 @@ static int one(struct gpu *g, struct cublas *c, const struct product *p)
 		       theirs / us, off, bad ? " WRONG" : "");
 		free(other);
 	}
-	printf(" (%s, %s in %u)\n", p->what, plan->kernels[launch.kernel].generic, a->split);
+	call = plan->kernels[launch.kernel].call;
+	printf(" (%s, %.*s in %u)\n", p->what, (int)strcspn(call, "("), call, a->split);
 	fflush(stdout);
 	free(mine);
 	lane_free(l);
@@ -259,15 +264,35 @@ static int one(struct gpu *g, struct cublas *c, const struct product *p)
 	return bad;
 }
 
+/* Every tile, whole depth and two halves of it. */
+static int each_tile(struct gpu *g, const struct product *p)
+{
+	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms };
+	const struct tile_shape s = { .m = p->rows * p->degree, .n = p->n, .k = p->k, .groups = 1 };
+	int bad = 0;
+
+	for (uint32_t t = 0; t < n_tile_infos; t++)
+		for (uint32_t split = 1; split <= 2; split++) {
+			struct tile_row row = { .choice = { t, split } };
+			const struct gpu_tiles tiles = { &row, 1 };
+
+			if (tile_infos[t].bm * tile_infos[t].bn >= 64 * 128 && tile_fits(&opt, &s, &row.choice))
+				bad |= one(g, NULL, p, &tiles);
+		}
+	return bad;
+}
+
 int cmd_gemm(struct gpu *g, int argc, char **argv)
 {
 	struct cublas c;
-	bool has = cublas_open(g, &c);
+	bool has = cublas_open(g, &c), all = argc > 0 && !strcmp(argv[0], "-a");
 	int bad = 0;
 
 	if (!has)
 		printf("there is no cuBLAS to compare with\n");
 	for (size_t i = 0; i < sizeof(products) / sizeof(*products); i++)
-		bad |= one(g, has ? &c : NULL, &products[i]);
+		bad |= one(g, has ? &c : NULL, &products[i], NULL);
+	for (size_t i = 0; i < sizeof(products) / sizeof(*products) && all; i++)
+		bad |= each_tile(g, &products[i]);
 	return bad;
 }

@@ -43,6 +43,6 @@ int main(int argc, char **argv)
 		return commands[i].run(&g, argc - 2, argv + 2);
 	}
 	fprintf(stderr, "usage: braid-tune check|time [-s] [-dDEGREE,...]|sweep [-dDEGREE,...] MODEL.onnx...\n"
-		"       braid-tune gemm\n");
+		"       braid-tune gemm [-a]\n");
 	return 2;
 }

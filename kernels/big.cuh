@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Products that are large in every way (tiles of more than 128 rows): what
+ * conv.cuh does, in an order for many steps of K. The barrier of a step, and the
+ * first fragments behind it, come before the step's last multiplications, which
+ * hide them; loads are asked for in two parts between others. Blocks that run
+ * at a time make a square of tiles, so that they read less.
+ */
+#ifndef BRAID_KERNELS_BIG_CUH
+#define BRAID_KERNELS_BIG_CUH
+
+#include "conv.cuh"
+
+#define BIG_BAND	8	/* rows of tiles that are made together */
+
+/* Tiles down a band of rows, then the next column of them. */
+template <class C> DEV u32 big_order(const struct k_conv &a, u32 tile)
+{
+	u32 rows = (a.m + C::BM - 1) / C::BM, q = tile / a.split, part = tile - q * a.split;
+	u32 band = q / (BIG_BAND * a.tiles_n), rest = q - band * BIG_BAND * a.tiles_n;
+	u32 high = rows - band * BIG_BAND < BIG_BAND ? rows - band * BIG_BAND : BIG_BAND;
+
+	return ((band * BIG_BAND + rest % high) * a.tiles_n + rest / high) * a.split + part;
+}
+
+template <class C, bool ONE, class S>
+DEV void big_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
+{
+	static_assert(C::SL == 1 && C::ST >= 3, "warps share out no K, and stages are enough");
+	const u32 wm = warp() / C::WN, wn = warp() % C::WN, base = sm_addr(smem);
+	const struct conv_at w = conv_where<C>(s, a, big_order<C>(a, tile), 0);
+	struct conv_acc<C> acc = { };
+	struct conv_frag<C> frag;
+	struct conv_a<C, ONE> from;
+	struct conv_b<C> weights;
+	struct conv_res<C> res = { };
+	u32 stage = 0;
+
+	weights.init(s, a, w, base);
+#pragma unroll
+	for (int i = 0; i < C::ST - 1; i++)
+		if (i < (int)w.kts)
+			weights.load(i, i, (const void *)a.w);
+	if (s.bias && tid() < C::BN / 4) {
+		u32 n = w.n0 + tid() * 4;
+
+		cp16(base + C::BIAS + tid() * 16, (const char *)a.b + (n < s.n ? w.g * s.n + n : 0) * 4, n < s.n);
+	}
+	from.init(s, a, w, base);
+	frag.init(base, wm, wn);
+	pdl_wait();
+#pragma unroll
+	for (int i = 0; i < C::ST - 1; i++) {
+		if (i < (int)w.kts)
+			from.load(s, i, (const void *)a.w);
+		cp_commit();
+	}
+	cp_wait<C::ST - 2>();
+	sync();
+	if (w.kts)
+		frag.load(0, 0, 0);
+	for (u32 kt = 0; kt < w.kts; kt++) {
+		u32 next = kt + C::ST - 1, to = stage ? stage - 1 : C::ST - 1, after = stage + 1 == C::ST ? 0 : stage + 1;
+
+#pragma unroll
+		for (int k2 = 0; k2 < 4; k2++) {
+			if (k2 < 3) {
+				frag.load((k2 + 1) & 1, stage, k2 + 1);
+			} else {
+				cp_wait<C::ST - 2>();
+				sync();
+				if (kt + 1 < w.kts)
+					frag.load(0, after, 0);
+			}
+			if (!k2 && next < w.kts)
+				weights.load(to, next, (const void *)a.w);
+			if (k2 == 1) {
+				if (next < w.kts)
+					from.load(s, to, (const void *)a.w);
+				cp_commit();
+			}
+			/* What is behind K is zero, here and in the weights. */
+			frag.multiply(k2 & 1, acc);
+		}
+		stage = after;
+	}
+	pdl_go();
+	if (s.res && !s.r_any)
+		res.load(s, a, w);
+	cp_wait<0>();
+	sync();
+	conv_spread<C>(acc, smem, wm, wn);
+	sync();
+	conv_finish<C>(s, a, w, smem, res);
+}
+
+#endif
