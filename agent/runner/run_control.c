@@ -94,6 +94,9 @@ static json_t *about_all(struct runner *r)
 	json_object_set_new(o, "settled", json_boolean(r->ready && !r->asked &&
 			    (!r->ops->settled || r->ops->settled(r->be))));
 	json_object_set_new(o, "start", start_times(&r->start));
+	json_object_set_new(o, "ended", json_integer(r->ended));
+	json_object_set_new(o, "launch_ns", json_integer(r->launch_ns));
+	json_object_set_new(o, "device_ns", json_integer(r->device_ns));
 	if (r->ops->about)
 		json_object_set_new(o, "device", r->ops->about(r->be));
 	if (r->outside.at_ns)

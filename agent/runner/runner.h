@@ -89,6 +89,7 @@ struct window {
 	struct window *next;
 	struct window *next_waiting;	/* for the backend to have room */
 	uint64_t id;
+	uint64_t taken_ns;
 	uint32_t groups_left;
 	uint32_t launched;		/* launches that the backend has */
 	uint32_t started;		/* groups that it has of the next one */
@@ -156,6 +157,7 @@ struct runner {
 	struct braid_want wants[LINK_MAX_WANTS];
 	uint32_t n_wants, want_jobs;
 	uint64_t windows, groups, jobs;
+	uint64_t ended, launch_ns, device_ns;	/* groups; till they were launched, and from then on */
 	uint64_t told_ns;		/* last line about what tenants can cause at will */
 };
 

@@ -192,6 +192,9 @@ static void group_done(struct runner *r, struct run_group *rg)
 	if (!--w->left_of[pg->launch])
 		r->in_flight--;
 	if (!g->status) {
+		r->ended++;
+		r->launch_ns += g->start_ns > w->taken_ns ? g->start_ns - w->taken_ns : 0;
+		r->device_ns += g->end_ns - g->start_ns;
 		model_ran(rg->model, pg->degree, g->device_ns);
 		if (r->policy == BRAID_FUSION_ADAPTIVE &&
 		    adapt_done(r->adapt, g->end_ns, rg->model->number, pg->degree, g->device_ns,
@@ -319,7 +322,7 @@ static void how_to_plan(struct runner *r, struct window *w, struct plan_job *job
 	*how = (struct plan_how){ .policy = r->policy, .max_groups = RUNNER_GROUPS };
 	w->adaptive = r->policy == BRAID_FUSION_ADAPTIVE;
 	if (w->adaptive) {
-		if (adapt_window(r->adapt, runner_now(), r->outstanding))
+		if (adapt_window(r->adapt, w->taken_ns, r->outstanding))
 			runner_limit(r);
 		arm = adapt_arm(r->adapt);
 		how->policy = arm->policy;
@@ -358,8 +361,9 @@ void window_take(struct runner *r, const struct link_window *in)
 	w = r->free_windows;	/* there is one: see runner_want() */
 	r->free_windows = w->next;
 	r->n_free--;
+	w->taken_ns = runner_now();
 	if (!r->start.window_ns)
-		r->start.window_ns = runner_now();
+		r->start.window_ns = w->taken_ns;
 	w->id = in->arg.window;
 	w->n_jobs = w->bad = 0;
 	for (uint32_t i = 0; i < in->arg.jobs.count; i++) {

@@ -136,6 +136,8 @@ const char *as_words(enum system_kind as);
 /* A request has ended: its latency, and whether it counts. */
 void result_add(const struct options *o, struct shared *sh, struct result *res,
 		uint64_t scheduled, uint64_t now, int status);
+/* This thread's sleeps end when they should. */
+void sleep_exactly(void);
 /* Something plausible in an input: other than zeros, the same every time. */
 void fill_input(void *p, uint32_t type, uint64_t bytes, uint64_t *seed);
 

@@ -366,6 +366,7 @@ int direct_run_tenants(const struct options *o, struct shared *sh, unsigned int 
 	while (!(start = atomic_load(&sh->gate.start_ns)))
 		usleep(200);
 	stop = atomic_load(&sh->gate.stop_ns);
+	sleep_exactly();
 	sleep_until(start);
 	while (more(&d, stop)) {
 		ret = launch_due(&d, start, stop, &next);
