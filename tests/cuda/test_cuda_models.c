@@ -16,6 +16,8 @@
  *   BRAID_TEST_CACHE=DIR    keep compiled kernels there
  *   BRAID_TEST_JSON=FILE    what was measured
  *   BRAID_TEST_SHORT=1      fewer rounds, for tools that slow everything down
+ *   BRAID_TEST_MODES=fp16   only this precision
+ *   BRAID_TEST_FORMS=a,b    only these of lanes, branches, side by side
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -369,6 +371,14 @@ static void check_crowd(const struct model *m, const struct backend_side *b, boo
 		diag("%s: there never were enough at once for other tiles", m->name);
 }
 
+/* Is a word among those of a variable, or that not set? */
+static bool is_asked(const char *variable, const char *word)
+{
+	const char *words = getenv(variable);
+
+	return !words || strstr(words, word);
+}
+
 static void check_forms(struct model *m, struct model *other, bool fp32, double tolerance,
 			const struct backend_side *b)
 {
@@ -379,7 +389,11 @@ static void check_forms(struct model *m, struct model *other, bool fp32, double 
 		return;
 	for (int form = BACKEND_LANES; form < BACKEND_FORMS; form++) {
 		bool ready;
-		double d = together(m, other, b, &o, form, &ready);
+		double d;
+
+		if (!is_asked("BRAID_TEST_FORMS", names[form]))
+			continue;
+		d = together(m, other, b, &o, form, &ready);
 
 		ok(d <= tolerance && (ready || patience <= 16), "%s and %s as %s: off by %.2g%s",
 		   m->name, other->name, names[form], d,
@@ -559,8 +573,9 @@ int main(void)
 	for (; *names; names++) {
 		if (!open_model(&m, *names, &apart))
 			continue;
-		check_mode(&m, strcmp(*names, beside) ? &other : NULL, true, apart);
-		check_mode(&m, strcmp(*names, beside) ? &other : NULL, false, apart);
+		for (int fp32 = 1; fp32 >= 0; fp32--)
+			if (is_asked("BRAID_TEST_MODES", fp32 ? "fp32" : "fp16"))
+				check_mode(&m, strcmp(*names, beside) ? &other : NULL, fp32, apart);
 		close_model(&m);
 	}
 	close_model(&other);
