@@ -122,3 +122,9 @@ test_images-src := tests/cuda/test_images.c tests/cuda/zoo_program.c
 test_images-libs := cuda lower zoo program cpu onnxpb
 test_images-ldlibs := -lprotobuf-c -lm -ljansson
 sanitize-tests += test_images
+
+tests += test_loading
+test_loading-src := tests/cuda/test_loading.c agent/runner/load.c
+test_loading-libs := cuda lower program cpu onnxpb
+test_loading-ldlibs := -lprotobuf-c -ljansson -lm
+$(O)/tests/test_loading: $(standin) $(O)/braid-zoo

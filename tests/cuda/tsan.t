@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Models loaded by several threads, with the loader and the CUDA backend built for
+# ThreadSanitizer; what lowers programs is this tree's own, the driver the stand-in.
+
+cd "$(dirname "$0")/../.." || exit 1
+O=${O:-build}
+cc=${CC:-cc}
+dir=$O/tsan-cuda
+flags="-std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -Iinclude/uapi -I$O/gen -pthread -fsanitize=thread -Wno-tsan"
+
+mkdir -p "$dir" || exit 1
+# The flags are words on purpose.
+# shellcheck disable=SC2086
+if ! echo 'int main(void) { return 0; }' | $cc $flags -x c -o "$dir/probe" - 2>/dev/null ||
+	! "$dir/probe" 2>/dev/null; then
+	echo "1..0 # SKIP no ThreadSanitizer here"
+	exit 0
+fi
+if [ ! -e "$O/standin/libcuda.so.1" ]; then
+	echo "1..0 # SKIP $O/standin is not built"
+	exit 0
+fi
+
+log=$dir/log
+sources=$(find agent/cuda -name '*.c' ! -name generic_image.c)
+# shellcheck disable=SC2086
+if $cc $flags -o "$dir/test_loading" tests/cuda/test_loading.c agent/runner/load.c $sources \
+	agent/backend/memory.c "$O/agent/cuda/generic_image.o" "$O/liblower.a" "$O/libprogram.a" "$O/libcpu.a" "$O/libonnxpb.a" \
+	"$O/liblower.a" "$O/libprogram.a" -lprotobuf-c -ljansson -lm >"$log" 2>&1 &&
+	TSAN_OPTIONS='halt_on_error=0 exitcode=66' O=$O "$dir/test_loading" >"$log" 2>&1; then
+	echo "ok 1 - models loaded at once: no data race"
+else
+	echo "not ok 1 - models loaded at once: no data race"
+	grep -v '^ok' "$log" | head -80 | sed 's/^/# /'
+fi
+echo "1..1"
