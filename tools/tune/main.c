@@ -42,7 +42,7 @@ int main(int argc, char **argv)
 		printf("device %s sm_%u %u multiprocessors\n", g.name, g.sm, g.n_sms);
 		return commands[i].run(&g, argc - 2, argv + 2);
 	}
-	fprintf(stderr, "usage: braid-tune check|time [-s] [-dDEGREE,...]|sweep [-dDEGREE,...] MODEL.onnx...\n"
+	fprintf(stderr, "usage: braid-tune check|time [-s] [-dDEGREE,...]|sweep [-dDEGREE,...] [-kKIND] MODEL.onnx...\n"
 		"       braid-tune gemm [-a]\n");
 	return 2;
 }

@@ -2,7 +2,7 @@
 /*
  * braid-tune sweep: every product of some models, with every tile and number of
  * parts, at some degrees. Writes a line for each, a table as tile_table_read()
- * takes it.
+ * takes it. -kKIND: only products of a kind, as the table numbers them.
  */
 #include "tools/tune/tune.h"
 
@@ -119,7 +119,7 @@ static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, 
 	gpu_plan_free(plan);
 }
 
-static int one_degree(struct gpu *g, const struct program *p, uint32_t degree)
+static int one_degree(struct gpu *g, const struct program *p, uint32_t degree, int kind)
 {
 	const struct gpu_options opt = {
 		.mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms, .degrees = &degree, .n_degrees = 1,
@@ -134,7 +134,9 @@ static int one_degree(struct gpu *g, const struct program *p, uint32_t degree)
 	todo = calloc(plan->n_steps + 1, sizeof(*todo));
 	for (uint32_t s = 0; s < plan->n_steps; s++) {
 		todo[n].step = s;
-		if (shape_of(plan, s, degree, &todo[n].shape) && is_new(&todo[n].shape))
+		if (shape_of(plan, s, degree, &todo[n].shape) &&
+		    (kind < 0 || tile_kind(&todo[n].shape) == (enum tile_kind)kind) &&
+		    is_new(&todo[n].shape))
 			n++;
 	}
 	gpu_plan_free(plan);
@@ -148,10 +150,14 @@ static int one_degree(struct gpu *g, const struct program *p, uint32_t degree)
 int cmd_sweep(struct gpu *g, int argc, char **argv)
 {
 	uint32_t degrees[8] = { 1, 2, 8 }, n = 3;
-	int i = 0;
+	int i = 0, kind = -1;
 
 	printf("tiles %u %u\n", g->sm, g->n_sms);
-	for (; i < argc && !strncmp(argv[i], "-d", 2); i++) {
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (argv[i][1] == 'k')
+			kind = atoi(argv[i] + 2);
+		if (argv[i][1] != 'd')
+			continue;
 		n = 0;
 		for (char *s = argv[i] + 2; *s && n < 8; s += strspn(s, ","))
 			degrees[n++] = (uint32_t)strtoul(s, &s, 10);
@@ -160,7 +166,7 @@ int cmd_sweep(struct gpu *g, int argc, char **argv)
 		struct program *p = load_program(argv[i]);
 
 		for (uint32_t d = 0; d < n && p; d++)
-			if (one_degree(g, p, degrees[d]))
+			if (one_degree(g, p, degrees[d], kind))
 				return 1;
 		program_free(p);
 	}
