@@ -131,11 +131,22 @@ static int64_t channel_of(const struct build *b, const struct prog_op *op, int64
 	}
 }
 
+/* So many elements of the weights in a row belong to the same channel. */
+static int64_t run_of(const struct build *b, const struct prog_op *op)
+{
+	const struct build_tensor *w = build_t(b, op->in[1]);
+
+	if (w->elems && op->kind == PROG_CONV)
+		return w->elems / w->dims[0];
+	return w->elems && op->kind == PROG_GEMM && op->params.gemm.trans_b ? w->dims[1] : 1;
+}
+
 static bool scale_product(struct build *b, struct prog_op *op, uint32_t scale)
 {
 	const struct build_tensor *w = build_t(b, op->in[1]);
 	int64_t n = channels(b, op);
 	const float *from;
+	int64_t run;
 	uint32_t copy;
 	float *to;
 	void *data;
@@ -155,8 +166,13 @@ static bool scale_product(struct build *b, struct prog_op *op, uint32_t scale)
 		return false;
 	to = data;
 	from = w->data;
-	for (int64_t i = 0; i < w->elems; i++)
-		to[i] = from[i] * channel(b, scale, channel_of(b, op, i));
+	run = run_of(b, op);
+	for (int64_t i = 0; i < w->elems; i += run) {
+		float by = channel(b, scale, channel_of(b, op, i));
+
+		for (int64_t k = i; k < i + run; k++)
+			to[k] = from[k] * by;
+	}
 	op->in[1] = copy;
 	change_bias(b, op, scale, PROG_NONE);
 	return true;
