@@ -23,7 +23,44 @@ template <class C> DEV u32 big_order(const struct k_conv &a, u32 tile)
 	return ((band * BIG_BAND + rest % high) * a.tiles_n + rest / high) * a.split + part;
 }
 
-template <class C, bool ONE, class S>
+/* This thread's share of the input; where rows are all one distance apart, one address is enough. */
+template <class C, bool ONE, bool FLAT> struct big_a : conv_a<C, ONE> {
+};
+
+template <class C, bool ONE> struct big_a<C, ONE, true> {
+	const char *at;
+	u32 pitch, to, k;
+	i32 rows;
+
+	template <class S> DEV_MEMBER void init(const S &s, const struct k_conv &a, const struct conv_at &w,
+						u32 smem)
+	{
+		u32 c8 = tid() & 7, r0 = tid() >> 3;
+
+		pitch = s.ldx * 2;
+		k = w.kt0 * 64 + c8 * 8;
+		at = (const char *)a.x.at + a.x.off + (u64)(w.m0 + r0) * pitch + (w.g * s.c + k) * 2;
+		to = smem + r0 * 128 + ((c8 ^ (r0 & 7)) << 4);
+		rows = (i32)(a.m - w.m0 - r0);
+	}
+
+	template <class S> DEV_MEMBER void load(const S &s, u32 stage, const void *any)
+	{
+		bool in = s.k % 64 == 0 || k < s.k;
+
+#pragma unroll
+		for (int i = 0; i < C::AL; i++) {
+			bool ok = in && i * 32 < rows;
+
+			cp16(to + stage * C::STAGE + i * 4096, ok ? at + (u64)i * 32 * pitch : (const char *)any, ok);
+		}
+		at += 128;
+		k += 64;
+	}
+};
+
+/* @FLAT: a row of the product is one of the input, merged requests without a gap. */
+template <class C, bool ONE, bool FLAT, class S>
 DEV void big_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 {
 	static_assert(C::SL == 1 && C::ST >= 3, "warps share out no K, and stages are enough");
@@ -31,7 +68,7 @@ DEV void big_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 	const struct conv_at w = conv_where<C>(s, a, big_order<C>(a, tile), 0);
 	struct conv_acc<C> acc = { };
 	struct conv_frag<C> frag;
-	struct conv_a<C, ONE> from;
+	struct big_a<C, ONE, FLAT> from;
 	struct conv_b<C> weights;
 	struct conv_res<C> res = { };
 	u32 stage = 0;

@@ -46,7 +46,7 @@ static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const st
 			    bool one, const struct tile_choice *ch)
 {
 	const struct tile_info *t = &tile_infos[ch->tile];
-	bool big = t->bm > TILE_LARGE;
+	bool big = t->bm > TILE_LARGE, flat = one && !s->x_apart && s->sh == 1 && s->sw == 1;
 	const char *kind = c->shape.taps ? "patch" : big ? "big" : "conv";
 	const struct lower_special sp = {
 		.header = kind, .args = "k_conv", .args_bytes = sizeof(struct k_conv),
@@ -54,7 +54,8 @@ static uint32_t conv_kernel(struct lower *l, const struct conv_priv *c, const st
 		.shape = shape_text(l, s),
 		.call = lower_format(l, "%s_tile<conv_cfg<%u, %u, %u, %u, %u, %u>%s>", kind, t->bm, t->bn,
 				     t->wm, t->wn, t->slices, t->stages,
-				     c->shape.taps ? "" : one ? ", true" : ", false"),
+				     c->shape.taps ? "" : !one ? big ? ", false, false" : ", false" :
+				     !big ? ", true" : flat ? ", true, true" : ", true, false"),
 		.generic = lower_format(l, "braid_%s_%s", big ? "conv" : kind, tile_generic(t)->name),
 	};
 

@@ -25,6 +25,7 @@ K_CONV_GENERIC(DECLARE_CONV)
 K_CONV_TILES(DECLARE_EXACT)
 void exact_big_256x128(const struct emu_ops *ops, const void *a);
 void exact_big1_256x128(const struct emu_ops *ops, const void *a);
+void exact_bigflat_256x128(const struct emu_ops *ops, const void *a);
 #define DECLARE_DW(k, stride, tw)							\
 	void braid_dw_##k##x##k##_##stride(const struct emu_ops *ops, const void *a);
 K_DW_WINDOWS(DECLARE_DW)
@@ -55,8 +56,9 @@ static const struct row {
 	{ "conv_tile<" CFG(bm, bn, wm, wn, sl, st) ", true>(", exact_conv1_##bm##x##bn },	\
 	{ "patch_tile<" CFG(bm, bn, wm, wn, sl, st) ">(", exact_patch_##bm##x##bn },
 static const struct row exact[] = {
-	{ "big_tile<" CFG(256, 128, 4, 2, 1, 3) ", false>(", exact_big_256x128 },
-	{ "big_tile<" CFG(256, 128, 4, 2, 1, 3) ", true>(", exact_big1_256x128 },
+	{ "big_tile<" CFG(256, 128, 4, 2, 1, 3) ", false, false>(", exact_big_256x128 },
+	{ "big_tile<" CFG(256, 128, 4, 2, 1, 3) ", true, false>(", exact_big1_256x128 },
+	{ "big_tile<" CFG(256, 128, 4, 2, 1, 3) ", true, true>(", exact_bigflat_256x128 },
 	K_CONV_TILES(ROW_EXACT)
 };
 

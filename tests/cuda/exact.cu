@@ -16,8 +16,9 @@
 	      (patch_tile<conv_cfg<bm, bn, wm, wn, sl, st>>(a.s, a, tile, smem)))
 K_CONV_TILES(EXACT)
 
-#define EXACT_BIG(one, name)								\
+#define EXACT_BIG(one, flat, name)							\
 	ENTRY(exact_##name##_256x128, k_conv, 1,					\
-	      (big_tile<conv_cfg<256, 128, 4, 2, 1, 3>, one>(a.s, a, tile, smem)))
-EXACT_BIG(false, big)
-EXACT_BIG(true, big1)
+	      (big_tile<conv_cfg<256, 128, 4, 2, 1, 3>, one, flat>(a.s, a, tile, smem)))
+EXACT_BIG(false, false, big)
+EXACT_BIG(true, false, big1)
+EXACT_BIG(true, true, bigflat)
