@@ -43,6 +43,8 @@
 #define RARELY		8u		/* explorations, one of them for those */
 #define MEMORY		8u		/* epochs in a score */
 #define STAY		1.02		/* so much better to take the best one's place */
+#define ODD		0.15f		/* so far from its score an epoch counts as if it were no farther, */
+#define ODD_TIMES	6u		/* unless so many in a row are: then things have changed */
 #define SEEN_EPOCHS	24u
 #define PAUSE_NS	50000000ull	/* nothing to do for so long ends an epoch unscored */
 #define PEAK_STAYS	0.97		/* of the peak of what was outstanding, each epoch */
@@ -51,7 +53,7 @@
 
 struct measure {
 	float score;			/* weighted requests a second, 0: none */
-	uint32_t n, unready;
+	uint32_t n, unready, odd;
 	uint64_t not_before;
 };
 
@@ -331,6 +333,24 @@ static void count(struct adapt *a, uint64_t now, uint32_t outstanding)
 	a->outstanding = outstanding;
 }
 
+/*
+ * The driver may hold up everything for some milliseconds, while it loads code that
+ * was made in the background: whose epoch that is has nothing to do with the arm.
+ */
+static float tamed(struct measure *m, float got)
+{
+	const float low = m->score * (1 - ODD), high = m->score * (1 + ODD);
+
+	if (!m->n || (got >= low && got <= high)) {
+		m->odd = 0;
+		return got;
+	}
+	if (++m->odd < ODD_TIMES)
+		return got < low ? low : high;
+	m->n = m->odd = 0;
+	return got;
+}
+
 static void score(struct adapt *a, struct situation *s, uint64_t now)
 {
 	struct measure *m = &s->arms[a->arm];
@@ -343,6 +363,7 @@ static void score(struct adapt *a, struct situation *s, uint64_t now)
 		return;
 	}
 	m->unready = 0;
+	got = tamed(m, got);
 	m->n++;
 	m->score += (got - m->score) / (m->n < MEMORY ? m->n : MEMORY);
 }

@@ -41,7 +41,11 @@ struct sim {
 	uint64_t seed;
 	double arrives, every;	/* open loop: the next one, and how far apart; 0: closed */
 	double area;		/* of requests that have not ended, over time */
+	double stalls;		/* so often, ns on average, nothing goes on for STALL_NS */
 };
+
+#define STALL_NS	25e6
+#define STALLED		12u
 
 static double noise(struct sim *s)
 {
@@ -119,6 +123,8 @@ static void step(struct sim *s, struct adapt *a)
 		comes = s->tenants;
 	}
 	dt = first > 0 ? first : 0;
+	if (s->stalls > 0 && (noise(s) - 0.95) / 0.1 < dt / s->stalls)
+		s->now += STALL_NS;
 	s->area += dt * (s->waiting + s->outstanding);
 	for (uint32_t i = 0; i < 64; i++)
 		if (s->flights[i].used)
@@ -145,10 +151,10 @@ static void step(struct sim *s, struct adapt *a)
 }
 
 /* Requests a second, of the adaptive policy or of one arm. */
-static double run(const struct device *d, uint32_t tenants, struct adapt *a,
-		  const struct adapt_arm *arm, double warm_ns, double ns)
+static double run_of(const struct device *d, uint32_t tenants, struct adapt *a,
+		     const struct adapt_arm *arm, double warm_ns, double ns, uint64_t seed, double stalls)
 {
-	struct sim s = { .d = d, .tenants = tenants, .now = 1000, .seed = 5 };
+	struct sim s = { .d = d, .tenants = tenants, .now = 1000, .seed = seed, .stalls = stalls };
 	uint64_t before = 0;
 	double from;
 
@@ -165,6 +171,12 @@ static double run(const struct device *d, uint32_t tenants, struct adapt *a,
 		step(&s, a);
 	}
 	return (s.done - before) * 1e9 / (s.now - from);
+}
+
+static double run(const struct device *d, uint32_t tenants, struct adapt *a,
+		  const struct adapt_arm *arm, double warm_ns, double ns)
+{
+	return run_of(d, tenants, a, arm, warm_ns, ns, 5, 0);
 }
 
 static const struct adapt_arm arms[] = {
@@ -267,6 +279,24 @@ static void at_random(void)
 		   100 * parts[i], got / best);
 		adapt_free(a);
 	}
+}
+
+/* Everything stands still now and then, which is no arm's fault. */
+static void stalls(void)
+{
+	double sum = 0, worst = 10;
+
+	for (uint64_t seed = 1; seed <= STALLED; seed++) {
+		struct adapt *a = adapt_new(POLICIES, LANES);
+		double best = run_of(&devices[0].d, 32, NULL, &arms[2], 2e7, 2e9, seed, 2.5e8);
+		double got = run_of(&devices[0].d, 32, a, NULL, 2e9, 2e9, seed, 2.5e8) / best;
+
+		sum += got;
+		worst = got < worst ? got : worst;
+		adapt_free(a);
+	}
+	diag("with stalls: %.3f of the best arm on average, %.3f at worst", sum / STALLED, worst);
+	ok(sum / STALLED > 0.975, "stalls do not take the best arm's place away");
 }
 
 /* What was best becomes bad: it loses its place. */
@@ -424,6 +454,7 @@ int main(void)
 	against_the_best();
 	alone();
 	at_random();
+	stalls();
 	demoted();
 	not_ready();
 	paused();
