@@ -110,9 +110,25 @@ static bool shares(const struct runner *r)
 }
 
 /*
- * Tell the queue what could be launched now. Asked again only when the
- * answer would be another one.
+ * What was asked for waits for an answer, so that nothing of it is queued: it does as
+ * long as there is room for all of it, and not for more than twice as much. Otherwise
+ * each launch that ends would be another question.
  */
+static bool asked_well(const struct runner *r, const struct braid_want *wants, uint32_t n,
+		       uint32_t jobs)
+{
+	if (!link_fetching(r->link) || n != r->n_wants || jobs < r->want_jobs ||
+	    jobs > 2 * r->want_jobs)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (wants[i].model != r->wants[i].model || wants[i].count < r->wants[i].count ||
+		    wants[i].count > 2 * r->wants[i].count)
+			return false;
+	return true;
+}
+
+/* Tell the queue what could be launched now. */
+
 void runner_want(struct runner *r)
 {
 	struct braid_want wants[LINK_MAX_WANTS];
@@ -139,8 +155,7 @@ void runner_want(struct runner *r)
 	/* Each model is told of the same free lanes: all together they have no more. */
 	if (jobs > BRAID_MAX_BATCH || shares(r))
 		jobs = BRAID_MAX_BATCH;
-	if (link_fetching(r->link) && n == r->n_wants && jobs == r->want_jobs &&
-	    !memcmp(wants, r->wants, n * sizeof(wants[0])))
+	if (asked_well(r, wants, n, jobs))
 		return;
 	ret = link_fetch(r->link, wants, n, jobs);
 	if (ret == -EBUSY)
