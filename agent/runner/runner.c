@@ -305,10 +305,17 @@ static void say(void *arg, const char *text)
 	log_line(LOG_NOTICE, text, "%s", "");
 }
 
-/* Only the end of this process gives the device back. */
+/*
+ * Only the end of this process gives the device back. Nothing runs on it any more: a
+ * request that was alone on it is the one that did this, and need not do it again.
+ */
 static void lost(void *arg, const char *why)
 {
+	struct runner *r = arg;
+
 	log_line(LOG_CRIT, "the device is lost, giving up", "why=\"%s\"", why);
+	if (pthread_equal(r->thread, pthread_self()))
+		window_blame(r);
 	kill(getpid(), SIGKILL);
 }
 
@@ -447,6 +454,7 @@ int runner_main(const struct config *cfg)
 	if (!r)
 		return 1;
 	r->cfg = *cfg;
+	r->thread = pthread_self();
 	r->start.began_ns = runner_now();
 	ret = set_up(r, why, sizeof(why));
 	if (ret) {

@@ -9,6 +9,7 @@
 #ifndef BRAID_AGENT_RUNNER_RUNNER_H
 #define BRAID_AGENT_RUNNER_RUNNER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -113,6 +114,7 @@ struct runner {
 	const struct backend_ops *ops;
 	struct backend *be;
 	struct link *link;
+	pthread_t thread;		/* that serves */
 	struct loop *loop;
 	struct loop_watch link_watch, control_watch, backend_watch, loader_watch;
 	struct loop_watch signal_watch, tick_watch;
@@ -204,6 +206,7 @@ void window_take(struct runner *r, const struct link_window *in);
 unsigned int windows_reap(struct runner *r);
 void windows_watch(struct runner *r);
 void windows_launch(struct runner *r);
+void window_blame(struct runner *r);
 
 /* explain.c */
 struct explain *explain_new(void);

@@ -408,6 +408,25 @@ void window_take(struct runner *r, const struct link_window *in)
 	launch(r, w, staged, io_first);
 }
 
+/*
+ * The device faulted: was it a request that ran alone? Then it fails, and the next agent
+ * has nothing to find out. With others beside it nobody knows which of them it was.
+ */
+void window_blame(struct runner *r)
+{
+	const struct window *w = r->busy;
+	struct braid_result res = { .status = -EIO };
+
+	if (!w || w->next || w->n_jobs != 1 || !(w->jobs[0].flags & BRAID_JOB_ALONE) || !w->launched)
+		return;
+	res.cookie = w->jobs[0].cookie;
+	if (!link_commit(r->link, r->generation, &res, 1))
+		link_flush(r->link);
+	log_line(LOG_ERR, "a request that was alone on the GPU faulted", "tenant=%llu id=%llu model=%s",
+		 (unsigned long long)w->jobs[0].tenant, (unsigned long long)w->jobs[0].id,
+		 w->models[0]->conf.name);
+}
+
 /* Commit what has ended; how many groups that were. */
 unsigned int windows_reap(struct runner *r)
 {

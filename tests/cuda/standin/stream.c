@@ -7,6 +7,8 @@
  * si.lock protects the queues. A launch that hangs holds its thread until the
  * process ends.
  */
+#include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,6 +22,40 @@ struct cu_stream_opaque {
 	bool busy, stop;
 	unsigned int seed;
 };
+
+/* Where a kernel goes that touches memory that is nobody's. */
+static __thread sigjmp_buf *astray;
+
+static void touched(int sig)
+{
+	if (astray)
+		siglongjmp(*astray, 1);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void catch_touches(void)
+{
+	const struct sigaction act = { .sa_handler = touched, .sa_flags = SA_NODEFER };
+
+	sigaction(SIGSEGV, &act, NULL);
+	sigaction(SIGBUS, &act, NULL);
+}
+
+/* As on a device, that is the end of the context and not of the process. */
+static void run_kernel(struct work *w, unsigned int *seed)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 1)) {
+		astray = NULL;
+		si_break(ILLEGAL_ADDRESS);
+		return;
+	}
+	astray = &here;
+	w->run(w, seed);
+	astray = NULL;
+}
 
 static void running(int by)
 {
@@ -44,7 +80,7 @@ static void run(struct work *w, unsigned int *seed)
 	if (si_due(&si.say->fault))
 		si_break(ILLEGAL_ADDRESS);
 	else
-		w->run(w, seed);
+		run_kernel(w, seed);
 	running(-1);
 }
 
@@ -93,11 +129,13 @@ cu_result stream_put(cu_stream s, struct work *w)
 
 API cu_result cuStreamCreateWithPriority(cu_stream *out, unsigned int flags, int priority)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	cu_result res = si_check();
 	struct cu_stream_opaque *s;
 
 	if (res)
 		return res;
+	pthread_once(&once, catch_touches);
 	if (!(flags & CU_STREAM_NON_BLOCKING))
 		si_misuse("a stream that waits for the default one");
 	s = calloc(1, sizeof(*s));
