@@ -221,7 +221,7 @@ struct backend_ops {
 	bool (*buf_unmap)(struct backend *be, struct backend_buf *buf, void *priv);
 	void *(*buf_unmapped)(struct backend *be);
 	uint32_t (*degree)(const struct backend_model *model, uint32_t n);
-	uint32_t (*credits)(struct backend *be, const struct backend_model *model, bool merge);
+	uint32_t (*credits)(struct backend *be, struct backend_model *model, bool merge);
 	uint32_t (*largest)(const struct backend_model *model);
 	void (*limit)(struct backend *be, uint32_t lanes);
 	int (*launch)(struct backend *be, struct backend_launch *launch);

@@ -137,7 +137,7 @@ static uint32_t cpu_degree(const struct backend_model *model, uint32_t n)
 	return n < model->max_degree ? n : model->max_degree;
 }
 
-static uint32_t cpu_credits(struct backend *be, const struct backend_model *model, bool merge)
+static uint32_t cpu_credits(struct backend *be, struct backend_model *model, bool merge)
 {
 	return exec_lanes(&be->exec) * (merge ? model->max_degree : 1);
 }

@@ -228,12 +228,13 @@ static uint32_t cuda_largest(const struct backend_model *m)
 	return m->n_full || m->max_degree < LATER_DEGREE ? m->max_degree : LATER_DEGREE;
 }
 
-static uint32_t cuda_credits(struct backend *be, const struct backend_model *m, bool merge)
+static uint32_t cuda_credits(struct backend *be, struct backend_model *m, bool merge)
 {
 	const struct lanes *l = &be->lanes;
 	uint32_t in_flight = l->in_flight;
 	uint32_t free = l->limit > in_flight ? l->limit - in_flight : 0;
 
+	model_grown(m);
 	free = free < l->n_free ? free : l->n_free;
 	free = free < m->n_free ? free : m->n_free;
 	return merge ? free * cuda_largest(m) : free;

@@ -357,7 +357,9 @@ struct io_desc {
 /**
  * struct backend_model - a program made ready for launches
  * @degrees: what runs as one, ascending
- * @slots: @n_slots; those from @n_plain on are for graphs of several models
+ * @slots: @n_slots; those from @n_plain on are for graphs of several models. The
+ *         first ones are made when it is loaded, the other plain ones after that, in
+ *         the background: @n_made there are, the caller has taken @n_taken over
  * @free: plain slots that are free, @n_free; @n_full of them run any degree
  * @bounce: pinned rows for tensors that the device can't reach; @bounce_free
  *          is a stack of those that are free
@@ -373,7 +375,9 @@ struct backend_model {
 	uint64_t stage_row, bounce_row;
 	uint32_t degrees[GPU_MAX_DEGREES], n_degrees;
 	struct slot slots[CUDA_MAX_SLOTS];
-	uint32_t n_slots, n_plain, n_free, n_full;
+	uint32_t n_slots, n_plain, n_free, n_full, n_taken;
+	atomic_uint n_made;
+	struct chore grow;
 	struct slot *free;
 	struct pinned bounce;
 	uint32_t *bounce_free, n_bounce;
@@ -388,6 +392,8 @@ struct backend_model {
 int model_load(struct backend *be, const struct program *p, const struct backend_model_config *cfg,
 	       struct backend_model **out, char *why, size_t len);
 void model_drop(struct backend_model *m);
+/** model_grown() - take over slots that were made meanwhile; the caller's thread */
+void model_grown(struct backend_model *m);
 /** model_use() - keep it; model_drop() undoes that */
 void model_use(struct backend_model *m);
 /** model_part() - a model's part of a graph */

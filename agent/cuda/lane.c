@@ -254,6 +254,7 @@ static int launch_group(struct backend *be, struct backend_launch *launch,
 
 	if (degree < 0)
 		return -EINVAL;
+	model_grown(m);
 	at = choose_slot(be, m, degree, &tiles);
 	f = at ? flight_new(be, launch, g, 1) : NULL;
 	if (!f || !take_rows(f, 0, g, f->start_ns))

@@ -17,6 +17,7 @@
 #include "agent/cuda/kernel_build.h"
 #include "agent/program/program.h"
 
+#define FIRST_SLOTS	4u	/* there when a model is loaded, the others are made while it serves */
 #define FULL_SLOTS	8u	/* run every degree */
 #define SHARED_SLOTS	2u	/* for graphs of several models */
 #define ALONE_SLOTS	(CROWD + 1)	/* with graphs for who is alone: no more are */
@@ -252,31 +253,77 @@ static void plan_slots(struct backend_model *m)
 	m->n_slots = m->n_plain + (bytes > room ? 0 : SHARED_SLOTS);
 }
 
-/* Fewer than planned where memory ends; none is an error. */
-static int make_slots(struct backend_model *m, char *why, size_t len)
+void model_grown(struct backend_model *m)
 {
-	int ret = 0;
+	uint32_t made = atomic_load_explicit(&m->n_made, memory_order_acquire);
 
-	plan_slots(m);
-	for (uint32_t i = 0; i < m->n_slots; i++) {
-		ret = slot_new(m, i, why, len);
+	while (m->n_taken < made) {
+		struct slot *s = &m->slots[m->n_taken++];
+
+		s->next_free = m->free;
+		m->free = s;
+		m->n_free++;
+		m->n_full += s->max_degree == m->max_degree;
+	}
+}
+
+/*
+ * One more slot: what a large model's lanes take to make, with a graph for each degree,
+ * is longer than all the rest of loading it. Where memory ends, so does this.
+ */
+static void grow(struct chore *c)
+{
+	struct backend_model *m = (struct backend_model *)((char *)c - offsetof(struct backend_model, grow));
+	const uint32_t i = atomic_load(&m->n_made);
+	int ret = atomic_load(&m->dead) ? -ECANCELED : slot_new(m, i, NULL, 0);
+
+	/* Zeros went through the default stream, lanes do not wait for it. */
+	if (!ret && m->be->dev.cu.stream_synchronize(NULL))
+		ret = -EIO;
+	if (ret) {
+		slot_free(m, &m->slots[i]);
+		model_drop(m);
+		return;
+	}
+	atomic_store_explicit(&m->n_made, i + 1, memory_order_release);
+	if (i + 1 < m->n_plain)
+		chores_put(m->be->chores, &m->grow);
+	else
+		model_drop(m);
+}
+
+/* Those from @from on; fewer than planned where memory ends, which is an error for the first. */
+static int make_some(struct backend_model *m, uint32_t from, uint32_t to, uint32_t *made, char *why,
+		     size_t len)
+{
+	int ret;
+
+	for (*made = from; *made < to; (*made)++) {
+		ret = slot_new(m, *made, why, len);
 		if (!ret)
 			continue;
-		slot_free(m, &m->slots[i]);
-		if (ret != -ENOMEM || !i)
-			return ret;
-		m->n_slots = i;
-		if (m->n_plain > i)
-			m->n_plain = i;
+		slot_free(m, &m->slots[*made]);
+		return ret == -ENOMEM && *made ? 0 : ret;
 	}
-	for (uint32_t i = m->n_plain; i--;) {
-		m->slots[i].next_free = m->free;
-		m->free = &m->slots[i];
-	}
-	m->n_free = m->n_plain;
-	for (uint32_t i = 0; i < m->n_plain; i++)
-		m->n_full += m->slots[i].max_degree == m->max_degree;
 	return 0;
+}
+
+static int make_slots(struct backend_model *m, char *why, size_t len)
+{
+	uint32_t first, made;
+	int ret;
+
+	plan_slots(m);
+	first = m->n_plain < FIRST_SLOTS ? m->n_plain : FIRST_SLOTS;
+	ret = make_some(m, 0, first, &made, why, len);
+	if (ret)
+		return ret;
+	atomic_store(&m->n_made, made);
+	if (made < first)
+		m->n_plain = m->n_slots = made;
+	ret = make_some(m, m->n_plain, m->n_slots, &m->n_slots, why, len);
+	model_grown(m);
+	return ret;
 }
 
 static int make_bounce(struct backend_model *m)
@@ -573,6 +620,11 @@ int model_load(struct backend *be, const struct program *p, const struct backend
 	be->models = m;
 	pthread_mutex_unlock(&be->lock);
 	better_kernels(m);
+	if (atomic_load(&m->n_made) < m->n_plain) {
+		model_use(m);
+		m->grow = (struct chore){ .run = grow };
+		chores_put(be->chores, &m->grow);
+	}
 	*out = m;
 	return 0;
 }
@@ -596,7 +648,7 @@ static void refresh(struct backend_model *m, enum tiles tiles)
 	if (!set->plan || set->is_best || !is_better(set))
 		return;
 	set->is_best = true;
-	for (uint32_t n = 0; n < m->n_plain; n++)
+	for (uint32_t n = 0; n < atomic_load(&m->n_made); n++)
 		for (uint32_t i = 0; i < m->n_degrees && !atomic_load(&m->dead); i++)
 			if (has_graph(&m->slots[n], tiles, m->degrees[i]))
 				hand_over(m, &m->slots[n], tiles, i);

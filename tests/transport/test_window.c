@@ -57,7 +57,7 @@ static unsigned int reap(struct backend *b, struct backend_group **done, unsigne
 	return n;
 }
 
-static uint32_t credits(struct backend *b, const struct backend_model *m, bool merge)
+static uint32_t credits(struct backend *b, struct backend_model *m, bool merge)
 {
 	return (2 - be.n) * (merge ? 4 : 1);
 }
