@@ -22,7 +22,7 @@ static uint32_t pack(struct lower *l, const struct prog_op *op, int64_t n, int64
 		lower_nomem(l);
 		return 0;
 	}
-	for (int64_t i = 0; i < n; i++)
+	for (int64_t i = 0; i < n && !l->opt.image; i++)
 		for (int64_t j = 0; j < k; j++)
 			to[i * ld + j] = alpha * (turned ? w[j * n + i] : w[i * k + j]);
 	buf = lower_const(l, to, (uint64_t)(n * ld) * sizeof(*to));
