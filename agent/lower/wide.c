@@ -56,40 +56,63 @@ static bool is_layer(const struct lower *l, const struct prog_op *op)
 		(lower_const_data(l, op->in[2]) && lower_t(l, op->in[2])->elems == y->elems));
 }
 
+/* Layers and functions between a mean and what it scales, at most: files may be hostile. */
+#define MAX_WAY		64
+
+/* What is known of operations: are they on the way from a mean? */
+enum way { WAY_NEW, WAY_OFF, WAY_ON };
+
+struct search {
+	struct lower *l;
+	const uint32_t *writer;
+	uint8_t *way;		/* enum way, by operation */
+};
+
 /*
  * Is vector @t made of a mean over pixels, by layers and functions? All on the
  * way is marked if so.
  */
-static bool trace(struct lower *l, const uint32_t *writer, uint32_t t)
+static bool trace(struct search *s, uint32_t t, uint32_t left)
 {
+	struct lower *l = s->l;
 	const struct prog_op *op;
 	bool found = false;
-	uint32_t w = writer[lower_t(l, t)->storage];
+	uint32_t w = s->writer[lower_t(l, t)->storage];
 
-	if (w == LOWER_NONE || l->done[w] || l->siblings[w] || l->attn[w])
+	if (w == LOWER_NONE || !left || l->done[w] || l->siblings[w] || l->attn[w])
 		return false;
 	op = &l->p->ops[w];
-	if (!lower_is_vector(lower_t(l, op->out[0])))
-		return false;
+	if (s->way[w] || !lower_is_vector(lower_t(l, op->out[0])))
+		return s->way[w] == WAY_ON;
 	if (lower_is_mean(l, op))
 		found = !lower_is_vector(lower_t(l, op->in[0]));
 	else if (op->kind == PROG_UNARY || is_layer(l, op))
-		found = trace(l, writer, op->in[0]);
+		found = trace(s, op->in[0], left - 1);
 	else if (op->kind == PROG_BINARY)
 		for (int k = 0; k < 2 && !found; k++)
-			found = trace(l, writer, op->in[k]);
+			found = trace(s, op->in[k], left - 1);
+	s->way[w] = found ? WAY_ON : WAY_OFF;
 	if (found)
 		set_wide(l, op->out[0]);
 	return found;
 }
 
-static void find_factors(struct lower *l, const uint32_t *writer, const struct prog_op *op)
+static void find_factors(struct lower *l, const uint32_t *writer)
 {
-	if (op->kind != PROG_BINARY || lower_is_vector(lower_t(l, op->out[0])))
-		return;
-	for (int k = 0; k < 2; k++)
-		if (lower_is_vector(lower_t(l, op->in[k])))
-			trace(l, writer, op->in[k]);
+	struct search s = { .l = l, .writer = writer, .way = calloc(l->p->n_ops + 1, 1) };
+
+	if (!s.way)
+		lower_nomem(l);
+	for (uint32_t i = 0; i < l->p->n_ops && !l->err; i++) {
+		const struct prog_op *op = &l->p->ops[i];
+
+		if (l->done[i] || op->kind != PROG_BINARY || lower_is_vector(lower_t(l, op->out[0])))
+			continue;
+		for (int k = 0; k < 2; k++)
+			if (lower_is_vector(lower_t(l, op->in[k])))
+				trace(&s, op->in[k], MAX_WAY);
+	}
+	free(s.way);
 }
 
 /* ---- squares ---- */
@@ -150,7 +173,5 @@ void lower_find_wide(struct lower *l, const uint32_t *writer)
 		if (!l->done[i] && (is_square(l, op) || (keeps_range(op) && reads_wide(l, op))))
 			set_wide(l, op->out[0]);
 	}
-	for (uint32_t i = 0; i < l->p->n_ops; i++)
-		if (!l->done[i])
-			find_factors(l, writer, &l->p->ops[i]);
+	find_factors(l, writer);
 }

@@ -125,6 +125,25 @@ static void check(struct build *b, double most, uint32_t vectors, const char *na
 	program_free(p);
 }
 
+/* Vectors added to themselves, again and again: to look for a mean there takes no time. */
+static void doubled(void)
+{
+	int64_t c[2] = { 1, 8 }, dims[3] = { 1, 4, 8 };
+	const struct gpu_options opt = { .mode = GPU_FP16, .sm = 90 };
+	struct build *b = build_new();
+	struct gpu_plan *plan = NULL;
+	struct program *p = NULL;
+	uint32_t x = build_unary(b, build_input(b, "x", BRAID_TYPE_F32, 2, c), PROG_FN_ABS, 0, 0);
+
+	for (int i = 0; i < 200; i++)
+		x = build_binary(b, PROG_BIN_ADD, x, x);
+	build_output(b, "y", build_binary(b, PROG_BIN_MUL, build_input(b, "by", BRAID_TYPE_F32, 3, dims), x));
+	ok(!build_finish(b, &p) && !gpu_plan_make(p, &opt, &plan, NULL, 0), "a vector doubled 200 times has a plan");
+	build_free(b);
+	gpu_plan_free(plan);
+	program_free(p);
+}
+
 /* Narrow 1x1 convolutions one after the other. */
 static struct program *chain(uint32_t layers, int64_t size)
 {
@@ -198,6 +217,7 @@ int main(void)
 		image(b, &r, 21, gemm);
 		check(b, 1e-4, 2, gemm ? "the same, 21 channels" : "the same, 21 channels, convolutions");
 	}
+	doubled();
 	modes();
 	return tap_done();
 }
