@@ -91,6 +91,7 @@ static void cuda_close(struct backend *be)
 {
 	if (!be)
 		return;
+	atomic_store(&be->closing, true);
 	watcher_free(be);
 	/* What runs writes into tenants' memory, unless the device is lost anyway. */
 	if (be->dev.retained && !atomic_load(&be->is_lost))

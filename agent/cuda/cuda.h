@@ -528,7 +528,7 @@ struct backend {
 	void (*say)(void *arg, const char *text);
 	void (*lost)(void *arg, const char *why);
 	void *arg;
-	atomic_bool is_lost;
+	atomic_bool is_lost, closing;
 
 	pthread_mutex_t lock;		/* models, gone */
 	struct backend_model *models;

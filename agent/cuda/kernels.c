@@ -304,7 +304,9 @@ void kernels_stop(struct kernels *ks)
 	pthread_mutex_unlock(&ks->lock);
 	for (unsigned int i = 0; i < ks->n_threads; i++)
 		pthread_join(ks->threads[i], NULL);
+	pthread_mutex_lock(&ks->lock);
 	ks->n_threads = 0;
+	pthread_mutex_unlock(&ks->lock);
 }
 
 void kernels_free(struct kernels *ks)

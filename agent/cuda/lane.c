@@ -146,7 +146,8 @@ static struct slot **find_slot(struct backend_model *m, enum tiles tiles, uint32
 	struct slot **at, **best = NULL;
 
 	for (at = &m->free; *at; at = &(*at)->next_free)
-		if ((*at)->exec[tiles][degree] && (!best || (*at)->number > (*best)->number))
+		if (((*at)->exec[tiles][degree] || atomic_load(&(*at)->fresh[tiles][degree])) &&
+		    (!best || (*at)->number > (*best)->number))
 			best = at;
 	return best;
 }

@@ -84,10 +84,18 @@ static int get_kernels(struct backend_model *m, struct tile_plan *set, char *why
 	return ret;
 }
 
+static void put_kernels(struct backend_model *m, struct tile_plan *set)
+{
+	for (uint32_t i = 0; set->kernels && i < set->plan->n_kernels; i++)
+		kernels_put(m->be->kernels, set->kernels[i]);
+	free(set->kernels);
+	set->kernels = NULL;
+}
+
 static void better_kernels(struct backend_model *m)
 {
 	for (struct tile_plan *set = m->sets; set < m->sets + TILES; set++)
-		for (uint32_t i = 0; set->plan && i < set->plan->n_kernels; i++)
+		for (uint32_t i = 0; set->kernels && i < set->plan->n_kernels; i++)
 			if (!atomic_load(&set->kernels[i]->best))
 				kernels_better(m->be->kernels, set->kernels[i]);
 }
@@ -170,7 +178,7 @@ static bool has_graph(const struct slot *s, enum tiles tiles, uint32_t degree)
 {
 	const struct backend_model *m = s->model;
 
-	if (s->number >= m->n_plain || degree > s->max_degree || !m->sets[tiles].plan)
+	if (s->number >= m->n_plain || degree > s->max_degree || !m->sets[tiles].kernels)
 		return false;
 	return tiles == TILES_CROWD || s->number < ALONE_SLOTS || !m->sets[TILES_CROWD].plan;
 }
@@ -267,6 +275,42 @@ void model_grown(struct backend_model *m)
 	}
 }
 
+/* The caller takes it at the next launch; one that it has not taken is replaced. */
+static void hand_over(struct backend_model *m, struct slot *s, enum tiles tiles, uint32_t i)
+{
+	struct exec *e = NULL;
+
+	if (slot_graph(s, tiles, m->degrees[i], &e, NULL, 0))
+		return;
+	exec_free(&m->be->dev, atomic_exchange(&s->fresh[tiles][i], e));
+}
+
+static void hand_over_all(struct backend_model *m, enum tiles tiles)
+{
+	for (uint32_t n = 0; n < atomic_load(&m->n_made); n++)
+		for (uint32_t i = 0; i < m->n_degrees && !atomic_load(&m->dead); i++)
+			if (has_graph(&m->slots[n], tiles, m->degrees[i]))
+				hand_over(m, &m->slots[n], tiles, i);
+}
+
+/* Launches in a crowd have had the other tiles so far. */
+static int grow_crowd(struct backend_model *m)
+{
+	struct tile_plan *set = &m->sets[TILES_CROWD];
+	char why[512] = "";
+	int ret = get_kernels(m, set, why, sizeof(why));
+
+	if (ret) {
+		backend_say(m->be, "no kernels for launches in a crowd: %s", why);
+		put_kernels(m, set);
+		return ret;
+	}
+	set->is_best = is_better(set);
+	hand_over_all(m, TILES_CROWD);
+	better_kernels(m);
+	return 0;
+}
+
 /*
  * One more slot: what a large model's lanes take to make, with a graph for each degree,
  * is longer than all the rest of loading it. Where memory ends, so does this.
@@ -275,13 +319,18 @@ static void grow(struct chore *c)
 {
 	struct backend_model *m = (struct backend_model *)((char *)c - offsetof(struct backend_model, grow));
 	const uint32_t i = atomic_load(&m->n_made);
-	int ret = atomic_load(&m->dead) ? -ECANCELED : slot_new(m, i, NULL, 0);
+	int ret = atomic_load(&m->dead) || atomic_load(&m->be->closing) ? -ECANCELED : 0;
 
+	if (!ret && m->sets[TILES_CROWD].plan && !m->sets[TILES_CROWD].kernels)
+		ret = grow_crowd(m);
+	if (!ret && i < m->n_plain)
+		ret = slot_new(m, i, NULL, 0);
 	/* Zeros went through the default stream, lanes do not wait for it. */
 	if (!ret && m->be->dev.cu.stream_synchronize(NULL))
 		ret = -EIO;
-	if (ret) {
-		slot_free(m, &m->slots[i]);
+	if (ret || i == m->n_plain) {
+		if (ret && i < m->n_plain)
+			slot_free(m, &m->slots[i]);
 		model_drop(m);
 		return;
 	}
@@ -362,9 +411,7 @@ static void destroy(struct chore *c)
 	for (int t = 0; t < TILES; t++) {
 		struct tile_plan *set = &m->sets[t];
 
-		for (uint32_t i = 0; set->kernels && i < set->plan->n_kernels; i++)
-			kernels_put(be->kernels, set->kernels[i]);
-		free(set->kernels);
+		put_kernels(m, set);
 		if (set->weights && (!t || set->weights != m->sets[0].weights))
 			be->dev.cu.mem_free(set->weights);
 	}
@@ -537,6 +584,15 @@ static uint64_t lap(uint64_t *from)
 	return ns;
 }
 
+/*
+ * Do kernels for one kind of tiles suffice to begin with? The others would take as long
+ * again; but not if they might have to be compiled, as the chores thread would wait.
+ */
+static bool can_grow(const struct backend_model *m)
+{
+	return !m->be->dev.rt.lib || is_better(&m->sets[TILES_ALONE]);
+}
+
 /* What the device needs of a model; @reason is of memory. */
 static int make(struct backend_model *m, const struct program *p, struct backend_took *took,
 		char *why, size_t len, char *reason, size_t reason_len)
@@ -547,13 +603,13 @@ static int make(struct backend_model *m, const struct program *p, struct backend
 	set_degrees(m, m->be->max_degree);
 	describe(m, p);
 	for (int t = 0; t < TILES && !ret; t++)
-		if (m->sets[t].plan)
+		if (m->sets[t].plan && !(t == TILES_CROWD && can_grow(m)))
 			ret = get_kernels(m, &m->sets[t], why, len);
 	took->kernels = lap(&from);
 	for (int t = 0; t < TILES && !ret; t++) {
 		if (!m->sets[t].plan)
 			continue;
-		m->sets[t].is_best = is_better(&m->sets[t]);
+		m->sets[t].is_best = m->sets[t].kernels && is_better(&m->sets[t]);
 		ret = upload(m, &m->sets[t], reason, reason_len);
 	}
 	took->weights = lap(&from);
@@ -620,7 +676,8 @@ int model_load(struct backend *be, const struct program *p, const struct backend
 	be->models = m;
 	pthread_mutex_unlock(&be->lock);
 	better_kernels(m);
-	if (atomic_load(&m->n_made) < m->n_plain) {
+	if (atomic_load(&m->n_made) < m->n_plain ||
+	    (m->sets[TILES_CROWD].plan && !m->sets[TILES_CROWD].kernels)) {
 		model_use(m);
 		m->grow = (struct chore){ .run = grow };
 		chores_put(be->chores, &m->grow);
@@ -631,27 +688,14 @@ int model_load(struct backend *be, const struct program *p, const struct backend
 
 /* ---- better graphs ---- */
 
-/* The caller takes it at the next launch; one that it has not taken is replaced. */
-static void hand_over(struct backend_model *m, struct slot *s, enum tiles tiles, uint32_t i)
-{
-	struct exec *e = NULL;
-
-	if (slot_graph(s, tiles, m->degrees[i], &e, NULL, 0))
-		return;
-	exec_free(&m->be->dev, atomic_exchange(&s->fresh[tiles][i], e));
-}
-
 static void refresh(struct backend_model *m, enum tiles tiles)
 {
 	struct tile_plan *set = &m->sets[tiles];
 
-	if (!set->plan || set->is_best || !is_better(set))
+	if (!set->kernels || set->is_best || !is_better(set))
 		return;
 	set->is_best = true;
-	for (uint32_t n = 0; n < atomic_load(&m->n_made); n++)
-		for (uint32_t i = 0; i < m->n_degrees && !atomic_load(&m->dead); i++)
-			if (has_graph(&m->slots[n], tiles, m->degrees[i]))
-				hand_over(m, &m->slots[n], tiles, i);
+	hand_over_all(m, tiles);
 }
 
 /* The next model after @id, kept from going. */
