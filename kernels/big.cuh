@@ -59,6 +59,64 @@ template <class C, bool ONE> struct big_a<C, ONE, true> {
 	}
 };
 
+/* Four lanes' four numbers each: lane t gets the t-th of all, in the lanes' order. */
+DEV void big_turn(u32 v[4])
+{
+#pragma unroll
+	for (int step = 1; step < 4; step *= 2) {
+		bool up = lane() & step;
+
+#pragma unroll
+		for (int k = 0; k < 2; k++) {
+			int lo = step == 1 ? k * 2 : k, hi = lo + step;
+			u32 got = shfl_xor(up ? v[lo] : v[hi], step);
+
+			if (up)
+				v[lo] = got;
+			else
+				v[hi] = got;
+		}
+	}
+}
+
+/* Bias, function, and from the registers to where it goes: whole chunks of eight channels. */
+template <class C, class S>
+DEV void big_store(const S &s, const struct k_conv &a, const struct conv_at &w, const struct conv_acc<C> &acc,
+		   u32 wm, u32 wn, u32 smem)
+{
+	u32 l = lane(), m0 = w.m0 + wm * C::WTM + (l >> 2), n0 = wn * C::WTN;
+	char *y = (char *)a.y.at + a.y.off;
+
+#pragma unroll
+	for (int j0 = 0; j0 < C::NI; j0 += 4) {
+		u32 n = w.n0 + n0 + (j0 + (l & 3)) * 8;
+		float b[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+
+#pragma unroll
+		for (int q = 0; q < 4 && s.bias; q++) {
+			uint2 two = lds8(smem + C::BIAS + (n0 + (j0 + q) * 8 + (l & 3) * 2) * 4);
+
+			b[q * 2] = bits_float(two.x);
+			b[q * 2 + 1] = bits_float(two.y);
+		}
+#pragma unroll
+		for (int i = 0; i < C::MI * 2; i++) {
+			u32 m = m0 + i * 8, v[4];
+
+#pragma unroll
+			for (int q = 0; q < 4; q++) {
+				const float *sum = acc.v[i / 2][j0 + q] + i % 2 * 2;
+
+				v[q] = float2_halves(act<false>(s.fn, a.act.alpha, a.act.beta, sum[0] + b[q * 2]),
+						     act<false>(s.fn, a.act.alpha, a.act.beta, sum[1] + b[q * 2 + 1]));
+			}
+			big_turn(v);
+			if (m < a.m && n < s.n)
+				st16(y + ((u64)m * s.ldy + w.g * s.n + n) * 2, make_uint4(v[0], v[1], v[2], v[3]));
+		}
+	}
+}
+
 /* @FLAT: a row of the product is one of the input, merged requests without a gap. */
 template <class C, bool ONE, bool FLAT, class S>
 DEV void big_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
@@ -122,6 +180,10 @@ DEV void big_tile(const S &s, const struct k_conv &a, u32 tile, char *smem)
 		stage = after;
 	}
 	pdl_go();
+	if (!s.res && !s.y_any && a.split == 1) {
+		big_store<C>(s, a, w, acc, wm, wn, base);
+		return;
+	}
 	if (s.res && !s.r_any)
 		res.load(s, a, w);
 	cp_wait<0>();

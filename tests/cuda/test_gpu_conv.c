@@ -141,11 +141,24 @@ static struct program *products(struct rnd *r, char *what, size_t len)
 	return p;
 }
 
-/* More rows of the largest tile than are made together (kernels/big.cuh), and columns. */
+static uint32_t rows_by(struct build *b, struct rnd *r, uint32_t x, int64_t rows, int64_t k, int64_t n)
+{
+	int64_t w[2] = { n, k }, y[2] = { rows, n };
+	uint32_t in[3] = { x, weights(b, r, w, 2, k), graph_const(b, r, 1, &n) };
+	struct prog_op *op = build_op(b, PROG_GEMM, 3, in, 1);
+
+	op->params.gemm.trans_b = true;
+	op->params.gemm.alpha = 1.0f;
+	op->epi.fn = PROG_FN_RELU;
+	op->epi.residual = PROG_NONE;
+	return build_set_out(b, op, 0, BRAID_TYPE_F32, 2, y);
+}
+
+/* More rows of the largest tile than are made together (kernels/big.cuh), and columns, in the arena. */
 static void large(void)
 {
 	static const uint32_t degrees[] = { 1, 2 };
-	int64_t dims[2] = { 2400, 72 }, w[2] = { 300, 72 }, y[2] = { 2400, 300 };
+	int64_t rows = 2400, k = 72, dims[2] = { rows, k };
 	struct tile_row row = { .choice = { n_tile_infos, 1 } };
 	struct gpu_tiles tiles = { &row, 1 };
 	struct gpu_check how = {
@@ -155,19 +168,13 @@ static void large(void)
 	struct rnd r = { .state = 5 };
 	struct build *b = build_new();
 	struct program *p = NULL;
-	struct prog_op *op;
-	uint32_t in[2];
 	char why[256] = "";
+	uint32_t t;
 
 	while (row.choice.tile-- && tile_infos[row.choice.tile].bm <= TILE_LARGE)
 		;
-	in[0] = build_input(b, "x", BRAID_TYPE_F32, 2, dims);
-	in[1] = weights(b, &r, w, 2, dims[1]);
-	op = build_op(b, PROG_GEMM, 2, in, 1);
-	op->params.gemm.trans_b = true;
-	op->params.gemm.alpha = 1.0f;
-	op->epi.residual = PROG_NONE;
-	build_output(b, "y", build_set_out(b, op, 0, BRAID_TYPE_F32, 2, y));
+	t = rows_by(b, &r, build_input(b, "x", BRAID_TYPE_F32, 2, dims), rows, k, 300);
+	build_output(b, "y", rows_by(b, &r, t, rows, 300, 8));
 	ok(!build_finish(b, &p) && !gpu_check(p, NULL, NULL, &how, why, sizeof(why)),
 	   "2400 rows by tiles of %s %s", tile_infos[row.choice.tile].name, why);
 	build_free(b);
