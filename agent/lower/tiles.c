@@ -126,7 +126,7 @@ static bool is_large(const struct gpu_options *opt, const struct tile_shape *s, 
 {
 	uint32_t sms = opt->n_sms ? opt->n_sms : 132;
 
-	return sms >= 64 && s->k >= 16 * STEP && (s->m / t->bm) * (s->n / t->bn) * s->groups >= 3 * sms;
+	return sms >= 64 && s->k >= 12 * STEP && (s->m / t->bm) * (s->n / t->bn) * s->groups >= 5 * sms / 2;
 }
 
 bool tile_fits(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_choice *c)
