@@ -29,7 +29,8 @@
 #define UNREADY_SEEN	4u		/* launches in another form than asked for: enough */
 #define WEIGHT_RUNS	64u		/* of a model, then its weight is fixed */
 #define BUSY		0.9
-#define UNEVEN		0.65		/* variance by mean of what is outstanding: of arrivals at
+#define CLEARLY		1.05		/* better than the one with a lane for each request, while these vary */
+#define UNEVEN		0.8		/* variance by mean of what is outstanding: of arrivals at
 					 * random it is 1, of N tenants that wait it is the part of
 					 * them that does not just now
 					 */
@@ -453,14 +454,55 @@ static uint64_t seen(struct adapt *a)
 	return a->seen[0] | a->seen[1];
 }
 
-/* What waits in the queue for a lane is not counted: it shows only with all of them. */
+/* Under such an arm nothing waits for a lane. */
+static bool is_roomy(const struct adapt *a, uint32_t i)
+{
+	const struct adapt_arm *arm = &a->arms[i];
+
+	return arm->limit >= a->arms[a->idle_arm].limit &&
+	       (arm->policy == BRAID_FUSION_NONE || arm->policy == BRAID_FUSION_MERGE);
+}
+
+/*
+ * Requests come when they like, or so it seems: tenants that wait may be served in
+ * bursts as well. Those arms are tried that make nobody wait, and another than the
+ * idle one is held where it does clearly more.
+ */
+static void choose_roomy(struct adapt *a, uint32_t load)
+{
+	struct situation *s = a->here;
+	float bar = s->arms[a->idle_arm].score * CLEARLY;
+
+	s->best = a->idle_arm;
+	for (uint32_t i = 0; i < a->n_arms; i++) {
+		if (!is_roomy(a, i))
+			continue;
+		if (s->arms[i].n < CONFIRM) {
+			hold(a, i, ADAPT_TRY, load);
+			return;
+		}
+		if (s->arms[i].score > bar) {
+			s->best = i;
+			bar = s->arms[i].score;
+		}
+	}
+	if (++s->epochs >= EXPLORE_CALM) {
+		s->epochs = 0;
+		do
+			s->next_try++;
+		while (!is_roomy(a, s->next_try % a->n_arms));
+		hold(a, s->next_try % a->n_arms, ADAPT_EXPLORE, load);
+		return;
+	}
+	hold(a, s->best, s->best == a->idle_arm ? ADAPT_UNEVEN : ADAPT_BEST, load);
+}
+
+/* What waits in the queue for a lane is not counted: it shows only where nothing does. */
 static bool is_uneven(struct adapt *a, uint64_t now)
 {
-	const struct adapt_arm *arm = &a->arms[a->arm];
 	double ns = now - a->start_ns, mean, now_is;
 
-	if (arm->limit < a->arms[a->idle_arm].limit ||
-	    (arm->policy != BRAID_FUSION_NONE && arm->policy != BRAID_FUSION_MERGE))
+	if (!is_roomy(a, a->arm))
 		return false;
 	mean = a->sum / ns;
 	now_is = mean > 0 ? (a->squares / ns - mean * mean) / mean : 0;
@@ -479,13 +521,17 @@ static void end_epoch(struct adapt *a, uint64_t now)
 	bool uneven = is_uneven(a, now);
 
 	a->here = enter(a, seen(a), load_class(load));
-	if (idle || uneven) {
+	if (idle) {
 		a->here->best = a->idle_arm;
-		hold(a, a->idle_arm, idle ? ADAPT_IDLE : ADAPT_UNEVEN, load);
+		hold(a, a->idle_arm, ADAPT_IDLE, load);
 		return;
 	}
 	if (!a->mixed)
 		score(a, a->here, now);
+	if (uneven) {
+		choose_roomy(a, load);
+		return;
+	}
 	find_best(a, a->here);
 	choose(a, now, load);
 }

@@ -18,7 +18,8 @@
  * requests come when they like and all of them are served: any arm then does
  * the same work, and one with few lanes only makes them wait. It shows in how
  * much the number of those outstanding varies: tenants that wait for their
- * answers keep it where it is. Else the best one is
+ * answers keep it where it is, unless they are served in bursts; so another arm
+ * with all lanes is held if it does clearly more. Else the best one is
  * held; now and then another is tried, its neighbours and those that did well
  * more often than what did badly. One that gets worse loses its place by its
  * own score.

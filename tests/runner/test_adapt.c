@@ -281,6 +281,35 @@ static void at_random(void)
 	}
 }
 
+/*
+ * Twenty tenants that are all served at once, and then all ask again: what is outstanding
+ * varies as much as with arrivals at random, but merging does more.
+ */
+static void bursts(void)
+{
+	struct adapt *a = adapt_new(POLICIES, LANES);
+	uint32_t merged = 0, all = 0;
+	double now = 1000;
+
+	while (now < 4e9) {
+		struct adapt_arm arm = *adapt_arm(a);
+		uint32_t degree = arm.merge == ADAPT_ALL ? 4 : 1;
+		double each = (degree > 1 ? 100e3 : arm.limit < LANES ? 200e3 : 128e3) / 20;
+
+		adapt_window(a, now, 20);
+		for (uint32_t left = 20; left; left -= degree) {
+			now += each * degree;
+			adapt_done(a, now, 1, degree, 5000 * degree, 1, left - degree);
+		}
+		if (now > 3e9) {
+			all++;
+			merged += degree > 1 && arm.policy == BRAID_FUSION_MERGE;
+		}
+	}
+	ok(merged > all * 3 / 4, "bursts are no arrivals at random: merged in %u of %u", merged, all);
+	adapt_free(a);
+}
+
 /* Everything stands still now and then, which is no arm's fault. */
 static void stalls(void)
 {
@@ -454,6 +483,7 @@ int main(void)
 	against_the_best();
 	alone();
 	at_random();
+	bursts();
 	stalls();
 	demoted();
 	not_ready();
