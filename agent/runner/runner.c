@@ -110,19 +110,25 @@ static bool shares(const struct runner *r)
 }
 
 /*
- * What was asked for waits for an answer, so that nothing of it is queued: it does as
- * long as there is room for all of it, and not for more than twice as much. Otherwise
- * each launch that ends would be another question.
+ * What was asked for waits for an answer, so that nothing of it is queued: it stands as
+ * long as there is room for all of it, and it was ENOUGH for what may come at once.
+ * Otherwise each launch that ends would be another question.
  */
+#define ENOUGH	16u
+
+static bool stands(uint32_t asked, uint32_t now)
+{
+	return asked == now || (asked < now && asked >= ENOUGH);
+}
+
 static bool asked_well(const struct runner *r, const struct braid_want *wants, uint32_t n,
 		       uint32_t jobs)
 {
-	if (!link_fetching(r->link) || n != r->n_wants || jobs < r->want_jobs ||
-	    jobs > 2 * r->want_jobs)
+	if (!link_fetching(r->link) || n != r->n_wants || !stands(r->want_jobs, jobs))
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		if (wants[i].model != r->wants[i].model || wants[i].count < r->wants[i].count ||
-		    wants[i].count > 2 * r->wants[i].count)
+		if (wants[i].model != r->wants[i].model ||
+		    !stands(r->wants[i].count, wants[i].count))
 			return false;
 	return true;
 }
