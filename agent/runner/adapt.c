@@ -44,6 +44,7 @@
 #define RARELY		8u		/* explorations, one of them for those */
 #define MEMORY		8u		/* epochs in a score */
 #define STAY		1.02		/* so much better to take the best one's place */
+#define FEW_LANES	0.98f		/* of its score counts, where requests may have to wait for a lane */
 #define ODD		0.15f		/* so far from its score an epoch counts as if it were no farther, */
 #define ODD_TIMES	6u		/* unless so many in a row are: then things have changed */
 #define SEEN_EPOCHS	24u
@@ -254,16 +255,31 @@ static uint32_t another(const struct adapt *a, struct situation *s, uint64_t now
 	return s->best;
 }
 
+/* Under such an arm nothing waits for a lane. */
+static bool is_roomy(const struct adapt *a, uint32_t i)
+{
+	const struct adapt_arm *arm = &a->arms[i];
+
+	return arm->limit >= a->arms[a->idle_arm].limit &&
+	       (arm->policy == BRAID_FUSION_NONE || arm->policy == BRAID_FUSION_MERGE);
+}
+
+/* What an arm is worth: with few lanes answers come later, which must be worth something. */
+static float worth(const struct adapt *a, const struct situation *s, uint32_t i)
+{
+	return s->arms[i].score * (is_roomy(a, i) ? 1 : FEW_LANES);
+}
+
 static void find_best(const struct adapt *a, struct situation *s)
 {
 	uint32_t best = s->best;
-	float bar = s->arms[best].n ? s->arms[best].score * STAY : 0;
+	float bar = s->arms[best].n ? worth(a, s, best) * STAY : 0;
 
 	for (uint32_t i = 0; i < a->n_arms; i++) {
-		if (!s->arms[i].n || s->arms[i].score <= bar)
+		if (!s->arms[i].n || worth(a, s, i) <= bar)
 			continue;
 		best = i;
-		bar = s->arms[i].score;
+		bar = worth(a, s, i);
 	}
 	s->calm = best == s->best ? s->calm + 1 : 0;
 	s->best = best;
@@ -452,15 +468,6 @@ static uint64_t seen(struct adapt *a)
 		a->seen[0] = a->models;
 	}
 	return a->seen[0] | a->seen[1];
-}
-
-/* Under such an arm nothing waits for a lane. */
-static bool is_roomy(const struct adapt *a, uint32_t i)
-{
-	const struct adapt_arm *arm = &a->arms[i];
-
-	return arm->limit >= a->arms[a->idle_arm].limit &&
-	       (arm->policy == BRAID_FUSION_NONE || arm->policy == BRAID_FUSION_MERGE);
 }
 
 /*
