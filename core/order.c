@@ -92,6 +92,18 @@ static void clock_serve(struct bq_clock *c, u32 class, u64 vtime)
 		c->at[class] = vtime;
 }
 
+/*
+ * Who is served at @vtime may be behind the clock, as a window has room for only
+ * so many of a model. That must not add up: whoever came later begins at the clock
+ * and would wait for all of it.
+ */
+static u64 catch_up(const struct bq_clock *c, u32 class, u64 vtime)
+{
+	u64 least = c->at[class] - BQ_LAG_NS;
+
+	return bq_before(vtime, least) ? least : vtime;
+}
+
 static void clock_raise(struct bq_clock *c)
 {
 	const u64 *least = NULL;
@@ -340,10 +352,12 @@ static u64 price(const struct bq_owner *o, u64 ns)
 
 void bq_order_charge(struct bq *q, struct bq_request *r)
 {
-	u64 ns = r->model->device_ns;
+	u64 ns = r->model->device_ns, owner = r->owner->vtime, tenant = r->tenant->vtime;
 
 	/* A suspect is nobody's turn. */
 	if (r->state == BQ_QUEUED) {
+		owner = catch_up(&q->clock, r->priority, owner);
+		tenant = catch_up(&r->owner->clock, r->priority, tenant);
 		clock_serve(&q->clock, r->priority, r->owner->vtime);
 		clock_serve(&r->owner->clock, r->priority, r->tenant->vtime);
 		clock_raise(&r->owner->clock);
@@ -353,8 +367,8 @@ void bq_order_charge(struct bq *q, struct bq_request *r)
 		ns = CHARGE_MAX_NS;
 	r->charged_ns = ns;
 	r->charged_vtime = price(r->owner, ns);
-	move_owner(r->owner, r->owner->vtime + r->charged_vtime);
-	move_tenant(r->tenant, r->tenant->vtime + r->charged_ns);
+	move_owner(r->owner, owner + r->charged_vtime);
+	move_tenant(r->tenant, tenant + r->charged_ns);
 }
 
 void bq_order_correct(struct bq_request *r, u64 device_ns)

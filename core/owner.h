@@ -24,6 +24,9 @@ struct bq_request;
 #define BQ_WEIGHT_MAX		1024
 #define BQ_WEIGHT_DEFAULT	100
 
+/* Virtual time that who is served may be behind its clock: 100 ms of the device. */
+#define BQ_LAG_NS		100000000ULL
+
 /**
  * struct bq_owner_limits - what an administrator sets by owner
  * @weight: share of the device's time, BQ_WEIGHT_MIN to BQ_WEIGHT_MAX

@@ -47,6 +47,11 @@ void nv_serve(struct naive *nv, const struct nv_request *r)
 
 	at_least(&nv->clock[r->priority], o->vtime);
 	at_least(&o->clock[r->priority], nv_tenant(nv, r->tenant)->vtime);
+	/* And nobody is too far behind whom it serves. */
+	if (nv->clock[r->priority] > BQ_LAG_NS)
+		at_least(&o->vtime, nv->clock[r->priority] - BQ_LAG_NS);
+	if (o->clock[r->priority] > BQ_LAG_NS)
+		at_least(&nv_tenant(nv, r->tenant)->vtime, o->clock[r->priority] - BQ_LAG_NS);
 }
 
 static u64 least_clock(const struct naive *nv, const u64 *clock, const struct nv_owner *o)

@@ -264,6 +264,49 @@ static void test_newcomer(void)
 	ok(w_exit(&w), "nothing left");
 }
 
+/*
+ * A window has room for one of each model, so who uses a cheap one is ever further
+ * behind who uses a dear one. Somebody new gets the cheap one soon all the same.
+ */
+static void laggards(u64 owner_b, u64 owner_c, const char *who)
+{
+	u64 dear, cheap, id, took[2] = { 10000000, 100000 };
+	struct bq_tenant *a, *b, *c;
+	u32 i, k, rounds = 0;
+	bool served = false;
+
+	w_init(&w);
+	dear = w_model(&w, "dear", 1, took[0]);
+	cheap = w_model(&w, "cheap", 2, took[1]);
+	w_ready(&w);
+	a = w_tenant(&w, 1);
+	b = w_tenant(&w, owner_b);
+	for (i = 0; i < 200; i++) {
+		w_submit(&w, a, dear);
+		w_submit(&w, b, cheap);
+	}
+	for (i = 0; i < 100; i++) {
+		w_fetch(&w, dear, cheap, 0, 1);
+		for (k = 0; k < w.f.n_jobs; k++)
+			w_commit(&w, k, took[w.job[k].tenant != a->id], 0);
+	}
+	c = w_tenant(&w, owner_c);
+	id = w_submit(&w, c, cheap);
+	for (; rounds < 90 && !served; rounds++) {
+		w_fetch(&w, dear, cheap, 0, 1);
+		for (k = 0; k < w.f.n_jobs; k++) {
+			served |= w_job(&w, k, c, id);
+			w_commit(&w, k, took[w.job[k].tenant != a->id], 0);
+		}
+	}
+	ok(served && rounds <= 12, "%s: a newcomer waits for 100 ms of the device at most: %u rounds of 10",
+	   who, rounds);
+	while (!w_fetch(&w, dear, cheap, 0, 1))
+		for (k = 0; k < w.f.n_jobs; k++)
+			w_commit(&w, k, 1000, 0);
+	ok(w_exit(&w), "nothing left");
+}
+
 static void test_linger_is_bounded(void)
 {
 	struct bq_tenant *busy, *t;
@@ -339,6 +382,8 @@ int main(void)
 	parked(2, "two owners");
 	parked(1, "two tenants of one");
 	test_newcomer();
+	laggards(2, 3, "three owners");
+	laggards(1, 1, "three tenants of one");
 	test_linger_is_bounded();
 	test_only_wanted();
 	return tap_done();
