@@ -312,18 +312,18 @@ static json_t *tenants_json(struct tenant *all, unsigned int n, uint64_t from, d
 static json_t *one_round(const struct options *o, struct tenant *all, unsigned int n)
 {
 	struct start starts[MAX_STARTS] = { 0 };
-	struct offender f = { 0 };
+	struct offender *f = calloc(1, sizeof(*f));	/* a thread may have it at the end */
 	unsigned int n_starts = 0, first_start;
 	uint64_t from, quiet, limit = now_ns() + LIMIT_NS;
 	json_t *list = json_array(), *doc = NULL, *tenants;
 	double first, last;
-	bool by_request = strcmp(o->how, "kill");
+	bool by_request = strcmp(o->how, "kill"), started = false;
 	json_t *status;
 
-	while (!follow(o, starts, &n_starts) || !served_since(all, n, now_ns() - o->pause_ns)) {
+	while (!f || !follow(o, starts, &n_starts) || !served_since(all, n, now_ns() - o->pause_ns)) {
 		nap();
-		if (now_ns() > limit) {
-			fprintf(stderr, "braid-recover: not everybody is served\n");
+		if (!f || now_ns() > limit) {
+			fprintf(stderr, "braid-recover: %s\n", f ? "not everybody is served" : "no memory");
 			goto out;
 		}
 	}
@@ -331,24 +331,25 @@ static json_t *one_round(const struct options *o, struct tenant *all, unsigned i
 	books_anew(all, n);
 	from = now_ns();
 	if (by_request) {
-		if (tenant_open(&f.t, o->socket, o->model))
+		if (tenant_open(&f->t, o->socket, o->model))
 			goto out;
-		*(float *)braid_buf_addr(f.t.at[0].buf) = o->value;
-		if (pthread_create(&f.thread, NULL, offend, &f))
+		*(float *)braid_buf_addr(f->t.at[0].buf) = o->value;
+		if (pthread_create(&f->thread, NULL, offend, f))
 			goto out;
+		started = true;
 	} else {
 		status = ctl_try(&o->ctl, "status");
 		from = now_ns();
 		kill((pid_t)get(status, "runner_pid"), SIGKILL);
 		json_decref(status);
-		atomic_store(&f.over, true);
+		atomic_store(&f->over, true);
 	}
 	/* Until for a while nothing has ended and everybody is served. */
 	quiet = 0;
 	while (now_ns() < limit) {
 		unsigned int before = n_starts;
 		bool good = follow(o, starts, &n_starts) && n_starts > first_start &&
-			    atomic_load(&f.over) && n_starts == before &&
+			    atomic_load(&f->over) && n_starts == before &&
 			    served_since(all, n, now_ns() - o->pause_ns);
 
 		if (!good)
@@ -364,8 +365,8 @@ static json_t *one_round(const struct options *o, struct tenant *all, unsigned i
 		goto out;
 	}
 	if (by_request) {
-		pthread_join(f.thread, NULL);
-		from = f.asked_ns;
+		pthread_join(f->thread, NULL);
+		from = f->asked_ns;
 	}
 	json_decref(starts[n_starts - 1].runner);
 	starts[n_starts - 1].runner = ctl_try(&o->ctl, "runner");
@@ -375,13 +376,15 @@ static json_t *one_round(const struct options *o, struct tenant *all, unsigned i
 	doc = json_pack("{s:f,s:f,s:O,s:o}", "first_answer_ms", first, "all_served_ms", last, "runners",
 			list, "tenants", tenants);
 	if (by_request)
-		json_object_update_new(doc, json_pack("{s:f,s:i}", "offender_ms", ms(f.ended_ns, from),
-						      "offender_status", f.status));
+		json_object_update_new(doc, json_pack("{s:f,s:i}", "offender_ms", ms(f->ended_ns, from),
+						      "offender_status", f->status));
 out:
 	for (unsigned int i = 0; i < n_starts; i++)
 		json_decref(starts[i].runner);
-	if (atomic_load(&f.over) || !by_request)
-		braid_close(f.t.b);
+	if (f && (!started || atomic_load(&f->over))) {
+		braid_close(f->t.b);
+		free(f);
+	}
 	json_decref(list);
 	return doc;
 }
