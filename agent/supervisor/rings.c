@@ -20,7 +20,8 @@
 
 #define SPIN_RINGS	16u	/* more are too many to look at */
 #define BESIDE_US	500u	/* longest look while the runner polls */
-#define LOOKS_A_POLL	256u	/* at rings, for one at descriptors */
+#define BESIDE_RINGS	128u	/* then, more are too many */
+#define VISITS_A_POLL	4096u	/* of rings, for a look at descriptors */
 
 void rings_init(struct rings *r, struct server *s, bool (*take)(struct rings *r))
 {
@@ -253,7 +254,7 @@ static bool spin(struct server *s)
 /* Looking beside a runner that polls. */
 struct beside {
 	const struct server *s;
-	unsigned int looks;
+	unsigned int rings, visits;
 	bool bell;
 };
 
@@ -262,8 +263,11 @@ static bool anything_new(const void *arg)
 {
 	struct beside *b = (struct beside *)arg;
 
-	if (++b->looks % LOOKS_A_POLL == 0)
+	b->visits += b->rings;
+	if (b->visits >= VISITS_A_POLL) {
+		b->visits = 0;
 		b->bell = loop_pending(b->s->loop);
+	}
 	return b->bell || anything(b->s) || ring_asleep(&b->s->agent.rings.out);
 }
 
@@ -281,6 +285,9 @@ static bool spin_beside(struct server *s, uint64_t most_us)
 	if (!s->beside || !s->q.fetched || s->draining || !agent->mem ||
 	    ring_asleep(&agent->out) || !spin_elsewhere(&agent->in) || !spin_worth(&s->spin_beside))
 		return false;
+	for (const struct bq_list *at = s->active.next; at != &s->active; at = at->next)
+		if (++b.rings > BESIDE_RINGS)
+			return false;
 	us = us < BESIDE_US ? us : BESIDE_US;
 	if (!us || !spin_until(&s->spin_beside, us, anything_new, &b))
 		return false;
