@@ -85,7 +85,7 @@ enum bq_knob {
  * @expired: with ETIME
  * @cancelled: with ECANCELED
  * @withdrawn: with ENOENT
- * @killed: with EIO after max_attempts
+ * @killed: with EIO after max_attempts, or by an agent that it alone ended
  * @dropped: ended without a completion, their tenant is dead
  * @requeued: taken back from a dead agent
  * @windows: handed out

@@ -219,6 +219,8 @@ int bq_commit(struct bq *q, struct braid_result *res, u64 now)
 	status = r->cancelled ? -ECANCELED : res->status;
 	if (r->cancelled)
 		counter = &q->count.cancelled;
+	else if (status == -EIO && r->alone)
+		counter = &q->count.killed;
 	else if (status)
 		counter = &q->count.failed;
 	else

@@ -39,7 +39,8 @@ struct backend_buf;
  * @witness: watch whether the device is switched to others meanwhile
  * @say: a line for people, from any thread; may be NULL
  * @lost: the device is lost, and only the end of the process gets it back;
- *        from any thread; may be NULL. Nothing that runs will ever be reaped
+ *        from any thread; may be NULL. Nothing that runs will ever be reaped.
+ *        @by_launch: something that was launched did it, and nothing runs any more
  * @arg: for @say and @lost
  */
 struct backend_config {
@@ -55,7 +56,7 @@ struct backend_config {
 	uint64_t cache_bytes;
 	bool witness;
 	void (*say)(void *arg, const char *text);
-	void (*lost)(void *arg, const char *why);
+	void (*lost)(void *arg, const char *why, bool by_launch);
 	void *arg;
 };
 

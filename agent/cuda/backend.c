@@ -40,6 +40,18 @@ void backend_say(struct backend *be, const char *fmt, ...)
 	be->say(be->arg, text);
 }
 
+/*
+ * Errors of what kernels do. Memory that fails, a GPU that went away, a driver that is
+ * out of order are nobody's; and under MPS another client's kernel may have done it.
+ */
+static bool is_of_launch(cu_result res)
+{
+	if (getenv("CUDA_MPS_PIPE_DIRECTORY"))
+		return false;
+	return res == CU_ILLEGAL_ADDRESS || res == CU_ASSERT ||
+	       (res >= CU_HARDWARE_STACK_ERROR && res <= CU_LAUNCH_FAILED);
+}
+
 void backend_lost(struct backend *be, const char *what, cu_result res)
 {
 	char why[512];
@@ -49,7 +61,7 @@ void backend_lost(struct backend *be, const char *what, cu_result res)
 	snprintf(why, sizeof(why), "the GPU is lost while %s: %s", what,
 		 cu_words(&be->dev.cu, res));
 	if (be->lost)
-		be->lost(be->arg, why);
+		be->lost(be->arg, why, is_of_launch(res));
 }
 
 static void better(struct chore *c)

@@ -526,7 +526,7 @@ struct backend {
 	_Atomic(struct exec *) trash;
 	uint32_t max_degree, beside;
 	void (*say)(void *arg, const char *text);
-	void (*lost)(void *arg, const char *why);
+	void (*lost)(void *arg, const char *why, bool by_launch);
 	void *arg;
 	atomic_bool is_lost, closing;
 

@@ -21,6 +21,10 @@
 /* Results that are told apart; all others are just errors. */
 #define CU_SUCCESS		0
 #define CU_OUT_OF_MEMORY	2
+#define CU_ILLEGAL_ADDRESS	700
+#define CU_ASSERT		710
+#define CU_HARDWARE_STACK_ERROR	714	/* up to the last they are of what a kernel did */
+#define CU_LAUNCH_FAILED	719
 #define CU_NO_DEVICE		100
 #define CU_INVALID_IMAGE	200
 #define CU_NO_BINARY_FOR_GPU	209

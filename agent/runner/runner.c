@@ -312,15 +312,15 @@ static void say(void *arg, const char *text)
 }
 
 /*
- * Only the end of this process gives the device back. Nothing runs on it any more: a
- * request that was alone on it is the one that did this, and need not do it again.
+ * Only the end of this process gives the device back. Where a launch did it a request
+ * that was alone on it is the one, and need not do it again.
  */
-static void lost(void *arg, const char *why)
+static void lost(void *arg, const char *why, bool by_launch)
 {
 	struct runner *r = arg;
 
 	log_line(LOG_CRIT, "the device is lost, giving up", "why=\"%s\"", why);
-	if (pthread_equal(r->thread, pthread_self()))
+	if (by_launch && pthread_equal(r->thread, pthread_self()))
 		window_blame(r);
 	kill(getpid(), SIGKILL);
 }

@@ -91,10 +91,10 @@ int device_number(struct server *s, const char *file, uint64_t *v)
 	return 0;
 }
 
-uint64_t device_committed(struct server *s)
+uint64_t device_done(struct server *s)
 {
 	uint64_t v = 0;
 
-	device_number(s, "counters/committed", &v);
+	device_number(s, "counters/done", &v);
 	return v;
 }

@@ -28,10 +28,10 @@
 #define LAST_BACKOFF_MS		5000u
 #define STOP_MS			10000u	/* it may be in the middle of loading a model */
 
-/* By all runners so far. */
-static uint64_t committed(struct server *s)
+/* Requests that ended well, by all runners so far. */
+static uint64_t done(struct server *s)
 {
-	return s->device ? device_committed(s) : s->q.count.committed;
+	return s->device ? device_done(s) : s->q.count.done;
 }
 
 static int open_pidfd(pid_t pid)
@@ -95,7 +95,7 @@ static void died(struct loop_watch *w, uint32_t events)
 		return;
 	}
 	/* One that got work done was no failure from the start. */
-	if (committed(s) != r->committed)
+	if (done(s) != r->done)
 		r->backoff_ms = FIRST_BACKOFF_MS;
 	start_later(s);
 }
@@ -197,7 +197,7 @@ int runner_start(struct server *s, char *why, size_t len)
 	r->starts++;
 	r->started_ns = server_now();
 	r->ready_ns = 0;
-	r->committed = committed(s);
+	r->done = done(s);
 	if (!r->backoff_ms)
 		r->backoff_ms = FIRST_BACKOFF_MS;
 	r->watch = (struct loop_watch){ .fd = open_pidfd(r->pid), .events = EPOLLIN,

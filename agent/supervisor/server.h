@@ -93,7 +93,7 @@ struct runner_proc {
 	uint64_t started_ns;
 	uint64_t ready_ns;		/* of this one, 0: not yet */
 	uint64_t gone_ns, ended_ns;	/* of the one before: its connection, its process; 0: none */
-	uint64_t committed;		/* of all, when it started */
+	uint64_t done;			/* requests of all, when it started */
 	bool served;			/* one was ready */
 	bool stopping;
 	bool hopeless;			/* the first one could not begin */
@@ -246,7 +246,7 @@ bool device_wanted(const struct config *cfg);
 int device_open(struct server *s, char *why, size_t len);
 int device_knobs(struct server *s, char *why, size_t len);
 int device_number(struct server *s, const char *file, uint64_t *v);
-uint64_t device_committed(struct server *s);
+uint64_t device_done(struct server *s);
 
 /* runner_proc.c */
 int runner_start(struct server *s, char *why, size_t len);

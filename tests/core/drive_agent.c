@@ -223,7 +223,7 @@ void drive_commit(struct drive *d)
 	a.merge_degree = drive_pick(d, 4);
 	a.fuse_degree = drive_pick(d, 4);
 	if (drive_chance(d, 5))
-		a.status = drive_chance(d, 50) ? -EFAULT : drive_chance(d, 50) ? 1 : -5000;
+		a.status = drive_chance(d, 50) ? drive_chance(d, 50) ? -EIO : -EFAULT : drive_chance(d, 50) ? 1 : -5000;
 	drive_doing(d, "commits %llu", (unsigned long long)a.cookie);
 	drive_same(d, "commit_check", bq_commit_check(&d->q, d->nv.generation),
 	     d->nv.ready ? 0 : -ENODEV);

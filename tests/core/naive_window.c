@@ -340,6 +340,7 @@ int nv_commit(struct naive *nv, const struct braid_result *res, u64 now)
 	nv->count.device_ns += r->device;
 	nv_pay(nv, r, res->device_ns);
 	counter = r->cancelled ? &nv->count.cancelled :
+		  res->status == -EIO && r->alone ? &nv->count.killed :
 		  res->status ? &nv->count.failed : &nv->count.done;
 	nv_complete(nv, r, r->cancelled ? -ECANCELED : res->status, counter, now);
 	nv_forget(nv);

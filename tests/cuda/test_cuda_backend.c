@@ -66,7 +66,7 @@ static void say(void *arg, const char *text)
 	snprintf(said, sizeof(said), "%s", text);
 }
 
-static void lost(void *arg, const char *why)
+static void lost(void *arg, const char *why, bool by_launch)
 {
 	snprintf(lost_why, sizeof(lost_why), "%s", why);
 }

@@ -71,7 +71,7 @@ static void say(void *arg, const char *text)
 	diag("%s", text);
 }
 
-static void lost(void *arg, const char *why)
+static void lost(void *arg, const char *why, bool by_launch)
 {
 	printf("Bail out! %s\n", why);
 	fflush(stdout);

@@ -33,7 +33,7 @@ static size_t bytes_of(const struct program *p, uint32_t i)
 	return (size_t)io_tensor(p, i)->elems * prog_type_size(io_tensor(p, i)->type);
 }
 
-static void lost(void *arg, const char *why)
+static void lost(void *arg, const char *why, bool by_launch)
 {
 	printf("Bail out! %s\n", why);
 	fflush(stdout);

@@ -156,7 +156,7 @@ static void say(void *arg, const char *text)
 		fprintf(stderr, "braid-bench: %s\n", text);
 }
 
-static void lost(void *arg, const char *why)
+static void lost(void *arg, const char *why, bool by_launch)
 {
 	fprintf(stderr, "braid-bench: %s\n", why);
 	_exit(3);

@@ -45,7 +45,8 @@
  *  -ETIME      the deadline passed while the request was queued
  *  -ECANCELED  cancelled
  *  -ENOENT     the model went away before the request ran
- *  -EIO        the request ended every agent that ran it (max_attempts)
+ *  -EIO        the request ended every agent that ran it (max_attempts), or the
+ *              agent found that it alone made the device fault
  *  other       what the agent reported: -EFAULT, -ENOMEM, -EINVAL
  *
  * Times are CLOCK_MONOTONIC nanoseconds. Ids are never reused while the queue
