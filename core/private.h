@@ -87,7 +87,7 @@ void bq_request_end(struct bq *q, struct bq_request *r, s32 status,
 /* Take a request that waits (QUEUED, SUSPECT, ENDING) out of all. */
 void bq_request_detach(struct bq *q, struct bq_request *r);
 
-/* A FETCHED one comes back from a dead agent, before all other suspects. */
+/* A FETCHED one comes back from a dead agent; request.c says in what order they run. */
 void bq_suspect_add(struct bq *q, struct bq_request *r);
 void bq_suspect_del(struct bq *q, struct bq_request *r);
 

@@ -47,6 +47,10 @@ static bool is_layer(const struct lower *l, const struct prog_op *op)
 	if (op->kind == PROG_CONV) {
 		if (op->params.conv.group != 1)
 			return false;
+		/* With a border before it the one output may be of nothing but border. */
+		for (int i = 0; i < 3; i++)
+			if (op->params.conv.win.pad_lo[i])
+				return false;
 	} else if (op->kind != PROG_GEMM || op->params.gemm.trans_a) {
 		return false;
 	}

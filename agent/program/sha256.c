@@ -8,6 +8,7 @@
 #if defined(__x86_64__) && !defined(SHA256_PLAIN)
 #include <cpuid.h>
 #include <immintrin.h>
+#include <stdatomic.h>
 #endif
 
 static const uint32_t k[64] = {
@@ -113,16 +114,24 @@ static void ni_blocks(uint32_t h[8], const uint8_t *p, size_t n)
 	_mm_storeu_si128((__m128i *)&h[4], _mm_alignr_epi8(efgh, cdab, 8));
 }
 
+/* Asking is slow in a virtual machine, so it is done once; whoever is first. */
 static int has_ni(void)
 {
+	static atomic_int known;	/* 0: not yet, 1: no, 2: yes */
+	int has = atomic_load_explicit(&known, memory_order_relaxed);
 	unsigned int a, b, c, d;
 
-	return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1;
+	if (!has) {
+		has = 1 + (__builtin_cpu_supports("sse4.1") &&
+			   __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1);
+		atomic_store_explicit(&known, has, memory_order_relaxed);
+	}
+	return has == 2;
 }
 
 static void blocks(uint32_t h[8], const uint8_t *p, size_t n)
 {
-	if (has_ni())
+	if (n && has_ni())
 		ni_blocks(h, p, n);
 	else
 		plain_blocks(h, p, n);

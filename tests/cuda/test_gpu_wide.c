@@ -44,14 +44,17 @@ static void spectrum(struct build *b, struct rnd *r, bool by_pow)
 	build_output(b, "y", build_unary(b, build_binary(b, PROG_BIN_ADD, v[0], v[1]), PROG_FN_SQRT, 0, 0));
 }
 
-static uint32_t layer(struct build *b, struct rnd *r, uint32_t x, int64_t n, bool gemm, enum prog_fn fn)
+/* How a layer is written: BORDERED reads nothing but the border of its image of one pixel. */
+enum how { CONVOLVED, PRODUCT, BORDERED };
+
+static uint32_t layer(struct build *b, struct rnd *r, uint32_t x, int64_t n, enum how how, enum prog_fn fn)
 {
 	const struct build_tensor *t = build_t(b, x);
 	int64_t k = t->dims[t->rank - 1], w[5] = { n, 1, 1, 1, k }, y[5] = { 1, 1, 1, 1, n }, flat[2] = { 1, k };
 	int64_t kn[2] = { k, n };
 	struct prog_op *op;
 
-	if (gemm) {
+	if (how == PRODUCT) {
 		x = build_gemm(b, build_view(b, x, 2, flat), graph_const(b, r, 2, kn), graph_const(b, r, 1, &n),
 			       false, false, 0.5f);
 		op = build_t(b, x)->def;
@@ -61,17 +64,21 @@ static uint32_t layer(struct build *b, struct rnd *r, uint32_t x, int64_t n, boo
 		op = build_op(b, PROG_CONV, 3, in, 1);
 		op->params.conv.group = 1;
 		graph_same_window(&op->params.conv.win, w);
+		for (int i = 1; i < 3 && how == BORDERED; i++) {
+			op->params.conv.win.pad_lo[i] = op->params.conv.win.pad_hi[i] = 1;
+			op->params.conv.win.stride[i] = 3;
+		}
 		x = build_set_out(b, op, 0, BRAID_TYPE_F32, 5, y);
 	}
 	op->epi.fn = fn;
 	op->epi.alpha = 0.2f;
 	op->epi.beta = 0.5f;
 	op->epi.residual = PROG_NONE;
-	return gemm ? build_view(b, x, 5, y) : x;
+	return how == PRODUCT ? build_view(b, x, 5, y) : x;
 }
 
 /* Squeeze-excite of an image that no depthwise convolution makes; @c channels. */
-static void image(struct build *b, struct rnd *r, int64_t c, bool gemm)
+static void image(struct build *b, struct rnd *r, int64_t c, enum how how)
 {
 	int64_t dims[5] = { 1, 1, 6, 5, c }, y[5] = { 1, 1, 1, 1, c };
 	uint32_t x = build_unary(b, build_input(b, "x", BRAID_TYPE_F32, 5, dims), PROG_FN_ABS, 0, 0), s;
@@ -83,8 +90,8 @@ static void image(struct build *b, struct rnd *r, int64_t c, bool gemm)
 		op->params.pool.win.stride[i] = op->params.pool.win.dilation[i] = 1;
 	}
 	s = build_set_out(b, op, 0, BRAID_TYPE_F32, 5, y);
-	s = layer(b, r, s, 7, gemm, PROG_FN_RELU);
-	s = layer(b, r, s, c, gemm, PROG_FN_HARD_SIGMOID);
+	s = layer(b, r, s, 7, how, PROG_FN_RELU);
+	s = layer(b, r, s, c, how == BORDERED ? CONVOLVED : how, PROG_FN_HARD_SIGMOID);
 	/* Factors alone are compared: a copy of them goes out, scaled by another image. */
 	build_output(b, "y", build_binary(b, PROG_BIN_MUL, build_input(b, "by", BRAID_TYPE_F32, 5, dims), s));
 }
@@ -209,7 +216,7 @@ int main(void)
 		spectrum(b, &r, pow);
 		check(b, 5e-4, 0, pow ? "spectrum, to the power of two" : "spectrum, by itself");
 	}
-	for (int gemm = 0; gemm < 2; gemm++) {
+	for (enum how gemm = CONVOLVED; gemm <= PRODUCT; gemm++) {
 		b = build_new();
 		image(b, &r, 48, gemm);
 		check(b, 1e-4, 2, gemm ? "squeeze-excite, matrix products" : "squeeze-excite, convolutions");
@@ -217,6 +224,9 @@ int main(void)
 		image(b, &r, 21, gemm);
 		check(b, 1e-4, 2, gemm ? "the same, 21 channels" : "the same, 21 channels, convolutions");
 	}
+	b = build_new();
+	image(b, &r, 48, BORDERED);
+	check(b, 3e-3, 0, "squeeze-excite whose first layer reads but a border");
 	doubled();
 	modes();
 	return tap_done();
