@@ -327,6 +327,7 @@ static json_t *cuda_about(struct backend *be)
 			 "kernels_compiled", (int)kernels_compiled(be->kernels),
 			 "composed_graphs", (int)compose_count(be->compose),
 			 "memory_free", (json_int_t)left, "memory", (json_int_t)total);
+	json_object_set_new(o, "weights_from_cache", json_integer(be->from_cache));
 	json_object_set_new(o, "driver_ns", json_integer(be->dev.driver_ns));
 	json_object_set_new(o, "context_ns", json_integer(be->dev.context_ns));
 	if (seen)

@@ -24,8 +24,16 @@
 
 #define MAGIC		"braid cache 1\n\0"
 #define HEAD_BYTES	4096u
-#define SUFFIX		".blob"
-#define NAME_BYTES	(2 * CACHE_KEY_BYTES + sizeof(SUFFIX))
+#define NAME_BYTES	(2 * CACHE_KEY_BYTES + 6)	/* with a suffix of five */
+#define TRIES		16	/* of names to write aside under */
+#define WEIGHTS_PART	2u	/* weights have the half at most */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22	/* Linux 5.14 */
+#endif
+
+/* Weights are large and soon packed again: they go before kernels do. */
+enum kind { CODE, WEIGHTS, KINDS };
+static const char *const suffixes[KINDS] = { ".blob", ".pack" };
 #define STALE_SECONDS	600	/* a file written aside by somebody who died */
 
 struct head {
@@ -37,9 +45,10 @@ struct head {
 struct cache {
 	int dir;			/* -1: keeps nothing */
 	char path[PATH_MAX];
-	uint64_t max_bytes, bytes;
+	uint64_t max_bytes, bytes[KINDS];
+	struct timespec opened;
 	unsigned int writes;
-	bool told_corrupt, told_write;
+	bool told_corrupt, told_write, told_weights;
 	cache_say say;
 	void *arg;
 	pthread_mutex_t lock;
@@ -83,16 +92,22 @@ static void tell(struct cache *c, const char *fmt, ...)
 	c->say(c->arg, text);
 }
 
-static bool is_blob(const char *name)
+/* KINDS: it is none of ours. */
+static enum kind kind_of(const char *name)
 {
-	return strlen(name) == NAME_BYTES - 1 && !strcmp(name + 2 * CACHE_KEY_BYTES, SUFFIX);
+	enum kind k = CODE;
+
+	while (k < KINDS && (strlen(name) != NAME_BYTES - 1 ||
+			     strcmp(name + 2 * CACHE_KEY_BYTES, suffixes[k])))
+		k++;
+	return k;
 }
 
-static void name_of(const uint8_t *key, char name[NAME_BYTES])
+static void name_of(enum kind kind, const uint8_t *key, char name[NAME_BYTES])
 {
 	for (int i = 0; i < CACHE_KEY_BYTES; i++)
 		snprintf(name + 2 * i, 3, "%02x", key[i]);
-	strcpy(name + 2 * CACHE_KEY_BYTES, SUFFIX);
+	strcpy(name + 2 * CACHE_KEY_BYTES, suffixes[kind]);
 }
 
 /* A walk over the files; a copy of the descriptor, as closedir() closes it. */
@@ -106,46 +121,70 @@ static DIR *walk(const struct cache *c)
 	return d;
 }
 
-/* Bytes in use; leftovers of writers that died are removed. */
-static uint64_t count(struct cache *c, struct dirent *oldest)
+static bool is_before(const struct timespec *a, const struct timespec *b)
 {
-	struct timespec when = { 0 }, now;
-	uint64_t bytes = 0;
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* What is in the directory: bytes of each kind, weights of them that are in use, the oldest. */
+struct counted {
+	uint64_t bytes[KINDS], used;
+	struct timespec when[KINDS];
+	char oldest[KINDS][NAME_BYTES];
+};
+
+/* Leftovers of writers that died are removed. */
+static void count(const struct cache *c, struct counted *n)
+{
+	struct timespec now;
 	struct dirent *e;
 	struct stat st;
+	enum kind k;
 	DIR *d = walk(c);
 
-	oldest->d_name[0] = 0;
+	memset(n, 0, sizeof(*n));
 	clock_gettime(CLOCK_REALTIME, &now);
 	while (d && (e = readdir(d))) {
 		if (fstatat(c->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 			continue;
 		if (!strncmp(e->d_name, "new-", 4) && now.tv_sec - st.st_mtime > STALE_SECONDS)
 			unlinkat(c->dir, e->d_name, 0);
-		if (!is_blob(e->d_name))
+		k = kind_of(e->d_name);
+		if (k == KINDS)
 			continue;
-		bytes += st.st_size;
-		if (!oldest->d_name[0] || st.st_mtim.tv_sec < when.tv_sec ||
-		    (st.st_mtim.tv_sec == when.tv_sec && st.st_mtim.tv_nsec < when.tv_nsec)) {
-			when = st.st_mtim;
-			strcpy(oldest->d_name, e->d_name);
+		n->bytes[k] += st.st_size;
+		if (k == WEIGHTS && !is_before(&st.st_mtim, &c->opened))
+			n->used += st.st_size;
+		if (!n->oldest[k][0] || is_before(&st.st_mtim, &n->when[k])) {
+			n->when[k] = st.st_mtim;
+			strcpy(n->oldest[k], e->d_name);
 		}
 	}
 	if (d)
 		closedir(d);
-	return bytes;
+}
+
+static bool too_large(const struct cache *c, const uint64_t *bytes, enum kind kind)
+{
+	if (bytes[CODE] + bytes[WEIGHTS] > c->max_bytes)
+		return kind == WEIGHTS ? bytes[WEIGHTS] : true;
+	return kind == WEIGHTS && bytes[WEIGHTS] > c->max_bytes / WEIGHTS_PART;
 }
 
 /* Under the lock. The new file is the youngest, so it is the last to go. */
 static void trim(struct cache *c)
 {
-	struct dirent oldest;
+	struct counted n;
 
-	while (c->bytes > c->max_bytes) {
-		c->bytes = count(c, &oldest);
-		if (c->bytes <= c->max_bytes || !oldest.d_name[0] ||
-		    unlinkat(c->dir, oldest.d_name, 0))
-			return;
+	for (enum kind k = WEIGHTS + 1; k-- > CODE;) {
+		while (too_large(c, c->bytes, k)) {
+			count(c, &n);
+			memcpy(c->bytes, n.bytes, sizeof(c->bytes));
+			if (!too_large(c, c->bytes, k))
+				break;
+			if (!n.oldest[k][0] || unlinkat(c->dir, n.oldest[k], 0))
+				return;
+		}
 	}
 }
 
@@ -161,7 +200,7 @@ static const char *distrust(const struct stat *st)
 
 static void open_dir(struct cache *c, const char *dir)
 {
-	struct dirent oldest;
+	struct counted n;
 	const char *why;
 	struct stat st;
 
@@ -179,7 +218,8 @@ static void open_dir(struct cache *c, const char *dir)
 		tell(c, "no kernel cache: %s is not used, %s", dir, why);
 		goto none;
 	}
-	c->bytes = count(c, &oldest);
+	count(c, &n);
+	memcpy(c->bytes, n.bytes, sizeof(c->bytes));
 	trim(c);
 	return;
 none:
@@ -199,6 +239,9 @@ struct cache *cache_open(const char *dir, uint64_t max_bytes, cache_say say, voi
 	c->say = say;
 	c->arg = arg;
 	pthread_mutex_init(&c->lock, NULL);
+	/* Times of files may be a tick behind. */
+	clock_gettime(CLOCK_REALTIME, &c->opened);
+	c->opened.tv_sec--;
 	snprintf(c->path, sizeof(c->path), "%s", dir ? dir : "");
 	if (*c->path)
 		open_dir(c, c->path);
@@ -230,7 +273,14 @@ static bool is_good(const struct cache_blob *b, const uint8_t *key)
 	       checksum((const uint8_t *)b->map + HEAD_BYTES, h->bytes) == h->sum;
 }
 
-int cache_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], struct cache_blob *blob)
+/* A mapping whose file can't be read would be the end of who touches it. */
+static bool readable(void *map, size_t bytes)
+{
+	return !madvise(map, bytes, MADV_POPULATE_READ) || errno == EINVAL;
+}
+
+static int get(struct cache *c, enum kind kind, const uint8_t key[CACHE_KEY_BYTES],
+	       struct cache_blob *blob)
 {
 	const struct timespec touch[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
 	char name[NAME_BYTES];
@@ -240,7 +290,7 @@ int cache_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], struct cache_
 	memset(blob, 0, sizeof(*blob));
 	if (c->dir < 0)
 		return -ENOENT;
-	name_of(key, name);
+	name_of(kind, key, name);
 	fd = openat(c->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -ENOENT;
@@ -253,7 +303,7 @@ int cache_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], struct cache_
 		memset(blob, 0, sizeof(*blob));
 		return -ENOENT;
 	}
-	if (!is_good(blob, key)) {
+	if (!readable(blob->map, blob->map_bytes) || !is_good(blob, key)) {
 		munmap(blob->map, blob->map_bytes);
 		goto bad;
 	}
@@ -274,6 +324,16 @@ bad:
 	c->told_corrupt = true;
 	pthread_mutex_unlock(&c->lock);
 	return -ENOENT;
+}
+
+int cache_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], struct cache_blob *blob)
+{
+	return get(c, CODE, key, blob);
+}
+
+int cache_weights_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], struct cache_blob *blob)
+{
+	return get(c, WEIGHTS, key, blob);
 }
 
 void cache_release(struct cache_blob *blob)
@@ -300,8 +360,22 @@ static int write_all(int fd, const void *data, size_t n)
 	return 0;
 }
 
-static int write_file(struct cache *c, const uint8_t *key, const void *data, size_t bytes,
-		      unsigned int number)
+/* Others may write here whose processes have the same numbers. */
+static int open_aside(const struct cache *c, unsigned int number, char *aside, size_t len)
+{
+	int fd = -1;
+
+	for (unsigned int i = 0; i < TRIES && fd < 0; i++) {
+		snprintf(aside, len, "new-%d-%u-%u", (int)getpid(), number, i);
+		fd = openat(c->dir, aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (fd < 0 && errno != EEXIST)
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_file(struct cache *c, enum kind kind, const uint8_t *key, const void *data,
+		      size_t bytes, unsigned int number)
 {
 	char name[NAME_BYTES], aside[64];
 	union {
@@ -315,11 +389,10 @@ static int write_file(struct cache *c, const uint8_t *key, const void *data, siz
 	page.h.bytes = bytes;
 	page.h.sum = checksum(data, bytes);
 	page.h.head_sum = checksum(&page.h, offsetof(struct head, head_sum));
-	name_of(key, name);
-	snprintf(aside, sizeof(aside), "new-%d-%u", (int)getpid(), number);
-	fd = openat(c->dir, aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	name_of(kind, key, name);
+	fd = open_aside(c, number, aside, sizeof(aside));
 	if (fd < 0)
-		return -errno;
+		return fd;
 	ret = write_all(fd, &page, sizeof(page));
 	if (!ret)
 		ret = write_all(fd, data, bytes);
@@ -333,8 +406,7 @@ static int write_file(struct cache *c, const uint8_t *key, const void *data, siz
 	return ret;
 }
 
-void cache_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const void *data,
-	       size_t bytes)
+static void put(struct cache *c, enum kind kind, const uint8_t *key, const void *data, size_t bytes)
 {
 	unsigned int number;
 	int ret;
@@ -344,7 +416,7 @@ void cache_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const void *
 	pthread_mutex_lock(&c->lock);
 	number = c->writes++;
 	pthread_mutex_unlock(&c->lock);
-	ret = write_file(c, key, data, bytes, number);
+	ret = write_file(c, kind, key, data, bytes, number);
 	pthread_mutex_lock(&c->lock);
 	if (ret && !c->told_write) {
 		tell(c, "kernel cache: %s can't be written, kernels are compiled at each start: %s",
@@ -352,8 +424,39 @@ void cache_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const void *
 		c->told_write = true;
 	}
 	if (!ret) {
-		c->bytes += bytes + HEAD_BYTES;
+		c->bytes[kind] += bytes + HEAD_BYTES;
 		trim(c);
 	}
 	pthread_mutex_unlock(&c->lock);
+}
+
+void cache_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const void *data,
+	       size_t bytes)
+{
+	put(c, CODE, key, data, bytes);
+}
+
+/* Not in the place of those that were used since the start: they would be gone at the next. */
+static bool have_room(struct cache *c, size_t bytes)
+{
+	struct counted n;
+	bool room;
+
+	count(c, &n);
+	room = n.used + bytes + HEAD_BYTES <= c->max_bytes / WEIGHTS_PART;
+	pthread_mutex_lock(&c->lock);
+	if (!room && !c->told_weights) {
+		tell(c, "%s: weights of all models do not fit into half of its %llu MiB, some are packed at each start",
+		     c->path, (unsigned long long)c->max_bytes >> 20);
+		c->told_weights = true;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return room;
+}
+
+void cache_weights_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const void *data,
+		       size_t bytes)
+{
+	if (c->dir >= 0 && bytes && have_room(c, bytes))
+		put(c, WEIGHTS, key, data, bytes);
 }

@@ -57,6 +57,16 @@ void cache_close(struct cache *c);
 int cache_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], struct cache_blob *blob);
 void cache_release(struct cache_blob *blob);
 
+/**
+ * cache_weights_get(), cache_weights_put() - the same for weights
+ *
+ * They have half of the bytes at most and go before kernels do. Those that would
+ * drive out others that were used since cache_open() are not kept.
+ */
+int cache_weights_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], struct cache_blob *blob);
+void cache_weights_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const void *data,
+		       size_t bytes);
+
 /** cache_put() - keep; a failure is told and otherwise harmless */
 void cache_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const void *data,
 	       size_t bytes);

@@ -529,6 +529,7 @@ struct backend {
 	void (*lost)(void *arg, const char *why, bool by_launch);
 	void *arg;
 	atomic_bool is_lost, closing;
+	atomic_uint from_cache;		/* plans whose weights the cache had */
 
 	pthread_mutex_t lock;		/* models, gone */
 	struct backend_model *models;

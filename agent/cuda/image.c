@@ -80,7 +80,7 @@ bool image_key(const struct program *p, const struct gpu_options *opt, uint8_t k
 int image_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], uint8_t of[CACHE_KEY_BYTES],
 	      struct cache_blob *blob)
 {
-	int ret = cache_get(c, key, blob);
+	int ret = cache_weights_get(c, key, blob);
 
 	memcpy(of, key, CACHE_KEY_BYTES);
 	if (ret || blob->bytes != CACHE_KEY_BYTES)
@@ -94,5 +94,5 @@ void image_put(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], const struct
 {
 	/* So short a one would be taken for a key, and is packed in no time. */
 	if (plan->image_bytes > CACHE_KEY_BYTES)
-		cache_put(c, key, plan->image, plan->image_bytes);
+		cache_weights_put(c, key, plan->image, plan->image_bytes);
 }

@@ -523,7 +523,7 @@ static void keep_image(struct backend_model *m, struct planning *pl, const struc
 		return;
 	if (pl != first && plan->image_bytes == other->image_bytes &&
 	    !memcmp(plan->image, other->image, plan->image_bytes))
-		cache_put(m->be->cache, pl->key, first->key, CACHE_KEY_BYTES);
+		cache_weights_put(m->be->cache, pl->key, first->key, CACHE_KEY_BYTES);
 	else
 		image_put(m->be->cache, pl->key, plan);
 }
@@ -556,8 +556,10 @@ static int make_plans(struct backend_model *m, const struct program *p, bool fp3
 		snprintf(why, len, "%s", pl[t].why);
 		return pl[t].ret;
 	}
-	for (int t = 0; t < n; t++)
+	for (int t = 0; t < n; t++) {
+		atomic_fetch_add(&m->be->from_cache, pl[t].kept);
 		keep_image(m, &pl[t], &pl[0]);
+	}
 	return 0;
 }
 

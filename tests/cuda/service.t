@@ -31,7 +31,7 @@ for test in test_poison test_reload test_tenant_kill test_beside; do
 done
 # All but the first start had the weights of the one before.
 n=$((n + 1))
-kept=$(find "$BRAID_TEST_CACHE" -name '*.blob' | wc -l)
+kept=$(find "$BRAID_TEST_CACHE" -name '*.pack' | wc -l)
 [ "$kept" -ge 4 ] && echo "ok $n - packed weights are kept: $kept files" ||
 	echo "not ok $n - packed weights are kept: $kept files"
 echo "1..$n"

@@ -113,7 +113,7 @@ static void kept(void)
 	ok(blob.bytes == sizeof(bytes) && !memcmp(blob.data, bytes, sizeof(bytes)) &&
 	   !memcmp(of, first, sizeof(of)), "byte by byte");
 	cache_release(&blob);
-	cache_put(c, second, first, sizeof(first));
+	cache_weights_put(c, second, first, sizeof(first));
 	is_int(image_get(c, second, of, &blob), 1, "one that is as another says so");
 	ok(!memcmp(of, first, sizeof(of)) && !blob.map, "and as which");
 	plan.image_bytes = CACHE_KEY_BYTES;
@@ -121,6 +121,76 @@ static void kept(void)
 	is_int(image_get(c, first, of, &blob), 0, "too short a one is not kept");
 	is_int(blob.bytes, sizeof(bytes), "the one before is there still");
 	cache_release(&blob);
+	cache_close(c);
+	snprintf(rm, sizeof(rm), "rm -rf %s", dir);
+	if (system(rm))
+		diag("%s is left", dir);
+}
+
+/* Everything in the directory was used long ago. */
+static void make_old(const char *dir)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "find %s -type f -exec touch -d '2 days ago' {} +", dir);
+	ok(!system(text), "time passes");
+}
+
+static int has(struct cache *c, bool weights, uint8_t number)
+{
+	const uint8_t key[CACHE_KEY_BYTES] = { number };
+	struct cache_blob b;
+	int ret = weights ? cache_weights_get(c, key, &b) : cache_get(c, key, &b);
+
+	cache_release(&b);
+	return !ret;
+}
+
+static void add(struct cache *c, bool weights, uint8_t number)
+{
+	const uint8_t key[CACHE_KEY_BYTES] = { number };
+	static uint8_t bytes[90000];
+
+	memset(bytes, number, sizeof(bytes));
+	if (weights)
+		cache_weights_put(c, key, bytes, sizeof(bytes));
+	else
+		cache_put(c, key, bytes, sizeof(bytes));
+}
+
+static unsigned int said;
+
+static void say(void *arg, const char *text)
+{
+	said++;
+}
+
+/* 400,000 bytes: two weights are all that half of it takes. */
+static void room(void)
+{
+	char dir[] = "/tmp/braid-images-XXXXXX", rm[64];
+	struct cache *c = mkdtemp(dir) ? cache_open(dir, 400000, say, NULL) : NULL;
+
+	if (!c) {
+		ok(false, "a folder");
+		return;
+	}
+	for (int i = 1; i <= 4; i++)
+		add(c, true, i);
+	ok(has(c, true, 1) && has(c, true, 2), "weights that are in use stay");
+	ok(!has(c, true, 3) && !has(c, true, 4), "others do not take their place");
+	is_int(said, 1, "which is said once");
+	make_old(dir);
+	cache_close(c);
+	c = cache_open(dir, 400000, say, NULL);
+	ok(has(c, true, 2), "one of them is used again");
+	add(c, true, 3);
+	ok(has(c, true, 2) && has(c, true, 3) && !has(c, true, 1), "the other one makes room");
+	for (int i = 1; i <= 4; i++)
+		add(c, false, i);
+	ok(has(c, false, 1) && has(c, false, 2) && has(c, false, 3) && has(c, false, 4),
+	   "kernels stay");
+	ok(!has(c, true, 2) && !has(c, true, 3), "and weights go for them");
 	cache_close(c);
 	snprintf(rm, sizeof(rm), "rm -rf %s", dir);
 	if (system(rm))
@@ -136,5 +206,6 @@ int main(void)
 	plans("tiny_cnn", GPU_FP32);
 	names();
 	kept();
+	room();
 	return tap_done();
 }

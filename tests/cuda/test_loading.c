@@ -5,6 +5,7 @@
  * cache empty and then full. tests/cuda/tsan.t runs this under ThreadSanitizer.
  */
 #include <errno.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,9 +54,28 @@ static void drop(struct backend *be, struct load_job *job)
 	free(job);
 }
 
-static void all_at_once(const char *what)
+static unsigned int damaged;
+
+static void say(void *arg, const char *text)
 {
-	const struct backend_config cfg = { .lanes = 4, .max_degree = 4, .cache_dir = dir, .no_compiler = true };
+	damaged += strstr(text, "damaged") != NULL;
+}
+
+/* Plans whose weights came from the cache. */
+static long long taken(struct backend *be)
+{
+	json_t *o = ops->about(be);
+	long long n = json_integer_value(json_object_get(o, "weights_from_cache"));
+
+	json_decref(o);
+	return n;
+}
+
+static long long all_at_once(const char *what)
+{
+	const struct backend_config cfg = { .lanes = 4, .max_degree = 4, .cache_dir = dir,
+					    .no_compiler = true, .say = say };
+	long long from_cache;
 	struct load_job *kept[EACH * MODELS];
 	unsigned int n = 0, failed = 0, credits = 0;
 	struct loader *l = loader_new(false);
@@ -67,7 +87,7 @@ static void all_at_once(const char *what)
 		put(l, names[i]);
 	if (ops->open(&cfg, &be, why, sizeof(why))) {
 		ok(false, "%s: the backend: %s", what, why);
-		return;
+		return -1;
 	}
 	loader_backend(l, ops, be);
 	for (size_t i = MODELS; i < EACH * MODELS; i++)
@@ -95,7 +115,19 @@ static void all_at_once(const char *what)
 	while (n)
 		drop(be, kept[--n]);
 	loader_free(l);
+	from_cache = taken(be);
 	ops->close(be);
+	return from_cache;
+}
+
+/* A byte of all that is kept of weights. */
+static void damage(void)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "for f in %s/*.pack; do printf x | dd of=$f bs=1 seek=4100 conv=notrunc 2>/dev/null; done",
+		 dir);
+	ok(!system(text), "what is kept is damaged");
 }
 
 /* No backend comes: what was read is given up. */
@@ -130,7 +162,12 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	all_at_once("first");
-	all_at_once("with what was kept");
+	is_int(all_at_once("with what was kept"), 2 * EACH * MODELS, "no weights are packed again");
+	is_int(damaged, 0, "all of it is good");
+	damage();
+	ok(all_at_once("with what is damaged") < 2 * EACH * MODELS, "weights are packed again");
+	is_int(damaged, 1, "which is said");
+	is_int(all_at_once("after that"), 2 * EACH * MODELS, "and kept again");
 	no_backend();
 	snprintf(text, sizeof(text), "rm -rf %s", dir);
 	return system(text) ? 2 : tap_done();
