@@ -624,15 +624,11 @@ static int make(struct backend_model *m, const struct program *p, struct backend
 }
 
 /* In 32 bits? As is asked for, or as suits the model. */
-static bool is_fp32(const struct backend *be, const struct program *p,
-		    const struct backend_model_config *cfg)
+static bool is_fp32(const struct program *p, const struct backend_model_config *cfg)
 {
-	struct gpu_options opt;
-
 	if (cfg && cfg->precision)
 		return cfg->precision == 32;
-	kernel_options(&opt, be->dev.sm, be->dev.n_sms, false, false, be->tiles[TILES_ALONE]);
-	return gpu_mode_auto(p, &opt) == GPU_FP32;
+	return gpu_mode_auto(p) == GPU_FP32;
 }
 
 int model_load(struct backend *be, const struct program *p, const struct backend_model_config *cfg,
@@ -651,7 +647,7 @@ int model_load(struct backend *be, const struct program *p, const struct backend
 	gpu_enter(&be->dev);
 	m->be = be;
 	atomic_store(&m->uses, 1);
-	fp32 = is_fp32(be, p, cfg);
+	fp32 = is_fp32(p, cfg);
 	took->precision = fp32 ? 32 : 16;
 	ret = make_plans(m, p, fp32, why, len);
 	took->plan = lap(&from);

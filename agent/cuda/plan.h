@@ -152,9 +152,8 @@ void gpu_plan_free(struct gpu_plan *plan);
 /**
  * gpu_mode_auto() - the mode that suits a program, see agent/lower/precision.c
  * @p: the program
- * @opt: what for; its mode does not matter
  */
-enum gpu_mode gpu_mode_auto(const struct program *p, const struct gpu_options *opt);
+enum gpu_mode gpu_mode_auto(const struct program *p);
 
 /**
  * gpu_tiles_read() - a measured table of tiles from a file

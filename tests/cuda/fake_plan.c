@@ -77,7 +77,7 @@ void gpu_tiles_free(struct gpu_tiles *t)
 {
 }
 
-enum gpu_mode gpu_mode_auto(const struct program *p, const struct gpu_options *opt)
+enum gpu_mode gpu_mode_auto(const struct program *p)
 {
 	return GPU_FP16;
 }

@@ -101,7 +101,7 @@ static void model(const struct demo_model *m, const struct replay *replay, const
 	if (!n)
 		return;
 	if (p)
-		opt.mode = gpu_mode_auto(p, &opt);
+		opt.mode = gpu_mode_auto(p);
 	if (!ok(p && !gpu_plan_make(p, &opt, &plan, why, sizeof(why)), "%s: a plan in %s %s", m->name,
 		opt.mode == GPU_FP32 ? "fp32" : "fp16", why))
 		return;

@@ -190,18 +190,17 @@ static void modes(void)
 		{ 80, 96, GPU_FP16, "of many, but not small" },
 	};
 	static const char *const zoo[] = { "squeezenet1_1", "tiny_bert", "tiny_cnn", "tiny_mlp", "lstm", "gru" };
-	const struct gpu_options opt = { .sm = 90 };
 
 	for (size_t i = 0; i < sizeof(chains) / sizeof(*chains); i++) {
 		struct program *p = chain(chains[i].layers, chains[i].size);
 
-		ok(p && gpu_mode_auto(p, &opt) == chains[i].want, "%s", chains[i].what);
+		ok(p && gpu_mode_auto(p) == chains[i].want, "%s", chains[i].what);
 		program_free(p);
 	}
 	for (size_t i = 0; i < sizeof(zoo) / sizeof(*zoo); i++) {
 		struct program *p = zoo_program(zoo[i]);
 
-		ok(p && gpu_mode_auto(p, &opt) == GPU_FP16, "%s is fp16", zoo[i]);
+		ok(p && gpu_mode_auto(p) == GPU_FP16, "%s is fp16", zoo[i]);
 		program_free(p);
 	}
 }

@@ -168,12 +168,7 @@ static int add_plan(const struct program *p, bool fp32, bool crowd, char *why, s
 /* As the agent takes it. */
 static bool is_fp32(const struct program *p)
 {
-	struct gpu_options opt;
-
-	if (o.precision)
-		return o.precision == 32;
-	kernel_options(&opt, o.sm, o.sms, false, false, NULL);
-	return gpu_mode_auto(p, &opt) == GPU_FP32;
+	return o.precision ? o.precision == 32 : gpu_mode_auto(p) == GPU_FP32;
 }
 
 static int add_model(const char *path)
