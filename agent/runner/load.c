@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The loading threads: see load.h. The mutex protects both lists and the flag;
- * a job that is being loaded is on neither and is its thread's alone.
+ * The loading threads: see load.h. The mutex protects the lists, the flag and the
+ * backend; a job that is being read or loaded is on no list and is its thread's alone.
  */
 #include "agent/runner/load.h"
 
@@ -15,6 +15,10 @@
 
 #define MOST_THREADS	4u
 
+struct job_list {
+	struct load_job *first, **end;
+};
+
 struct loader {
 	const struct backend_ops *ops;	/* NULL: not there yet */
 	struct backend *be;
@@ -22,9 +26,8 @@ struct loader {
 	pthread_t threads[MOST_THREADS];
 	unsigned int n_threads;
 	pthread_mutex_t lock;
-	pthread_cond_t cond, opened;
-	struct load_job *todo, **todo_end;
-	struct load_job *done, **done_end;
+	pthread_cond_t cond;
+	struct job_list todo, ready, done;	/* ready: read, not loaded */
 	bool stop;
 	int event;
 };
@@ -37,25 +40,32 @@ static uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-/* Opening a device takes about as long as reading a large model: both go on at once. */
-static bool has_backend(struct loader *l)
+static void list_init(struct job_list *list)
 {
-	bool has;
-
-	pthread_mutex_lock(&l->lock);
-	while (!l->ops && !l->stop)
-		pthread_cond_wait(&l->opened, &l->lock);
-	has = l->ops;
-	pthread_mutex_unlock(&l->lock);
-	return has;
+	*list = (struct job_list){ .end = &list->first };
 }
 
-static void load(struct loader *l, struct load_job *job)
+static void list_put(struct job_list *list, struct load_job *job)
 {
-	const struct backend_model_config mc = {
-		.precision = job->conf.precision ?: l->precision,
-		.took = &job->took,
-	};
+	job->next = NULL;
+	*list->end = job;
+	list->end = &job->next;
+}
+
+static struct load_job *list_get(struct job_list *list)
+{
+	struct load_job *job = list->first;
+
+	if (!job)
+		return NULL;
+	list->first = job->next;
+	if (!list->first)
+		list->end = &list->first;
+	return job;
+}
+
+static void read_model(struct load_job *job)
+{
 	uint64_t from = now_ns();
 
 	/* The arrays of the binding moved with the structure. */
@@ -70,16 +80,17 @@ static void load(struct loader *l, struct load_job *job)
 	job->err = program_load(job->conf.path, &job->conf.load, &job->prog, job->why,
 				sizeof(job->why));
 	job->read_ns = now_ns() - from;
-	if (job->err) {
+	if (job->err)
 		job->prog = NULL;
-		return;
-	}
-	if (!has_backend(l)) {		/* it ends before it began */
-		job->err = -ECANCELED;
-		program_free(job->prog);
-		job->prog = NULL;
-		return;
-	}
+}
+
+static void load_model(struct loader *l, struct load_job *job)
+{
+	const struct backend_model_config mc = {
+		.precision = job->conf.precision ?: l->precision,
+		.took = &job->took,
+	};
+
 	job->err = l->ops->supports(job->prog, job->why, sizeof(job->why));
 	if (!job->err)
 		job->err = l->ops->model_load(l->be, job->prog, &mc, &job->bm, job->why,
@@ -91,35 +102,46 @@ static void load(struct loader *l, struct load_job *job)
 	}
 }
 
+/*
+ * Under the lock, given up while there is work. Opening a device takes about as long as
+ * reading a large model: until it is there all are read.
+ */
+static bool work(struct loader *l)
+{
+	struct load_job *job = l->ops ? list_get(&l->ready) : NULL;
+	const uint64_t one = 1;
+	bool load = job;
+	ssize_t n;
+
+	if (!job)
+		job = list_get(&l->todo);
+	if (!job)
+		return false;
+	pthread_mutex_unlock(&l->lock);
+	if (load)
+		load_model(l, job);
+	else
+		read_model(job);
+	pthread_mutex_lock(&l->lock);
+	if (!load && !job->err) {
+		list_put(&l->ready, job);
+		return true;		/* and this thread looks for more */
+	}
+	list_put(&l->done, job);
+	n = write(l->event, &one, sizeof(one));
+	(void)n;
+	return true;
+}
+
 static void *run(void *arg)
 {
 	struct loader *l = arg;
-	uint64_t one = 1;
-	ssize_t n;
 
 	pthread_setname_np(pthread_self(), "braid-loader");
 	pthread_mutex_lock(&l->lock);
-	for (;;) {
-		struct load_job *job = l->todo;
-
-		if (l->stop)
-			break;
-		if (!job) {
+	while (!l->stop)
+		if (!work(l))
 			pthread_cond_wait(&l->cond, &l->lock);
-			continue;
-		}
-		l->todo = job->next;
-		if (!l->todo)
-			l->todo_end = &l->todo;
-		pthread_mutex_unlock(&l->lock);
-		load(l, job);
-		pthread_mutex_lock(&l->lock);
-		job->next = NULL;
-		*l->done_end = job;
-		l->done_end = &job->next;
-		n = write(l->event, &one, sizeof(one));
-		(void)n;
-	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
 }
@@ -136,7 +158,7 @@ void loader_backend(struct loader *l, const struct backend_ops *ops, struct back
 	pthread_mutex_lock(&l->lock);
 	l->ops = ops;
 	l->be = be;
-	pthread_cond_broadcast(&l->opened);
+	pthread_cond_broadcast(&l->cond);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -148,12 +170,12 @@ struct loader *loader_new(unsigned int precision)
 	if (!l)
 		return NULL;
 	l->precision = precision;
-	l->todo_end = &l->todo;
-	l->done_end = &l->done;
+	list_init(&l->todo);
+	list_init(&l->ready);
+	list_init(&l->done);
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->cond, NULL);
-	pthread_cond_init(&l->opened, NULL);
 	while (l->event >= 0 && l->n_threads < n_threads &&
 	       !pthread_create(&l->threads[l->n_threads], NULL, run, l))
 		l->n_threads++;
@@ -185,14 +207,13 @@ void loader_free(struct loader *l)
 	pthread_mutex_lock(&l->lock);
 	l->stop = true;
 	pthread_cond_broadcast(&l->cond);
-	pthread_cond_broadcast(&l->opened);
 	pthread_mutex_unlock(&l->lock);
 	for (unsigned int i = 0; i < l->n_threads; i++)
 		pthread_join(l->threads[i], NULL);
-	drop(l, l->todo);
-	drop(l, l->done);
+	drop(l, l->todo.first);
+	drop(l, l->ready.first);
+	drop(l, l->done.first);
 	pthread_cond_destroy(&l->cond);
-	pthread_cond_destroy(&l->opened);
 	pthread_mutex_destroy(&l->lock);
 	close(l->event);
 	free(l);
@@ -205,10 +226,8 @@ int loader_fd(const struct loader *l)
 
 void loader_put(struct loader *l, struct load_job *job)
 {
-	job->next = NULL;
 	pthread_mutex_lock(&l->lock);
-	*l->todo_end = job;
-	l->todo_end = &job->next;
+	list_put(&l->todo, job);
 	pthread_cond_signal(&l->cond);
 	pthread_mutex_unlock(&l->lock);
 }
@@ -219,14 +238,9 @@ struct load_job *loader_get(struct loader *l)
 	uint64_t n;
 
 	pthread_mutex_lock(&l->lock);
-	job = l->done;
-	if (job) {
-		l->done = job->next;
-		if (!l->done)
-			l->done_end = &l->done;
-	} else if (read(l->event, &n, sizeof(n)) < 0) {
-		job = NULL;	/* nothing to clear: spurious */
-	}
+	job = list_get(&l->done);
+	if (!job && read(l->event, &n, sizeof(n)) < 0)
+		errno = 0;	/* nothing to clear: spurious */
 	pthread_mutex_unlock(&l->lock);
 	return job;
 }

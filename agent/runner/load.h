@@ -52,7 +52,7 @@ void loader_free(struct loader *l);
 /** loader_fd() - readable when a job is done */
 int loader_fd(const struct loader *l);
 
-/** loader_put() - load; jobs are done in order */
+/** loader_put() - load; jobs are done in any order */
 void loader_put(struct loader *l, struct load_job *job);
 
 /** loader_get() - a job that is done, NULL if there is none */
