@@ -33,6 +33,7 @@ static struct standin *page;
 static struct backend *be;
 static unsigned int failures;
 static char said[1024], lost_why[512];
+static bool lost_by_launch, blamed;	/* as told, and as it should be */
 
 /* In a scenario: told by its line, counted into the exit status. */
 #define check(cond, ...) do {							\
@@ -69,6 +70,7 @@ static void say(void *arg, const char *text)
 static void lost(void *arg, const char *why, bool by_launch)
 {
 	snprintf(lost_why, sizeof(lost_why), "%s", why);
+	lost_by_launch = by_launch;
 }
 
 static int open_it(uint32_t lanes, const char *cache, char *why, size_t len)
@@ -596,16 +598,26 @@ static void bad_end(enum backend_sabotage sabotage, standin_word *word)
 		usleep(1000);
 	}
 	check(!word == !lost_why[0], word ? "the loss is told" : "a hang is for the watchdog");
+	check(lost_by_launch == blamed, "and whether a launch did it");
 	_exit(failures ? 1 : 0);	/* as the runner does */
 }
 
+/* What a launch did is told apart from what happened to the device. */
 static void fault(void)
 {
+	blamed = true;
+	bad_end(BACKEND_NO_SABOTAGE, &page->fault);
+}
+
+static void memory_fails(void)
+{
+	page->fault_as = 214;	/* an ECC error that can't be corrected */
 	bad_end(BACKEND_NO_SABOTAGE, &page->fault);
 }
 
 static void launch_fails(void)
 {
+	blamed = true;
 	bad_end(BACKEND_NO_SABOTAGE, &page->fail_launch);
 }
 
@@ -651,6 +663,7 @@ static const struct {
 	{ "green", green, "some multiprocessors" },
 	{ "no_witness", no_witness, "a witness that can't be" },
 	{ "fault", fault, "a fault on the device is told" },
+	{ "memory_fails", memory_fails, "memory that fails is told, and is no launch's fault" },
 	{ "launch_fails", launch_fails, "a launch that fails is told" },
 	{ "hang", hang, "a launch that hangs is not reaped" },
 };

@@ -32,6 +32,7 @@ typedef _Atomic uint64_t standin_word;
  * Faults; a count of n hits the n-th from now, 0 is never:
  * @fail_launch: that launch returns an error, and so does everything after it
  * @fault: that launch faults on the device: the error comes later, and stays
+ * @fault_as: the error that it is then; 0 for an illegal address
  * @hang: that launch never ends
  * @fail_alloc: that allocation on the device fails
  * @fail_register: that registration fails
@@ -57,7 +58,7 @@ struct standin {
 	standin_word magic;
 	standin_word driver_version, devices, sm, multiprocessors, integrated, memory,
 		no_register;
-	standin_word fail_launch, fault, hang, fail_alloc, fail_register, fail_compile, slow_us,
+	standin_word fail_launch, fault, fault_as, hang, fail_alloc, fail_register, fail_compile, slow_us,
 		compile_ms, shuffle;
 	standin_word launches, allocs, instantiated, modules, compiled, registered, pageable,
 		bytes, running, most_running, misuse;

@@ -78,7 +78,7 @@ static void run(struct work *w, unsigned int *seed)
 		for (;;)
 			pause();
 	if (si_due(&si.say->fault))
-		si_break(ILLEGAL_ADDRESS);
+		si_break(atomic_load(&si.say->fault_as) ?: ILLEGAL_ADDRESS);
 	else
 		run_kernel(w, seed);
 	running(-1);
