@@ -115,31 +115,29 @@ static void ni_blocks(uint32_t h[8], const uint8_t *p, size_t n)
 }
 
 /* Asking is slow in a virtual machine, so it is done once; whoever is first. */
-static int has_ni(void)
+static bool has_ni(void)
 {
-	static atomic_int known;	/* 0: not yet, 1: no, 2: yes */
-	int has = atomic_load_explicit(&known, memory_order_relaxed);
 	unsigned int a, b, c, d;
 
-	if (!has) {
-		has = 1 + (__builtin_cpu_supports("sse4.1") &&
-			   __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1);
-		atomic_store_explicit(&known, has, memory_order_relaxed);
-	}
-	return has == 2;
+	return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1;
 }
 
-static void blocks(uint32_t h[8], const uint8_t *p, size_t n)
+static void blocks(struct sha256 *s, const uint8_t *p, size_t n)
 {
-	if (n && has_ni())
-		ni_blocks(h, p, n);
+	if (s->ni)
+		ni_blocks(s->h, p, n);
 	else
-		plain_blocks(h, p, n);
+		plain_blocks(s->h, p, n);
 }
 #else
-static void blocks(uint32_t h[8], const uint8_t *p, size_t n)
+static bool has_ni(void)
 {
-	plain_blocks(h, p, n);
+	return false;
+}
+
+static void blocks(struct sha256 *s, const uint8_t *p, size_t n)
+{
+	plain_blocks(s->h, p, n);
 }
 #endif
 
@@ -147,6 +145,7 @@ void sha256_init(struct sha256 *s)
 {
 	*s = (struct sha256){ .h = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
 				     0x9b05688c, 0x1f83d9ab, 0x5be0cd19 } };
+	s->ni = has_ni();	/* asked once: a virtual machine leaves for that */
 }
 
 void sha256_add(struct sha256 *s, const void *data, size_t n)
@@ -154,6 +153,8 @@ void sha256_add(struct sha256 *s, const void *data, size_t n)
 	const uint8_t *p = data;
 	size_t have = s->bytes % 64, take;
 
+	if (!n)
+		return;
 	s->bytes += n;
 	if (have) {
 		take = n < 64 - have ? n : 64 - have;
@@ -162,9 +163,9 @@ void sha256_add(struct sha256 *s, const void *data, size_t n)
 		n -= take;
 		if (have + take < 64)
 			return;
-		blocks(s->h, s->block, 1);
+		blocks(s, s->block, 1);
 	}
-	blocks(s->h, p, n / 64);
+	blocks(s, p, n / 64);
 	p += n / 64 * 64;
 	n %= 64;
 	if (n)

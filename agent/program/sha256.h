@@ -3,6 +3,7 @@
 #ifndef BRAID_AGENT_PROGRAM_SHA256_H
 #define BRAID_AGENT_PROGRAM_SHA256_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@ struct sha256 {
 	uint32_t h[8];
 	uint64_t bytes;
 	uint8_t block[64];
+	bool ni;		/* the processor has instructions for it */
 };
 
 void sha256_init(struct sha256 *s);
