@@ -75,11 +75,15 @@ void bq_request_detach(struct bq *q, struct bq_request *r)
 	}
 }
 
-/* One that ended an agent by itself is tried again when the others have had their turn. */
+/*
+ * One that ended two agents by itself is tried again when the others have had
+ * their turn. After one it comes first: agents that are killed for no fault of
+ * its own, each just after a commit, would otherwise always meet who is next.
+ */
 void bq_suspect_add(struct bq *q, struct bq_request *r)
 {
 	r->state = BQ_SUSPECT;
-	if (r->kills) {
+	if (r->kills > 1) {
 		r->suspect_key = ++q->last_suspect;
 		bq_list_add_tail(&r->model->suspect_list, &r->link);
 	} else {

@@ -558,7 +558,7 @@ void nv_gone(struct naive *nv, u64 now)
 
 	/* All older suspects move back, to make room for the batch in front. */
 	NV_FOR_EACH(nv, request, r)
-		if (r->state == NV_SUSPECT && !r->kills)
+		if (r->state == NV_SUSPECT && r->kills < 2)
 			r->rank += 1 << 20;
 	while ((r = first_fetched(nv))) {
 		nv_pay(nv, r, 0);
@@ -575,7 +575,7 @@ void nv_gone(struct naive *nv, u64 now)
 		if (r->cancelled || r->kills >= nv->knobs[BQ_MAX_ATTEMPTS]) {
 			r->state = NV_ENDING;
 			r->status = r->cancelled ? -ECANCELED : -EIO;
-		} else if (r->kills) {
+		} else if (r->kills > 1) {
 			r->rank = (1ULL << 60) + ++nv->killers;
 		}
 	}

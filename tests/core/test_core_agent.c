@@ -160,9 +160,9 @@ static void test_poison(void)
 		is_int(w_read(&w, t, NULL), 1, "death %u decides nothing yet", i);
 		successor();
 		w_fetch(&w, m, 0, 0, 9);
-		if (i == 2) {
+		if (i == 3) {
 			ok(w.f.n_jobs == 1 && w_job(&w, 0, t, innocent) && w.job[0].attempt == 1,
-			   "one that ended no agent is not kept waiting by one that did");
+			   "one that ended no agent is not kept waiting by one that ended two");
 			w_commit(&w, 0, 1, 0);
 			is_int(w_read(&w, t, NULL), 0, "and is done");
 			w_fetch(&w, m, 0, 0, 9);
@@ -176,6 +176,34 @@ static void test_poison(void)
 	is_int(w_read(&w, t, &c), -EIO, "it ends with the successor");
 	ok(c.id == poison && c.attempt == 4, "four agents died with it, three alone");
 	is_int(w.q.count.killed, 1, "counted");
+	ok(w_exit(&w), "nothing left");
+}
+
+/* Agents that die just after each commit, with whatever came next, prove nothing. */
+static void test_killed_after_commits(void)
+{
+	enum { N = 6 };
+	struct braid_completion c;
+	u32 good = 0, agents = 0;
+
+	begin();
+	for (u32 i = 0; i < N; i++)
+		w_submit(&w, t, m);
+	w_fetch(&w, m, 0, 0, 9);
+	is_int(w.f.n_jobs, N, "together");
+	bq_agent_gone(&w.q, w.now);
+	while (good < N && agents++ < 3 * N) {
+		successor();
+		w_fetch(&w, m, 0, 0, 9);
+		w_commit(&w, 0, 1, 0);
+		if (w_read(&w, t, &c) == 0)
+			good += !c.status;
+		w_fetch(&w, m, 0, 0, 9);
+		if (w.f.n_jobs)
+			bq_agent_gone(&w.q, w.now);
+	}
+	is_int(good, N, "all are done");
+	is_int(w.q.count.killed, 0, "nobody was blamed");
 	ok(w_exit(&w), "nothing left");
 }
 
@@ -361,6 +389,7 @@ int main(void)
 	test_requeue();
 	test_drain_for_suspect();
 	test_poison();
+	test_killed_after_commits();
 	test_innocent();
 	test_hold();
 	test_death_in_hold();
