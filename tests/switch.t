@@ -50,6 +50,8 @@ refuses() {
 	[ "$status" -gt 0 ] && [ "$status" -lt 3 ] && grep -q -e "$words" "$tmp/err"
 }
 check "a file that is not there" refuses 'No such file' decode "$tmp/none"
+mkfifo "$tmp/fifo"
+check "figures into a pipe" refuses 'fifo: is there, and is no regular file' fecs --write "$tmp/fifo"
 check "no command" refuses 'fecs, node' bogus
 if [ -e /dev/nvidiactl ]; then
 	skip "no driver: fecs says so" "there is one here"

@@ -32,6 +32,16 @@ only_the_models() {
 	find "$tmp/all" -type f -printf '%f\n' | LC_ALL=C sort | cmp - "$tmp/names" 2>>"$tmp/err"
 }
 
+# By a link, as /dev/stdout is one: it has to be a link to a pipe afterwards, too.
+into_a_pipe() {
+	mkfifo "$tmp/fifo" && ln -s fifo "$tmp/link" || return 1
+	timeout 20 cat "$tmp/fifo" >"$tmp/read" &
+	timeout 20 "$zoo" tiny_cnn -o "$tmp/link" 2>"$tmp/err" || return 1
+	[ -p "$tmp/fifo" ] && [ -L "$tmp/link" ] || return 1
+	wait $!
+	"$zoo" tiny_cnn -o - | cmp - "$tmp/read" 2>"$tmp/err"
+}
+
 for model in $("$zoo" --list | cut -d' ' -f1); do
 	check "$model is the file that its golden was recorded with" same_bytes "$model"
 done
@@ -45,5 +55,6 @@ check "an opset before 13 is refused" refuses 'opset 9' null --opset 9
 check "a folder that is not there is named" refuses "$tmp/none/x.onnx: No such file" \
 	null -o "$tmp/none/x.onnx"
 check "a full disk is said" full_disk
+check "a pipe is written to and stays one" into_a_pipe
 
 echo "1..$n"

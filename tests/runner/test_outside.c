@@ -4,6 +4,7 @@
  * a made-up witness to shares of the last half second, and from files that may
  * be missing, old, somebody else's or no JSON.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,7 @@ static void files(void)
 	char folder[] = "/tmp/braid-outside-XXXXXX", path[64], aside[80];
 	struct outside_watch *w;
 	struct outside out;
+	struct stat st;
 	json_t *o;
 	FILE *f;
 
@@ -199,6 +201,13 @@ static void files(void)
 	   "what can't be written is an error, and leaves no file");
 	json_decref(o);
 	rmdir(aside);
+	mkfifo(path, 0600);
+	o = json_object();
+	is_int(figures_write(path, o), -EEXIST, "a pipe is not replaced by a file");
+	json_decref(o);
+	figures_remove(path);
+	ok(!lstat(path, &st) && S_ISFIFO(st.st_mode), "nor removed");
+	unlink(path);
 	ok(written(w, &out, path, OUTSIDE_LAUNCHES), "a good one is believed");
 	outside_stop(w);
 	unlink(path);

@@ -103,6 +103,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->probe.events = true;
 		return 0;
 	case KEY_WRITE:
+		if (!figures_file(arg))
+			argp_failure(state, 2, 0, "--write %s: is there, and is no regular file", arg);
 		a->write = arg;
 		return 0;
 	case KEY_TRACEFS:
@@ -266,7 +268,7 @@ static void stay(struct args *a, struct probe *const *probes, unsigned int n)
 		}
 	}
 	if (a->write)
-		unlink(a->write);
+		figures_remove(a->write);
 	for (unsigned int i = 0; i < n && a->probe.events; i++)
 		probe_poll(probes[i], 0);
 }

@@ -99,6 +99,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->record = arg;
 		return 0;
 	case KEY_WRITE:
+		if (!figures_file(arg))
+			argp_failure(state, 2, 0, "--write %s: is there, and is no regular file", arg);
 		a->write = arg;
 		return 0;
 	case KEY_FORMAT:
@@ -214,7 +216,7 @@ static void tell_some(struct told *t, const struct ctxsw *c)
 static void told_end(const struct told *t)
 {
 	if (t->write)
-		unlink(t->write);
+		figures_remove(t->write);
 }
 
 static int print(const struct args *a, json_t *o, void (*table)(const json_t *o))

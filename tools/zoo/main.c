@@ -3,7 +3,7 @@
  * braid-zoo: write ONNX models of known architectures with seeded weights.
  *
  * Owns the command line and the files: a model appears under its name only
- * when it is complete.
+ * when it is complete. A name that is a pipe's or a device's stays that.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -59,14 +59,31 @@ static uint64_t number(const char *option, const char *s, uint64_t low, uint64_t
 	return v;
 }
 
+/* A pipe or a device is written to: renaming would put a file in its place. */
+static int write_into(const struct zoo *z, const char *path)
+{
+	FILE *f = fopen(path, "we");
+	int ret;
+
+	if (!f)
+		return -errno;
+	ret = zoo_write(z, f);
+	if (fclose(f) && !ret)
+		ret = -errno;
+	return ret;
+}
+
 static int write_to(const struct zoo *z, const char *path)
 {
+	struct stat st;
 	char *tmp;
 	FILE *f;
 	int ret;
 
 	if (!strcmp(path, "-"))
 		return zoo_write(z, stdout);
+	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		return write_into(z, path);
 	if (asprintf(&tmp, "%s.%ld.tmp", path, (long)getpid()) < 0)
 		return -ENOMEM;
 	f = fopen(tmp, "wxe");

@@ -64,6 +64,15 @@ def tell(go, k, times):
     os.rename(go + ".new", f"{go}.{k}")
 
 
+def keep(path, doc):
+    # Whole at any time; but a rename would put a file in the place of a device.
+    aside = path if os.path.exists(path) and not os.path.isfile(path) else path + ".new"
+    with open(aside, "w") as f:
+        json.dump(doc, f, indent=1)
+    if aside != path:
+        os.rename(aside, path)
+
+
 def one_round(args, procs, go, k):
     t = time.monotonic() + 0.2
     tell(go, k, [t, t + args.warmup, t + args.warmup + args.seconds])
@@ -122,9 +131,7 @@ def main():
                 doc["runs"].append(report(args, one_round(args, procs, go, k)))
                 show(doc)
                 if args.json:
-                    with open(args.json + ".new", "w") as f:
-                        json.dump(doc, f, indent=1)
-                    os.rename(args.json + ".new", args.json)
+                    keep(args.json, doc)
             tell(go, k + 1, [])
             for proc in procs:
                 proc.wait(30)
