@@ -47,6 +47,7 @@ static void *thread_main(void *arg)
 {
 	struct pool_thread *t = arg;
 
+	pthread_setname_np(pthread_self(), "braid-cpu");
 	t->pool->work(t->pool->arg, t->scratch);
 	return NULL;
 }

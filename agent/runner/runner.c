@@ -459,6 +459,8 @@ int runner_main(const struct config *cfg)
 
 	if (!r)
 		return 1;
+	/* It was started as /proc/self/exe, which made that its name. */
+	pthread_setname_np(pthread_self(), "braid-runner");
 	r->cfg = *cfg;
 	r->thread = pthread_self();
 	r->start.began_ns = runner_now();

@@ -207,7 +207,9 @@ ok "a knob changed" tells "^20.*Z  knob +knob window_max value 18\$"
 "$O/braid-bench" -q -s "$dir/q" -l tiny_mlp:1:1 --warmup 0 -t 0.1 >/dev/null 2>&1
 ok "a tenant came" tells "  tenant-came +id [0-9]+ owner $(id -u) pid [0-9]+\$"
 ok "and went" tells "  tenant-gone +id [0-9]+ owner $(id -u) pid [0-9]+ submitted [0-9]+\$"
-kill -9 "$(ctl --json status | sed -n 's/^ *"runner_pid": \([0-9]*\),/\1/p')"
+runner=$(ctl --json status | sed -n 's/^ *"runner_pid": \([0-9]*\),/\1/p')
+ok "the runner has its name" grep -qx braid-runner "/proc/$runner/comm"
+kill -9 "$runner"
 ok "what it had went back" tells "  requeue +generation 1 requeued [0-9]+\$"
 ok "an agent went" tells "  agent-down +generation 1\$"
 ok "and one came" tells "  agent-up +generation 2 models 2\$"
