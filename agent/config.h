@@ -96,13 +96,15 @@ bool config_polls(const struct config *c);
  */
 int config_read(struct config *c, const char *path, char *why, size_t len);
 
+#define PRECISION_AUTO	1	/* as suits the model, whatever the configuration says */
+
 /**
  * struct model_config - a model of the model directory
  * @name: what tenants ask for
  * @path: ONNX file
  * @why: "", else why it is not to be served: its .ini is wrong
  * @max_degree: 0: the configuration's
- * @precision: 0: the configuration's, else 16 or 32
+ * @precision: 0: the configuration's, else 16, 32 or PRECISION_AUTO
  * @load: binding; points into this structure's own memory
  */
 struct model_config {

@@ -112,9 +112,11 @@ static int handle(void *user, const char *section, const char *name, const char 
 		return 1;
 	}
 	if (!strcmp(name, "precision")) {
-		if (strcmp(value, "fp16") && strcmp(value, "fp32"))
+		r->m->precision = !strcmp(value, "fp16") ? 16 :
+				  !strcmp(value, "fp32") ? 32 :
+				  !strcmp(value, "auto") ? PRECISION_AUTO : 0;
+		if (!r->m->precision)
 			goto bad;
-		r->m->precision = value[2] == '1' ? 16 : 32;
 		return 1;
 	}
 	if (!strncmp(name, "shape.", 6) || !strncmp(name, "const.", 6)) {

@@ -86,8 +86,9 @@ static void read_model(struct load_job *job)
 
 static void load_model(struct loader *l, struct load_job *job)
 {
+	unsigned int asked = job->conf.precision ?: l->precision;
 	const struct backend_model_config mc = {
-		.precision = job->conf.precision ?: l->precision,
+		.precision = asked == PRECISION_AUTO ? 0 : asked,
 		.took = &job->took,
 	};
 

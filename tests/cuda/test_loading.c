@@ -25,7 +25,7 @@ static const char *const names[] = { "tiny_mlp", "tiny_cnn", "lstm", "tiny_bert"
 static char dir[] = "/tmp/braid-loading-XXXXXX";
 static const struct backend_ops *const ops = &cuda_backend_ops;
 
-static void put(struct loader *l, const char *name)
+static void put_in(struct loader *l, const char *name, unsigned int precision)
 {
 	struct load_job *job = calloc(1, sizeof(*job));
 
@@ -33,7 +33,13 @@ static void put(struct loader *l, const char *name)
 	snprintf(job->conf.path, sizeof(job->conf.path), "%s/%s.onnx", dir, name);
 	job->conf.load.batch = 1;
 	job->conf.load.passes = true;
+	job->conf.precision = precision;
 	loader_put(l, job);
+}
+
+static void put(struct loader *l, const char *name)
+{
+	put_in(l, name, 0);
 }
 
 static struct load_job *get(struct loader *l)
@@ -130,6 +136,34 @@ static void damage(void)
 	ok(!system(text), "what is kept is damaged");
 }
 
+/* What a model says of its precision holds against the configuration's: here fp32. */
+static void precisions(void)
+{
+	static const unsigned int said[][2] = { { 0, 32 }, { PRECISION_AUTO, 16 }, { 16, 16 } };
+	const struct backend_config cfg = { .lanes = 1, .max_degree = 1, .no_compiler = true };
+	struct loader *l = loader_new(32);
+	struct backend *be = NULL;
+	char why[512] = "";
+
+	if (ops->open(&cfg, &be, why, sizeof(why))) {
+		ok(false, "the backend: %s", why);
+		return;
+	}
+	loader_backend(l, ops, be);
+	for (size_t i = 0; i < 3; i++) {
+		struct load_job *job;
+
+		put_in(l, names[0], said[i][0]);
+		job = get(l);
+		is_int(job ? job->took.precision : 0, said[i][1], "told %u, where fp32 is the rule",
+		       said[i][0]);
+		if (job)
+			drop(be, job);
+	}
+	loader_free(l);
+	ops->close(be);
+}
+
 /* No backend comes: what was read is given up. */
 static void no_backend(void)
 {
@@ -168,6 +202,7 @@ int main(int argc, char **argv)
 	ok(all_at_once("with what is damaged") < 2 * EACH * MODELS, "weights are packed again");
 	is_int(damaged, 1, "which is said");
 	is_int(all_at_once("after that"), 2 * EACH * MODELS, "and kept again");
+	precisions();
 	no_backend();
 	snprintf(text, sizeof(text), "rm -rf %s", dir);
 	return system(text) ? 2 : tap_done();

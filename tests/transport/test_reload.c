@@ -117,7 +117,7 @@ int main(void)
 	snprintf(path, sizeof(path), "%s/tiny_mlp.ini", d.models);
 	unlink(path);
 	is_int(degree("twin"), 8, "a model has [runner]'s degree");
-	put_file("twin.ini", "[model]\nfile = tiny_cnn.onnx\nmax_degree = 2\n");
+	put_file("twin.ini", "[model]\nfile = tiny_cnn.onnx\nmax_degree = 2\nprecision = auto\n");
 	kill(d.pid, SIGHUP);
 	ok(eventually(degree, "twin", 2), "until its .ini says something else, reloaded");
 	put_file("secret.onnx", "x");
