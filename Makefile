@@ -100,8 +100,12 @@ ifeq ($(filter clean,$(MAKECMDGOALS)),)
 note = $(if $(subst <$(strip $(2))>,,<$(strip $(file <$(1)))>),$(shell mkdir -p $(dir $(1)))$(file >$(1),$(strip $(2))))
 endif
 notes := $(O)/.notes
-install-files += $(foreach f,README.md $(wildcard Documentation/*.md),$(f):$(docdir))
-install-files += $(foreach f,$(wildcard Documentation/images/*.svg),$(f):$(docdir)/images)
+# The texts, and all that they link to, at the same places beside them.
+doc-files := $(wildcard Documentation/*.md Documentation/*.svg Documentation/images/*.svg \
+	Documentation/results/* Documentation/ABI/*/*)
+install-files += $(foreach f,$(doc-files),$(f):$(docdir)$(patsubst %/,%,$(patsubst Documentation%,%,$(dir $(f)))))
+install-files += $(O)/doc/README.md:$(docdir)
+installed += $(O)/doc/README.md
 $(call note,$(notes)/compile,$(CC) $(CPPFLAGS) $(ALL_CFLAGS))
 $(call note,$(notes)/link,$(CC) $(ALL_LDFLAGS))
 
@@ -211,6 +215,11 @@ checkpatch:
 installed += $(patsubst %,$(O)/%,$(install-bin) $(install-sbin))
 .PHONY: installed
 installed: $(installed)
+
+# Installed, it lies among the texts that it links to; a package has a copyright file.
+$(O)/doc/README.md: README.md
+	@mkdir -p $(@D)
+	$(Q)sed 's|\[Documentation/|[|g; s|](Documentation/|](|g; s|\[COPYING\](COPYING)|COPYING of the source|' $< >$@
 
 install: installed
 	$(foreach p,$(install-bin),$(INSTALL) -D -m 755 $(O)/$(p) $(DESTDIR)$(bindir)/$(p)$(newline))

@@ -47,6 +47,16 @@ MAKEFLAGS='' make -s install-dkms O="${O:-build}" DESTDIR="$root" PREFIX=/usr >"
 grep -q kmod/netlink.c "$tmp/sources" && grep -q core/queue.h "$tmp/sources" && test ! -s "$tmp/out"
 report "the module's source for DKMS is complete" $?
 
+# What a text links to lies beside it.
+for text in "$root"/usr/share/doc/braid/*.md; do
+	grep -o '\](\([^)#]*\)' "$text" | sed 's/^](//' | grep -v '^$\|^http' | sort -u |
+		while read -r to; do
+			[ -e "${text%/*}/$to" ] || echo "${text##*/}: no $to"
+		done
+done >"$tmp/out"
+test -s "$root/usr/share/doc/braid/README.md" && test ! -s "$tmp/out"
+report "the links of the texts lead somewhere" $?
+
 # completes WORDS...: what bash offers for the last of them.
 cat >"$tmp/complete" <<'EOF'
 . "$1"
