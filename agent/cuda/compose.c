@@ -40,7 +40,7 @@ struct entry {
 	struct compose_part parts[CUDA_MAX_PARTS];
 	struct composed copies[COPIES];
 	uint32_t n_copies;
-	bool wanted, bad;		/* kernels; the thread's, under the lock */
+	bool wanted;			/* kernels; the thread's, under the lock */
 	struct kernel **kernels;	/* fused ones, in the order of their levels */
 	uint32_t n_kernels;
 };
@@ -245,8 +245,6 @@ static bool make(struct compose *c, struct entry *e)
 {
 	char why[512] = "";
 
-	if (e->bad)
-		return false;
 	for (uint32_t i = 0; i < e->n_kernels; i++)
 		if (!atomic_load(&e->kernels[i]->code))
 			return false;	/* it could not be compiled */
@@ -267,7 +265,7 @@ static void take_apart(struct compose *c, struct entry *e)
 		model_drop(e->parts[i].model);
 	free(e->kernels);
 	e->kernels = NULL;
-	e->wanted = e->bad = false;
+	e->wanted = false;
 	e->n_kernels = e->n_copies = e->n = e->asked = 0;
 	memset(e->copies, 0, sizeof(e->copies));
 }
@@ -286,7 +284,7 @@ static enum turn turn_of(const struct entry *e, uint32_t compiling)
 	return is_compiled(e) ? MAKE : WAIT;
 }
 
-/* Under the lock: the first whose turn it is; one that is to be compiled stays in the queue. */
+/* Under the lock: the first whose turn it is, taken out of the queue. */
 static struct entry *pick(struct compose *c, enum turn *turn)
 {
 	uint32_t compiling = 0;
@@ -299,14 +297,22 @@ static struct entry *pick(struct compose *c, enum turn *turn)
 		*turn = turn_of(e, compiling);
 		if (*turn == WAIT)
 			continue;
-		if (*turn == WANT)
-			return e;
 		*at = e->next;
 		if (!*at)
 			c->end = at;
 		return e;
 	}
 	return NULL;
+}
+
+/* Under the lock. */
+static void queue(struct compose *c, struct entry *e, enum state state)
+{
+	atomic_store(&e->state, state);
+	e->next = NULL;
+	*c->end = e;
+	c->end = &e->next;
+	pthread_cond_signal(&c->more);
 }
 
 /* Under the lock, given up while the driver works. */
@@ -323,9 +329,8 @@ static void serve_entry(struct compose *c, struct entry *e, enum turn turn)
 	else
 		good = make(c, e);
 	pthread_mutex_lock(&c->lock);
-	if (turn == WANT) {
-		/* It is still queued; one that can't be had fails when its turn comes. */
-		e->bad = !good;
+	if (turn == WANT && good) {
+		queue(c, e, MADE);	/* till its kernels are compiled */
 		return;
 	}
 	if (!apart && e->cancelled) {
@@ -376,16 +381,6 @@ static void *serve(void *arg)
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
-}
-
-/* Under the lock. */
-static void queue(struct compose *c, struct entry *e, enum state state)
-{
-	atomic_store(&e->state, state);
-	e->next = NULL;
-	*c->end = e;
-	c->end = &e->next;
-	pthread_cond_signal(&c->more);
 }
 
 /* ---- the caller's ---- */
