@@ -467,10 +467,7 @@ int main(int argc, char **argv)
 	int ret = 0;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	if (!o.ctl.socket)
-		o.ctl.socket = getenv("BRAID_CONTROL");
-	if (!o.ctl.socket)
-		o.ctl.socket = "/run/braid/control.sock";
+	source_find(&o.ctl);
 	n = tenants_start(&o, tenants, &stop);
 	if (!n) {
 		fprintf(stderr, "braid-recover: no tenants\n");
