@@ -11,52 +11,42 @@ if [ ! -e "$O/standin/libcuda.so.1" ]; then
 	echo "1..0 # SKIP $O/standin is not built"
 	exit 0
 fi
-dir=$(mktemp -d) || exit 1
+. tests/tap.sh
 pid=
 end() {
 	[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null
-	rm -rf "$dir"
+	rm -rf "$tmp"
 }
 trap end EXIT
-mkdir -m 700 "$dir/models" "$dir/cache"
+mkdir -m 700 "$tmp/models" "$tmp/cache"
 for m in tiny_mlp lstm; do
-	"$O/braid-zoo" $m -o "$dir/models/$m.onnx" || exit 1
+	"$O/braid-zoo" $m -o "$tmp/models/$m.onnx" || exit 1
 done
-cat >"$dir/conf" <<EOF
+cat >"$tmp/conf" <<EOF
 [braidd]
 transport = socket
-socket = $dir/q
-control = $dir/c
+socket = $tmp/q
+control = $tmp/c
 group =
-model_dir = $dir/models
+model_dir = $tmp/models
 [runner]
 backend = cuda
-cache_dir = $dir/cache
+cache_dir = $tmp/cache
 [debug]
 fault_gpu_on = tiny_mlp:777
 EOF
-LD_LIBRARY_PATH=$O/standin "$O/braidd" --config "$dir/conf" 2>"$dir/log" &
+LD_LIBRARY_PATH=$O/standin "$O/braidd" --config "$tmp/conf" 2>"$tmp/log" &
 pid=$!
 for _ in $(seq 600); do
-	grep -q "agent ready" "$dir/log" && break
+	grep -q "agent ready" "$tmp/log" && break
 	sleep 0.1
 done
 
-n=0
-# is WHAT: the last command's status tells.
-is() {
-	ok=$?
-	n=$((n + 1))
-	if [ $ok -eq 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		tail -n 20 "$dir/said" "$dir/out" "$dir/log" 2>/dev/null | sed 's/^/# /'
-	fi
-}
-
 recover() {
-	timeout 50 "$O/braid-recover" -s "$dir/q" -c "$dir/c" -n 1 -p 2000 "$@" >"$dir/out" 2>"$dir/said"
+	timeout 50 "$O/braid-recover" -s "$tmp/q" -c "$tmp/c" -n 1 -p 2000 "$@" >"$tmp/out" 2>"$tmp/err" && return
+	ret=$?
+	tail -n 20 "$tmp/log"
+	return $ret
 }
 
 # The times of the last runner that came, as they follow each other.
@@ -64,22 +54,27 @@ in_order() {
 	awk -F'[:, ]+' -v want="$1" '
 		/gone_ms/ { starts++; last = -1; bad = 0 }
 		/"(gone|ended|started|began|opened|ready)_ms"/ { bad += $3 < last; last = $3 }
-		END { exit !(starts >= want && !bad && last > 0) }' "$dir/out"
+		END { exit !(starts >= want && !bad && last > 0) }' "$tmp/out"
 }
 
-recover kill
-is "a runner is killed, and all are served again"
-in_order 1
-is "what it went through is told in order"
-grep -q '"plan"' "$dir/out" && grep -q '"driver_ms"' "$dir/out"
-is "and where the time of loading went"
-recover tiny_mlp:777
-is "a request faults on the GPU, and all are served again"
-in_order 2
-is "two runners were needed, or more"
-grep -q '"offender_status": -5' "$dir/out" && ! grep -q '"failed": [1-9]' "$dir/out"
-is "it alone ends in EIO"
-recover nothing:1
-[ $? -eq 1 ] && grep -q nothing "$dir/said"
-is "a model that is not there is named"
+times_told() {
+	grep -q '"plan"' "$tmp/out" && grep -q '"driver_ms"' "$tmp/out"
+}
+
+alone_in_error() {
+	grep -q '"offender_status": -5' "$tmp/out" && ! grep -q '"failed": [1-9]' "$tmp/out"
+}
+
+unknown_named() {
+	recover nothing:1
+	[ $? -eq 1 ] && grep -q nothing "$tmp/err"
+}
+
+check "a runner is killed, and all are served again" recover kill
+check "what it went through is told in order" in_order 1
+check "and where the time of loading went" times_told
+check "a request faults on the GPU, and all are served again" recover tiny_mlp:777
+check "two runners were needed, or more" in_order 2
+check "it alone ends in EIO" alone_in_error
+check "a model that is not there is named" unknown_named
 echo "1..$n"

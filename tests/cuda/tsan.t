@@ -6,18 +6,9 @@
 
 cd "$(dirname "$0")/../.." || exit 1
 O=${O:-build}
-cc=${CC:-cc}
 dir=$O/tsan-cuda
-flags="-std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -Iinclude/uapi -I$O/gen -pthread -fsanitize=thread -Wno-tsan"
-
-mkdir -p "$dir" || exit 1
-# The flags are words on purpose.
-# shellcheck disable=SC2086
-if ! echo 'int main(void) { return 0; }' | $cc $flags -x c -o "$dir/probe" - 2>/dev/null ||
-	! "$dir/probe" 2>/dev/null; then
-	echo "1..0 # SKIP no ThreadSanitizer here"
-	exit 0
-fi
+. tests/tsan.sh
+flags="$flags -I$O/gen -Wno-tsan"
 if [ ! -e "$O/standin/libcuda.so.1" ]; then
 	echo "1..0 # SKIP $O/standin is not built"
 	exit 0

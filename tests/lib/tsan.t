@@ -6,18 +6,9 @@
 
 cd "$(dirname "$0")/../.." || exit 1
 O=${O:-build}
-cc=${CC:-cc}
 dir=$O/tsan
-flags='-std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -Iinclude/uapi -pthread -fsanitize=thread'
-
+. tests/tsan.sh
 mkdir -p "$dir/tests" || exit 1
-# The flags are words on purpose.
-# shellcheck disable=SC2086
-if ! echo 'int main(void) { return 0; }' | $cc $flags -x c -o "$dir/probe" - 2>/dev/null ||
-	! "$dir/probe" 2>/dev/null; then
-	echo "1..0 # SKIP no ThreadSanitizer here"
-	exit 0
-fi
 for p in braidd braid-zoo; do
 	ln -sf "../$p" "$dir/$p"
 done

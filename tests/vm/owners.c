@@ -258,23 +258,31 @@ static void submit_many(const void *arg, struct told *t)
 		t->ret = dev_submit(t->open, model, id, 8, 0, 0, NULL);
 }
 
-/* Whoever fills the queue, others get in. */
-static void newcomers(void)
+/* With room for eight of something: what each of four owners gets who want all of it. */
+static void shared_out(const char *room, const char *what,
+		       void (*want)(const void *arg, struct told *t), const int gets[4])
 {
-	static const int gets[] = { 6, 1, 1, -EAGAIN };
 	struct told told;
 	pid_t pid[4];
 	char was[32];
 
-	snprintf(was, sizeof(was), "%lld", dev_number(DEV_SYSFS "max_requests"));
-	is_int(dev_write(DEV_SYSFS "max_requests", "8"), 0, "room for eight requests");
+	snprintf(was, sizeof(was), "%lld", dev_number(room));
+	is_int(dev_write(room, "8"), 0, "room for eight %s", what);
 	for (int i = 0; i < 4; i++) {
-		pid[i] = child(submit_many, &(struct who){ .uid = 1001 + i }, &told);
+		pid[i] = child(want, &(struct who){ .uid = 1001 + i }, &told);
 		is_int(told.ret, gets[i], "owner %d", i);
 	}
 	for (int i = 0; i < 4; i++)
 		end(pid[i]);
-	dev_write(DEV_SYSFS "max_requests", was);
+	dev_write(room, was);
+}
+
+/* Whoever fills the queue, others get in. */
+static void newcomers(void)
+{
+	static const int gets[] = { 6, 1, 1, -EAGAIN };
+
+	shared_out(DEV_SYSFS "max_requests", "requests", submit_many, gets);
 }
 
 static void buffers(void)
@@ -323,19 +331,8 @@ static void alloc_many(const void *arg, struct told *t)
 static void room_for_buffers(void)
 {
 	static const int gets[] = { 6, 1, 1, 0 };
-	struct told told;
-	pid_t pid[4];
-	char was[32];
 
-	snprintf(was, sizeof(was), "%lld", dev_number(PARAM "max_buffers"));
-	is_int(dev_write(PARAM "max_buffers", "8"), 0, "room for eight buffers");
-	for (int i = 0; i < 4; i++) {
-		pid[i] = child(alloc_many, &(struct who){ .uid = 1001 + i }, &told);
-		is_int(told.ret, gets[i], "owner %d has %d", i, gets[i]);
-	}
-	for (int i = 0; i < 4; i++)
-		end(pid[i]);
-	dev_write(PARAM "max_buffers", was);
+	shared_out(PARAM "max_buffers", "buffers", alloc_many, gets);
 }
 
 static void in_time(const void *arg, struct told *t)
