@@ -16,6 +16,7 @@
 #include "agent/backend/backend.h"
 #include "agent/config.h"
 #include "agent/log.h"
+#include "agent/runner/load.h"
 #include "agent/runner/runner.h"
 #include "agent/supervisor/supervisor.h"
 
@@ -68,7 +69,7 @@ static void bad_file(const char *path, const char *why)
 	fprintf(stderr, "braidd: %s: %s\n", path, why);
 }
 
-/* As the runner would, short of making room for it. Return: 0, or words in @why. */
+/* As the runner would, short of making room for it. @why: words, also of what is only odd. */
 static int import(const struct model_config *m, char *why, size_t len)
 {
 	struct program *p;
@@ -77,10 +78,10 @@ static int import(const struct model_config *m, char *why, size_t len)
 	if (ret)
 		return ret;
 	ret = cpu_backend_ops.supports(p, why, len);
-	if (!ret && p->n_inputs + p->n_outputs > BRAID_MAX_TENSORS) {
-		snprintf(why, len, "more than %d inputs and outputs", BRAID_MAX_TENSORS);
-		ret = -EMSGSIZE;
-	}
+	if (!ret)
+		ret = load_publishable(p, why, len);
+	if (!ret && !load_binds_batch(m, p))
+		snprintf(why, len, "%s", LOAD_IDLE_BATCH);
 	program_free(p);
 	return ret;
 }
@@ -107,10 +108,9 @@ static int check_model(const struct model_config *m)
 		goto err;
 	}
 	if (!pid) {
-		if (!import(m, why, sizeof(why)))
-			_exit(0);
+		status = import(m, why, sizeof(why)) ? 1 : 0;
 		n = write(fds[1], why, strlen(why));
-		_exit(n < 0 ? 2 : 1);
+		_exit(n < 0 ? 2 : status);
 	}
 	close(fds[1]);
 	n = read(fds[0], why, sizeof(why) - 1);
@@ -119,7 +119,10 @@ static int check_model(const struct model_config *m)
 	waitpid(pid, &status, 0);
 	if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "loading it ends with signal %d", WTERMSIG(status));
-	printf("%s\t%s\n", m->name, !status ? "ok" : *why ? why : "refused");
+	if (status)
+		printf("%s\t%s\n", m->name, *why ? why : "refused");
+	else
+		printf("%s\tok%s%s\n", m->name, *why ? ", but " : "", why);
 	return status != 0;
 err:
 	printf("%s\t%s\n", m->name, strerror(errno));

@@ -44,6 +44,13 @@ printf '[model]\nbatch = 1\n' >"$tmp/models/free.ini"
 "$braidd" --check --config "$tmp/plain.conf" >"$tmp/out" 2>&1
 grep -q "^free	ok" "$tmp/out"
 report "which then holds" $?
+printf '[model]\nfile = good.onnx\nbatch = 4\n' >"$tmp/models/idle.ini"
+printf '[model]\nfile = good.onnx\nconst.input = 1\n' >"$tmp/models/none.ini"
+"$braidd" --check --config "$tmp/plain.conf" >"$tmp/out" 2>&1
+grep -q "^idle	ok, but batch has no effect" "$tmp/out"
+report "a batch that binds nothing is told" $?
+grep -q "^none	no input is left" "$tmp/out"
+report "a model without an input is none" $?
 
 # What the example does not mention would be found by nobody.
 mentioned() {

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -64,6 +65,32 @@ static struct load_job *list_get(struct job_list *list)
 	return job;
 }
 
+int load_publishable(const struct program *p, char *why, size_t len)
+{
+	const char *words = !p->n_inputs ? "no input is left for tenants to give (const.NAME in an .ini takes one)" :
+			    !p->n_outputs ? "it has no outputs" : NULL;
+
+	if (words)
+		snprintf(why, len, "%s", words);
+	else if (p->n_inputs + p->n_outputs > BRAID_MAX_TENSORS)
+		snprintf(why, len, "more than %d inputs and outputs", BRAID_MAX_TENSORS);
+	else
+		return 0;
+	return words ? -EINVAL : -EMSGSIZE;
+}
+
+bool load_binds_batch(const struct model_config *c, const struct program *p)
+{
+	bool bound = !c->load.batch;
+
+	for (uint32_t i = 0; i < p->n_inputs; i++) {
+		const struct prog_tensor *t = &p->tensors[p->inputs[i].tensor];
+
+		bound |= t->rank && t->dims[0] == c->load.batch;
+	}
+	return bound;
+}
+
 static void read_model(struct load_job *job)
 {
 	uint64_t from = now_ns();
@@ -79,6 +106,11 @@ static void read_model(struct load_job *job)
 	}
 	job->err = program_load(job->conf.path, &job->conf.load, &job->prog, job->why,
 				sizeof(job->why));
+	if (!job->err) {
+		job->err = load_publishable(job->prog, job->why, sizeof(job->why));
+		if (job->err)
+			program_free(job->prog);
+	}
 	job->read_ns = now_ns() - from;
 	if (job->err)
 		job->prog = NULL;

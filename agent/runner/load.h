@@ -58,4 +58,13 @@ void loader_put(struct loader *l, struct load_job *job);
 /** loader_get() - a job that is done, NULL if there is none */
 struct load_job *loader_get(struct loader *l);
 
+/** load_publishable() - would the queue take it? 0, or a negative errno and words */
+int load_publishable(const struct program *p, char *why, size_t len);
+
+/* Where it is not. */
+#define LOAD_IDLE_BATCH	"batch has no effect: no input's first dimension is left free"
+
+/** load_binds_batch() - does an input have the batch of the configuration, or is there none? */
+bool load_binds_batch(const struct model_config *c, const struct program *p);
+
 #endif

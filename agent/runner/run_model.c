@@ -414,8 +414,8 @@ static void serve(struct runner *r, struct load_job *job)
 	r->models = m;
 	r->n_models++;
 	if (ret) {
-		log_line(LOG_ERR, "model not published", "model=%s error=\"%s\"", m->conf.name,
-			 strerror(-ret));
+		snprintf(job->why, sizeof(job->why), "the queue does not take it: %s", strerror(-ret));
+		refuse(r, m->conf.name, job->why);
 		unload(r, m);
 		return;
 	}
@@ -428,6 +428,9 @@ static void serve(struct runner *r, struct load_job *job)
 		 (unsigned long long)(m->took.plan + m->took.kernels + m->took.weights +
 				      m->took.lanes) / 1000000,
 		 !m->took.precision ? "" : m->took.precision == 32 ? " precision=fp32" : " precision=fp16");
+	if (!load_binds_batch(&m->conf, m->prog))
+		log_line(LOG_WARNING, LOAD_IDLE_BATCH, "model=%s batch=%lld", m->conf.name,
+			 (long long)m->conf.load.batch);
 	if (old)
 		withdraw(r, old);
 }

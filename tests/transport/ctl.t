@@ -235,6 +235,13 @@ ok "reload fails when a model is refused" \
 ok "it tells what changed" grep -q "^loaded 1, withdrawn 1, unchanged 1, refused 2" "$dir/out"
 ok "and why what is refused" grep -q "^refused odd: odd.ini:2: unknown key 'colour'" "$dir/out"
 ok "models shows it too" says "^refused bad: " models
+printf '[model]\nfile = tiny_mlp.onnx\nconst.input = 1\n' >"$dir/models/odd.ini"
+printf '[model]\nfile = tiny_mlp.onnx\nbatch = 4\n' >"$dir/models/idle.ini"
+ctl reload >"$dir/out" 2>&1
+ok "a model of which no input is left" grep -q "^refused odd: no input is left" "$dir/out"
+ok "it is among the refused" says "^refused odd: no input is left" models
+ok "a batch that has no effect is logged" grep -q "batch has no effect.*model=idle" "$dir/log"
+rm "$dir/models/odd.ini" "$dir/models/idle.ini"
 ctl models bad >"$dir/out" 2>&1
 ok "by name as well" grep -q "^refused bad: " "$dir/out"
 ctl reload >/dev/null
