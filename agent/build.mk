@@ -23,6 +23,6 @@ metrics_address-cflags := $(metrics-cflags)
 
 progs += braidd
 install-sbin += braidd
-braidd-src := agent/main.c
+braidd-src := agent/main.c agent/check.c
 braidd-libs := agent wire core cuda lower program cpu onnxpb
 braidd-ldlibs := $(if $(have-microhttpd),-lmicrohttpd) -linih -ljansson -lsystemd -lprotobuf-c -lm
