@@ -52,6 +52,29 @@ report "a batch that binds nothing is told" $?
 grep -q "^none	no input is left" "$tmp/out"
 report "a model without an input is none" $?
 
+# What is well written and can't be had here.
+printf '%s\n' '[braidd]' 'cpu = 1023' "socket = $tmp/none/q" "control = $tmp/plain.conf/c" \
+	"model_dir = $tmp/none" 'transport = device' 'device = none' \
+	'[runner]' 'backend = cuda' 'gpu = 255' >"$tmp/here.conf"
+here() {
+	"$braidd" --check --config "$tmp/here.conf" >"$tmp/out" 2>&1
+	[ $? -eq 2 ] || return 1
+	sed "s|.*/here.conf:|here:|;s|$tmp|TMP|g" "$tmp/out" >"$tmp/said"
+	for line in "$@"; do
+		grep -q "^here:$line" "$tmp/said" || { echo "missing: $line" >>"$tmp/out"; return 1; }
+	done
+}
+here '2: cpu = 1023: this machine has CPUs 0 to [0-9]' '4: control = TMP/plain.conf/c: .*no folder' \
+	'5: model_dir = TMP/none: No such file' \
+	'6: transport = device: /dev/none-agent: not there' '9: backend = cuda: '
+report "what this machine has not is told by key, value and line" $?
+sed -i 's|^transport = .*|transport = socket|' "$tmp/here.conf"
+here '3: socket = TMP/none/q: TMP/none: No such file'
+report "so is the folder of a socket that is not there" $?
+printf '[braidd]\nmetrics = %s\n' "$tmp/models" >"$tmp/here.conf"
+here '2: metrics.*\(is no socket\|without libmicrohttpd\)'
+report "so is what lies where metrics should be" $?
+
 # What the example does not mention would be found by nobody.
 mentioned() {
 	while read -r key; do

@@ -237,6 +237,16 @@ struct backend_ops {
 extern const struct backend_ops cpu_backend_ops;
 extern const struct backend_ops cuda_backend_ops;
 
+/**
+ * cuda_usable() - could the CUDA backend be opened, as far as a look tells
+ * @number: of the GPU
+ * @why: words if not
+ * @len: size of @why
+ *
+ * Loads the driver, which stays, and makes no context. Return: 0 or a negative errno.
+ */
+int cuda_usable(unsigned int number, char *why, size_t len);
+
 /* agent/backend/memory.c: what backends do alike with tenants' memory. */
 
 /**

@@ -83,10 +83,10 @@ static int make_green(struct device *d, unsigned int sms, char *why, size_t len)
 	return 0;
 }
 
-int gpu_open(struct device *d, const struct backend_config *cfg, char *why, size_t len)
+/* The driver, and the device with its facts. */
+static int find(struct device *d, unsigned int number, char *why, size_t len)
 {
 	const struct cu_api *cu = &d->cu;
-	uint64_t from = backend_now();
 	cu_result res;
 	int ret, n = 0;
 
@@ -96,14 +96,30 @@ int gpu_open(struct device *d, const struct backend_config *cfg, char *why, size
 	if (ret)
 		return ret;
 	cu->device_count(&n);
-	if (cfg->device >= (unsigned int)n) {
-		snprintf(why, len, "there is no GPU %u, the driver knows %d", cfg->device, n);
+	if (number >= (unsigned int)n) {
+		snprintf(why, len, "there is no GPU %u, the driver knows %d", number, n);
 		return -ENODEV;
 	}
-	res = cu->device_get(&d->dev, cfg->device);
+	res = cu->device_get(&d->dev, number);
 	if (res)
 		return cu_fail(cu, res, "opening the GPU", why, len);
-	ret = learn(d, why, len);
+	return learn(d, why, len);
+}
+
+int cuda_usable(unsigned int number, char *why, size_t len)
+{
+	struct device d;
+
+	return find(&d, number, why, len);
+}
+
+int gpu_open(struct device *d, const struct backend_config *cfg, char *why, size_t len)
+{
+	const struct cu_api *cu = &d->cu;
+	uint64_t from = backend_now();
+	cu_result res;
+	int ret = find(d, cfg->device, why, len);
+
 	if (ret)
 		return ret;
 	d->driver_ns = backend_now() - from;

@@ -13,6 +13,7 @@
 
 #include "agent/log.h"
 #include "agent/supervisor/server.h"
+#include "agent/supervisor/supervisor.h"
 
 static void agent_path(const struct config *cfg, char *path, size_t len)
 {
@@ -28,19 +29,29 @@ bool device_wanted(const struct config *cfg)
 	       (cfg->transport == TRANSPORT_AUTO && !access(path, F_OK));
 }
 
-int device_open(struct server *s, char *why, size_t len)
+static int fail(const char *path, int err, char *why, size_t len)
 {
-	char path[64];
-	int fd, err;
-
-	agent_path(&s->cfg, path, sizeof(path));
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	err = errno;
 	snprintf(why, len, "%s: %s", path, err == EBUSY ? "another agent serves there" :
 		 err == ENOENT ? "not there, is the module loaded?" : strerror(err));
 	return -err;
+}
+
+int device_there(const struct config *cfg, char *why, size_t len)
+{
+	char path[64];
+
+	agent_path(cfg, path, sizeof(path));
+	return access(path, F_OK) ? fail(path, errno, why, len) : 0;
+}
+
+int device_open(struct server *s, char *why, size_t len)
+{
+	char path[64];
+	int fd;
+
+	agent_path(&s->cfg, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? fail(path, errno, why, len) : fd;
 }
 
 static int open_file(const struct server *s, const char *name, int flags, char *path, size_t len)

@@ -242,7 +242,6 @@ const char *knob_name(enum bq_knob knob);
 const char *knob_words(enum bq_knob knob, uint32_t value, char *buf, size_t len);
 
 /* device.c: the kernel's queue */
-bool device_wanted(const struct config *cfg);
 int device_open(struct server *s, char *why, size_t len);
 int device_knobs(struct server *s, char *why, size_t len);
 int device_number(struct server *s, const char *file, uint64_t *v);

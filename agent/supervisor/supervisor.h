@@ -5,6 +5,7 @@
 #ifndef BRAID_AGENT_SUPERVISOR_SUPERVISOR_H
 #define BRAID_AGENT_SUPERVISOR_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A runner's exit status: it could not begin, and the next one could not either. */
@@ -23,6 +24,12 @@ struct config;
  * range, -ENOMEM.
  */
 int knob_check(const char *name, const char *value, char *why, size_t len);
+
+/** device_wanted() - is the kernel's queue to be served? */
+bool device_wanted(const struct config *cfg);
+
+/** device_there() - and is there one? 0 or a negative errno, words in @why */
+int device_there(const struct config *cfg, char *why, size_t len);
 
 /**
  * supervisor_main() - serve until SIGTERM or SIGINT
