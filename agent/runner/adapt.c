@@ -62,6 +62,7 @@ struct measure {
 struct situation {
 	uint64_t key, used;
 	uint32_t best, epochs, calm, explored, next_try;
+	uint32_t fallen;		/* arm, plus 1: was the best and does far less all at once */
 	struct measure arms[ARMS];
 };
 
@@ -201,7 +202,7 @@ static struct situation *enter(struct adapt *a, uint64_t models, uint32_t load)
 		s = oldest;
 		s->best = near && near != s ? near->best : a->idle_arm;
 		s->key = key;
-		s->epochs = s->calm = s->explored = s->next_try = 0;
+		s->epochs = s->calm = s->explored = s->next_try = s->fallen = 0;
 		memset(s->arms, 0, sizeof(s->arms));
 	}
 	s->used = a->tick;
@@ -350,6 +351,14 @@ static void count(struct adapt *a, uint64_t now, uint32_t outstanding)
 	a->outstanding = outstanding;
 }
 
+/* The others' scores are from before: so much has changed for all since. */
+static void change_others(const struct adapt *a, struct situation *s, uint32_t but, float times)
+{
+	for (uint32_t i = 0; i < a->n_arms; i++)
+		if (i != but)
+			s->arms[i].score *= times;
+}
+
 /*
  * The driver may hold up everything for some milliseconds, while it loads code that
  * was made in the background: whose epoch that is has nothing to do with the arm.
@@ -368,10 +377,44 @@ static float tamed(struct measure *m, float got)
 	return got;
 }
 
+/* One of another kind than what has fallen, which was measured. */
+static uint32_t witness(const struct adapt *a, const struct situation *s)
+{
+	uint32_t w = s->fallen - 1 != a->idle_arm ? a->idle_arm : a->idle_arm + 1;
+
+	return w < a->n_arms && s->arms[w].n ? w : ARMS;
+}
+
+/*
+ * Machines are slower for a while, and loads change: arms are not to be compared by when
+ * they were measured. What happens to the best one all at once happens to all, but for a
+ * fall, which may be its own. Then another arm is looked at: where that fell as well, all
+ * did.
+ */
+static void compare(struct adapt *a, struct situation *s, struct measure *m, float got)
+{
+	const float was = m->score;
+	const uint32_t n = m->n;
+
+	if (s->fallen && a->arm == witness(a, s)) {
+		if (got < was * (1 - ODD))
+			change_others(a, s, s->fallen - 1, got / was);
+		s->fallen = 0;
+	}
+	got = tamed(m, got);
+	m->n++;
+	m->score += (got - m->score) / (m->n < MEMORY ? m->n : MEMORY);
+	if (a->arm != s->best || n < CONFIRM || m->n > 1)
+		return;
+	if (m->score > was)
+		change_others(a, s, a->arm, m->score / was);
+	else if (!s->fallen)
+		s->fallen = a->arm + 1;
+}
+
 static void score(struct adapt *a, struct situation *s, uint64_t now)
 {
 	struct measure *m = &s->arms[a->arm];
-	float got = a->work * 1e9 / (now - a->start_ns);
 
 	/* Most of it ran in another form: that says nothing of this one. */
 	if (a->several && a->as_asked * 4 < a->several * 3) {
@@ -380,9 +423,7 @@ static void score(struct adapt *a, struct situation *s, uint64_t now)
 		return;
 	}
 	m->unready = 0;
-	got = tamed(m, got);
-	m->n++;
-	m->score += (got - m->score) / (m->n < MEMORY ? m->n : MEMORY);
+	compare(a, s, m, a->work * 1e9 / (now - a->start_ns));
 }
 
 /* What a request of this model counts. */
@@ -479,19 +520,22 @@ static void choose_roomy(struct adapt *a, uint32_t load)
 {
 	struct situation *s = a->here;
 	float bar = s->arms[a->idle_arm].score * CLEARLY;
+	uint32_t unsure = ARMS;
 
 	s->best = a->idle_arm;
 	for (uint32_t i = 0; i < a->n_arms; i++) {
 		if (!is_roomy(a, i))
 			continue;
-		if (s->arms[i].n < CONFIRM) {
-			hold(a, i, ADAPT_TRY, load);
-			return;
-		}
+		if (s->arms[i].n < CONFIRM && unsure == ARMS)
+			unsure = i;
 		if (s->arms[i].score > bar) {
 			s->best = i;
 			bar = s->arms[i].score;
 		}
+	}
+	if (unsure < ARMS) {
+		hold(a, unsure, ADAPT_TRY, load);
+		return;
 	}
 	if (++s->epochs >= EXPLORE_CALM) {
 		s->epochs = 0;
@@ -535,6 +579,11 @@ static void end_epoch(struct adapt *a, uint64_t now)
 	}
 	if (!a->mixed)
 		score(a, a->here, now);
+	if (a->here->fallen && witness(a, a->here) < ARMS) {
+		hold(a, witness(a, a->here), ADAPT_EXPLORE, load);
+		return;
+	}
+	a->here->fallen = 0;
 	if (uneven) {
 		choose_roomy(a, load);
 		return;

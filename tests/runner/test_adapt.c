@@ -42,10 +42,12 @@ struct sim {
 	double arrives, every;	/* open loop: the next one, and how far apart; 0: closed */
 	double area;		/* of requests that have not ended, over time */
 	double stalls;		/* so often, ns on average, nothing goes on for STALL_NS */
+	double slow[2];		/* from, to: everything takes half as long again */
 };
 
 #define STALL_NS	25e6
 #define STALLED		12u
+#define SLOWER		1.5
 
 static double noise(struct sim *s)
 {
@@ -61,7 +63,9 @@ static double gap(struct sim *s)
 
 static double rate(const struct sim *s)
 {
-	return s->d->full * s->in_flight / (s->in_flight + s->d->half);
+	double slower = s->now >= s->slow[0] && s->now < s->slow[1] ? SLOWER : 1;
+
+	return s->d->full * s->in_flight / (s->in_flight + s->d->half) / slower;
 }
 
 static void launch(struct sim *s, struct adapt *a, const struct adapt_arm *arm)
@@ -310,6 +314,81 @@ static void bursts(void)
 	adapt_free(a);
 }
 
+/*
+ * The same tenants, and a machine that is slower for a second: that is no arm's fault,
+ * neither while it lasts nor when it is over.
+ */
+static void slower_bursts(void)
+{
+	struct adapt *a = adapt_new(POLICIES, LANES);
+	uint32_t merged[2] = { 0 }, all[2] = { 0 };
+	double now = 1000;
+
+	while (now < 6e9) {
+		struct adapt_arm arm = *adapt_arm(a);
+		uint32_t degree = arm.merge == ADAPT_ALL ? 4 : 1;
+		double each = (degree > 1 ? 100e3 : arm.limit < LANES ? 200e3 : 128e3) / 20;
+		bool slow = now > 3e9 && now < 4e9;
+
+		adapt_window(a, now, 20);
+		for (uint32_t left = 20; left; left -= degree) {
+			now += each * degree * (slow ? SLOWER : 1);
+			adapt_done(a, now, 1, degree, 5000 * degree, 1, left - degree);
+		}
+		if (now > 3e9) {
+			all[slow]++;
+			merged[slow] += degree > 1 && arm.policy == BRAID_FUSION_MERGE;
+		}
+	}
+	ok(merged[1] > all[1] * 3 / 4, "the best arm stays while all is slower: %u of %u", merged[1],
+	   all[1]);
+	ok(merged[0] > all[0] * 3 / 4, "and afterwards: %u of %u", merged[0], all[0]);
+	adapt_free(a);
+}
+
+/* Requests of the policy or an arm in four seconds, of which the middle two are slow. */
+static double slowed(struct adapt *a, const struct adapt_arm *arm, const struct device *d,
+		     uint32_t tenants, uint64_t seed)
+{
+	struct sim s = { .d = d, .tenants = tenants, .now = 1000, .seed = seed,
+			 .slow = { 4e9, 6e9 } };
+	uint64_t before;
+
+	for (uint32_t i = 0; i < tenants; i++)
+		s.next[i] = s.now + i;
+	while (s.now < 3e9) {
+		launch(&s, a, a ? adapt_arm(a) : arm);
+		step(&s, a);
+	}
+	before = s.done;
+	while (s.now < 7e9) {
+		launch(&s, a, a ? adapt_arm(a) : arm);
+		step(&s, a);
+	}
+	return s.done - before;
+}
+
+static void slower(void)
+{
+	double worst = 10;
+
+	for (size_t k = 0; k < sizeof(devices) / sizeof(devices[0]); k++)
+		for (uint64_t seed = 1; seed <= 3; seed++) {
+			struct adapt *a = adapt_new(POLICIES, LANES);
+			double best = 0, got;
+
+			for (size_t i = 0; i < sizeof(arms) / sizeof(arms[0]); i++) {
+				got = slowed(NULL, &arms[i], &devices[k].d, 16, seed);
+				best = got > best ? got : best;
+			}
+			got = slowed(a, NULL, &devices[k].d, 16, seed) / best;
+			worst = got < worst ? got : worst;
+			adapt_free(a);
+		}
+	ok(worst > 0.98, "with a machine that is slower for a while: %.3f of the best arm at worst",
+	   worst);
+}
+
 /* Everything stands still now and then, which is no arm's fault. */
 static void stalls(void)
 {
@@ -484,6 +563,8 @@ int main(void)
 	alone();
 	at_random();
 	bursts();
+	slower_bursts();
+	slower();
 	stalls();
 	demoted();
 	not_ready();
