@@ -14,8 +14,17 @@ if [ ! -x "$probe" ]; then
 	echo "1..0 # SKIP the probes are left out of this build"
 	exit 0
 fi
+for option in --library --braidd; do
+	timeout 20 "$probe" run --pin none $option "$tmp/none" >"$tmp/said" 2>&1
+	test $? -eq 2 && grep -q -e "$option $tmp/none: No such file" "$tmp/said"
+	report "a file for $option that is not there is named" $?
+	timeout 20 "$probe" check $option "$tmp" >"$tmp/said" 2>&1
+	test $? -eq 2 && grep -q -e "$option $tmp: not a regular file" "$tmp/said"
+	report "so is one that is none" $?
+done
 if ! "$probe" check --only host_stall --library "$lib" >"$tmp/said" 2>&1; then
-	echo "1..0 # SKIP $(head -n 1 "$tmp/said")"
+	skip "rights" "$(head -n 1 "$tmp/said")"
+	echo "1..$n"
 	exit 0
 fi
 

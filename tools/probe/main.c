@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bpf/figures.h"
+#include "bpf/library.h"
 #include "bpf/probe.h"
 #include "tools/probe/record.h"
 
@@ -62,6 +63,18 @@ static int number(const char *text, double low, double high, double *to)
 	return end == text || *end || !(*to >= low && *to <= high) ? -EINVAL : 0;
 }
 
+/* A probe only waits for files that it finds itself: one that was named has to be there. */
+static const char *named_file(struct argp_state *state, const char *option, const char *path)
+{
+	struct library_file f;
+	int ret = library_stat(path, &f);
+
+	if (ret)
+		argp_failure(state, 2, 0, "--%s %s: %s", option, path,
+			     ret == -EINVAL ? "not a regular file" : strerror(-ret));
+	return path;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *a = state->input;
@@ -77,11 +90,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'l':
 		if (a->n_libraries == MAX_LIBRARIES)
 			argp_error(state, "%u libraries at most", MAX_LIBRARIES);
-		a->libraries[a->n_libraries++] = arg;
+		a->libraries[a->n_libraries++] = named_file(state, "library", arg);
 		a->probe.libraries = a->libraries;
 		return 0;
 	case 'b':
-		a->probe.braidd = arg;
+		a->probe.braidd = named_file(state, "braidd", arg);
 		return 0;
 	case 's':
 		if (number(arg, 0, 1e9, &a->seconds))
