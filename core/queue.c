@@ -49,9 +49,36 @@ void bq_exit(struct bq *q)
 		bq_owner_forget(q, bq_entry(n, struct bq_owner, by_key));
 }
 
+void bq_knob_range(enum bq_knob knob, u32 *min, u32 *max)
+{
+	*min = knob == BQ_WINDOW_TIMEOUT_US || knob == BQ_GRACE_MS ? 0 : 1;
+	switch (knob) {
+	case BQ_WINDOW_MAX:
+		*max = BRAID_MAX_BATCH;
+		break;
+	case BQ_WINDOW_TIMEOUT_US:
+		*max = TIMEOUT_US_MAX;
+		break;
+	case BQ_TENANT_DEPTH:
+		*max = DEPTH_MAX;
+		break;
+	case BQ_MAX_ATTEMPTS:
+		*max = ATTEMPTS_MAX;
+		break;
+	case BQ_MAX_REQUESTS:
+		*max = REQUESTS_MAX;
+		break;
+	case BQ_GRACE_MS:
+		*max = GRACE_MS_MAX;
+		break;
+	default:
+		*max = 0;
+	}
+}
+
 int bq_knob_set(struct bq *q, enum bq_knob knob, u32 value)
 {
-	u32 min = 1, max;
+	u32 min, max;
 
 	switch (knob) {
 	case BQ_WINDOW_POLICY:
@@ -72,30 +99,7 @@ int bq_knob_set(struct bq *q, enum bq_knob knob, u32 value)
 			bq_owners_unset(q);
 		break;
 	default:
-		switch (knob) {
-		case BQ_WINDOW_MAX:
-			max = BRAID_MAX_BATCH;
-			break;
-		case BQ_WINDOW_TIMEOUT_US:
-			min = 0;
-			max = TIMEOUT_US_MAX;
-			break;
-		case BQ_TENANT_DEPTH:
-			max = DEPTH_MAX;
-			break;
-		case BQ_MAX_ATTEMPTS:
-			max = ATTEMPTS_MAX;
-			break;
-		case BQ_MAX_REQUESTS:
-			max = REQUESTS_MAX;
-			break;
-		case BQ_GRACE_MS:
-			min = 0;
-			max = GRACE_MS_MAX;
-			break;
-		default:
-			return -EINVAL;
-		}
+		bq_knob_range(knob, &min, &max);
 		if (value < min || value > max)
 			return -EINVAL;
 	}

@@ -207,6 +207,14 @@ void bq_init(struct bq *q);
 void bq_exit(struct bq *q);
 
 /**
+ * bq_knob_range - what a knob that is a number takes
+ * @knob: which
+ * @min: set to the least
+ * @max: set to the most; less than @min for a knob that is none
+ */
+void bq_knob_range(enum bq_knob knob, u32 *min, u32 *max);
+
+/**
  * bq_knob_set - change a knob
  * @q: queue
  * @knob: which

@@ -81,6 +81,14 @@ static void choices(const struct bq *q, enum bq_knob knob, char *buf, size_t len
 	}
 }
 
+static void out_of_range(enum bq_knob knob, const char *value, char *why, size_t len)
+{
+	uint32_t min, max;
+
+	bq_knob_range(knob, &min, &max);
+	snprintf(why, len, "%s: '%s' is out of range: %u to %u", knobs[knob].name, value, min, max);
+}
+
 static int set(struct bq *q, const char *name, const char *value, const char *backend, char *why,
 	       size_t len)
 {
@@ -103,7 +111,7 @@ static int set(struct bq *q, const char *name, const char *value, const char *ba
 			snprintf(why, len, "%s: '%s' is not a value that backend %s has", name,
 				 value, backend);
 		else if (ret)
-			snprintf(why, len, "%s: '%s' is out of range", name, value);
+			out_of_range(i, value, why, len);
 		return ret;
 	}
 	snprintf(why, len, "no knob '%s'", name);

@@ -156,8 +156,8 @@ ok "among the others" says '"window_max": 17[,]?$' --json policy get
 ok "a word in JSON" says '^"adaptive"' --json policy get window_policy
 ok "types by name in JSON" says '"type": "f32"' --json models tiny_mlp
 ok "is kept" says "^17\$" policy get window_max
-ok "a knob out of range" fails 1 "window_max: '0' is out of range" policy set window_max 0
-ok "no number" fails 1 "out of range" policy set window_max many
+ok "a knob out of range" fails 1 "window_max: '0' is out of range: 1 to 256" policy set window_max 0
+ok "no number" fails 1 "'many' is out of range: 1 to 256" policy set window_max many
 ok "a policy of the GPU" says "^branches\$" policy set fusion_policy branches
 ok "no such policy" fails 1 "'odd' is none of none, merge" policy set fusion_policy odd
 ok "no such knob" fails 1 "no knob 'colour'" policy set colour blue

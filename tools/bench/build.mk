@@ -3,7 +3,7 @@ progs += braid-bench
 install-bin += braid-bench
 install-files += tools/bench/braid-bench.1:$(mandir)/man1
 braid-bench-src := $(addprefix tools/bench/,arrivals.c hist.c direct.c main.c options.c report.c tenant.c)
-braid-bench-libs := braid ctl agent cuda lower program cpu onnxpb
+braid-bench-libs = braid ctl $(ctl-libs) cuda lower program cpu onnxpb
 braid-bench-ldlibs = -linih -lprotobuf-c $(ctl-ldlibs) -lm
 
 progs += braid-roundtrip
@@ -13,5 +13,5 @@ braid-roundtrip-ldlibs := -ljansson
 
 progs += braid-recover
 braid-recover-src := tools/bench/recover.c
-braid-recover-libs := braid ctl
+braid-recover-libs = braid ctl $(ctl-libs)
 braid-recover-ldlibs = $(ctl-ldlibs)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/supervisor/supervisor.h"
 #include "tools/braidctl/source.h"
 #include "tools/braidctl/source_device.h"
 
@@ -75,6 +76,16 @@ static json_t *knobs(const struct ctl *c)
 	return NULL;
 }
 
+/* The kernel tells no more than that; what it takes is known here as well. */
+static void refused(const char *knob, const char *value)
+{
+	char why[192];
+
+	if (!knob_check(knob, value, why, sizeof(why)))
+		snprintf(why, sizeof(why), "%s: the kernel's queue does not take '%s'", knob, value);
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, why);
+}
+
 static json_t *knob_set(const struct ctl *c, const char *knob, const char *value)
 {
 	bool known = false;
@@ -93,8 +104,7 @@ static json_t *knob_set(const struct ctl *c, const char *knob, const char *value
 	if (fd >= 0)
 		n = write(fd, value, strlen(value));
 	if (n < 0 && (errno == EINVAL || errno == EOPNOTSUPP || errno == ERANGE))
-		fprintf(stderr, "%s: %s: it does not take '%s'\n",
-			program_invocation_short_name, knob, value);
+		refused(knob, value);
 	else if (n < 0)
 		fail(path, errno);
 	if (fd >= 0)

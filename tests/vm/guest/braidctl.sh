@@ -62,7 +62,7 @@ check "no such tenant" fails "no such tenant" tenants 987654 weight=3
 check "a knob" says "^77\$" policy set window_max 77
 check "which is an event" tells "knob +knob window_max value 77 device braid0\$"
 check "a knob that is none" fails "no knob 'colour'" policy set colour 3
-check "a value that can't be" fails "does not take '0'" policy set window_max 0
+check "a value that can't be" fails "'0' is out of range: 1 to 256" policy set window_max 0
 braidctl policy set window_max 32 >/dev/null
 exec 5<&-
 check "a tenant went" tells "tenant-gone +id [0-9]+ owner 0 pid $$ submitted 0 device braid0\$"
