@@ -4,7 +4,7 @@ agent-src := agent/affinity.c agent/config.c agent/ini_lines.c agent/log.c agent
 	agent/runner/adapt.c agent/runner/explain.c agent/runner/link.c agent/runner/link_device.c agent/runner/link_socket.c \
 	agent/runner/load.c agent/runner/outside.c agent/runner/plan.c \
 	agent/runner/run_buf.c agent/runner/run_control.c agent/runner/run_model.c \
-	agent/runner/runner.c agent/runner/window.c \
+	agent/runner/runner.c agent/runner/watchdog.c agent/runner/window.c \
 	agent/supervisor/agent_conn.c agent/supervisor/client.c agent/supervisor/control.c \
 	agent/supervisor/closer.c agent/supervisor/control_show.c agent/supervisor/device.c agent/supervisor/knob.c \
 	agent/supervisor/listen.c \

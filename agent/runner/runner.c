@@ -241,6 +241,7 @@ static void after(void *arg)
 
 	do {
 		do {
+			watchdog_beat(&r->dog, r->outstanding);
 			/* What lies in memory already is not announced. */
 			if (link_kept(r->link))
 				link_ready(&r->link_watch, 0);
@@ -421,16 +422,17 @@ static void tear_down(struct runner *r)
 	 */
 	if (r->failed)
 		_exit(1);
-	loader_free(r->loader);
-	outside_stop(r->watch);
 	/*
 	 * What is still running writes into tenants' buffers: the backend is
-	 * closed, which waits for it, before anything is unmapped.
+	 * closed, which waits for it, before anything is unmapped. A device that
+	 * hangs ends here as it does while serving.
 	 */
 	while (r->be && r->busy && !r->failed) {
 		struct timespec ts = { .tv_nsec = 1000000 };
 
+		watchdog_beat(&r->dog, r->outstanding);
 		windows_reap(r);
+		windows_watch(r);
 		link_flush(r->link);
 		windows_launch(r);
 		if (r->busy)
@@ -438,6 +440,10 @@ static void tear_down(struct runner *r)
 	}
 	if (r->failed)
 		_exit(1);
+	/* From here on nobody waits, and the supervisor's patience is the limit. */
+	watchdog_stop(&r->dog);
+	loader_free(r->loader);
+	outside_stop(r->watch);
 	if (r->be) {
 		models_free(r);
 		bufs_free(r);
@@ -469,6 +475,10 @@ int runner_main(const struct config *cfg)
 		log_line(LOG_ERR, "runner can't start", "error=\"%s\"",
 			 *why ? why : strerror(-ret));
 		_exit(RUNNER_CANT_START);	/* whatever was set up ends with it */
+	}
+	if (watchdog_start(&r->dog, cfg->watchdog_ms)) {
+		log_line(LOG_ERR, "runner can't start", "error=\"no thread for the watchdog\"");
+		_exit(RUNNER_CANT_START);
 	}
 	/* Only now: the threads that were started may run everywhere. */
 	if (!r->polls && affinity_pin(cfg->cpu, &before))

@@ -3,8 +3,9 @@
  * The runner: loads models, takes windows, runs them on a backend, commits.
  *
  * One thread serves; a second one loads models and touches nothing else than
- * its own list of work (load.c, which has the only lock). Windows come from a
- * pool that is made at the start, so that serving allocates nothing.
+ * its own list of work (load.c, which has the only lock), a third one watches
+ * that the first goes on (watchdog.h). Windows come from a pool that is made
+ * at the start, so that serving allocates nothing.
  */
 #ifndef BRAID_AGENT_RUNNER_RUNNER_H
 #define BRAID_AGENT_RUNNER_RUNNER_H
@@ -20,6 +21,7 @@
 #include "agent/runner/link.h"
 #include "agent/runner/outside.h"
 #include "agent/runner/plan.h"
+#include "agent/runner/watchdog.h"
 
 #define RUNNER_WINDOWS	64u	/* in flight at once */
 #define RUNNER_GROUPS	8u	/* of a launch */
@@ -130,6 +132,7 @@ struct runner {
 	struct adapt *adapt;
 	enum braid_fusion_policy policy;	/* of the last window */
 	uint32_t outstanding;		/* requests */
+	struct watchdog dog;
 	uint32_t in_flight;		/* launches */
 	struct outside_watch *watch;	/* NULL: nobody tells */
 	struct outside outside;		/* as of the last tick */

@@ -399,6 +399,7 @@ void window_take(struct runner *r, const struct link_window *in)
 	r->windows++;
 	r->jobs += w->n_jobs;
 	r->outstanding += w->n_jobs;
+	watchdog_beat(&r->dog, r->outstanding);
 	if (policy != r->policy)
 		runner_policy(r, policy);
 	how_to_plan(r, w, pj, &how);
@@ -445,7 +446,8 @@ unsigned int windows_reap(struct runner *r)
 /*
  * A launch that takes too long: only the end of this process ends it. Launches
  * start in order, so the oldest window is the one that runs; time counts while
- * none of its groups ends, not while it waits for windows before it.
+ * none of its groups ends, not while it waits for windows before it. While this
+ * thread can't look, as a driver call does not return, watchdog.c does.
  */
 void windows_watch(struct runner *r)
 {

@@ -3,15 +3,19 @@
  * Bad ends of a GPU, from braidd's side, on the stand-in driver: no GPU, an old
  * driver, too little memory for a model, no run-time compiler, a cache that
  * can't be used or is damaged. Each is told in words that name what and how
- * much, and whatever can be served is served, rightly. Faults and kernels that
- * hang are test_poison's (tests/cuda/service.t).
+ * much, and whatever can be served is served, rightly. A request that hangs the
+ * device while every call of the driver waits for it ends alone, as others that
+ * hang or fault do in test_poison (tests/cuda/service.t).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/cuda/standin/control.h"
@@ -170,6 +174,66 @@ static void damaged_cache(void)
 		diag("%s stays", dir);
 }
 
+/* In a process of its own, as it may take for ever: its status, positive; 0: too long. */
+static int infer_within(struct daemon *d, float first, unsigned int seconds)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		alarm(seconds);
+		_exit(-storm_infer(d, first));
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+}
+
+/* Nothing that calls the driver goes on: neither the serving thread nor any other. */
+static void stuck(void)
+{
+	const char *what = "stuck in the driver";
+	struct daemon d;
+	struct storm *s;
+
+	play((struct standin){ .stuck = 1 });
+	daemon_start(&d, both, "[queue]\nmax_attempts = 2\n[runner]\nbackend = cuda\n"
+		     "watchdog_ms = 500\n[debug]\nhang_gpu_on = tiny_mlp:777\n");
+	s = storm_new(&d);
+	setenv("BRAID_TEST_BACKEND", "cuda", 1);
+	storm_start(s, both, 2);
+	unsetenv("BRAID_TEST_BACKEND");
+	is_int(infer_within(&d, 777, 30), EIO, "%s: the offender ends in EIO", what);
+	is_int(daemon_counter(&d, "killed"), 1, "%s: it alone", what);
+	is_int(daemon_logged(&d, "fault injected"), 3, "%s: after one runner among others, two alone",
+	       what);
+	is_int(daemon_logged(&d, "watchdog: the runner is stuck"), 3, "%s: the watchdog ended them",
+	       what);
+	if (!daemon_counter(&d, "killed"))
+		daemon_kill(&d, SIGKILL);	/* nobody would ever be served */
+	ok(d.pid && storm_progress(s, 50), "%s: the others are served", what);
+	storm_end(s);
+	storm_check(s, what);
+	is_int(daemon_stop(&d), 0, "%s: braidd ends well", what);
+}
+
+/* The same while braidd ends: it does not wait for what never ends. */
+static void stuck_at_the_end(void)
+{
+	const char *what = "stuck while braidd ends";
+	struct daemon d;
+	pid_t pid;
+
+	daemon_start(&d, small, "drain_ms = 1000\n[runner]\nbackend = cuda\nwatchdog_ms = 0\n"
+		     "[debug]\nhang_gpu_on = tiny_mlp:777\n");
+	pid = fork();
+	if (!pid)
+		_exit(-storm_infer(&d, 777));
+	ok(logged(&d, "fault injected"), "%s: a request hangs the device", what);
+	is_int(daemon_stop(&d), 0, "%s: it ends, with no watchdog either", what);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 int main(void)
 {
 	const char *top = getenv("O") ? getenv("O") : "build";
@@ -188,6 +252,8 @@ int main(void)
 	no_compiler();
 	no_cache();
 	damaged_cache();
+	stuck();
+	stuck_at_the_end();
 	unlink(page);
 	return tap_done();
 }

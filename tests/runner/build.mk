@@ -13,3 +13,6 @@ test_outside-src := tests/runner/test_outside.c agent/runner/outside.c agent/log
 test_outside-libs := ctxsw
 test_outside-ldlibs := -ljansson
 sanitize-tests += test_outside
+
+tests += test_watchdog
+test_watchdog-src := tests/runner/test_watchdog.c agent/runner/watchdog.c agent/log.c

@@ -44,6 +44,9 @@ void storm_end(struct storm *s);
 /* Report the books: nothing lost, nothing twice, nothing wrong, no EIO. */
 void storm_check(struct storm *s, const char *what);
 
+/* A request of its own to tiny_mlp, whose first input is @first; its status. */
+int storm_infer(struct daemon *d, float first);
+
 void storm_sleep_ms(unsigned int ms);
 
 #endif

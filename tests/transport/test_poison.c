@@ -9,37 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <braid.h>
-
 #include "tests/tap.h"
 #include "tests/transport/storm.h"
-
-static int infer(struct daemon *d, float first)
-{
-	struct braid_model *m;
-	struct braid *b;
-	const void *in[1];
-	void *out[1];
-	float *x, *y;
-	int ret;
-
-	ret = braid_open(d->socket, &b);
-	if (ret)
-		return ret;
-	ret = braid_model_find(b, "tiny_mlp", &m);
-	if (!ret) {
-		x = calloc(1, braid_model_input(m, 0)->bytes);
-		y = calloc(1, braid_model_output(m, 0)->bytes);
-		x[0] = first;
-		in[0] = x;
-		out[0] = y;
-		ret = braid_infer(b, m, in, out, -1);
-		free(x);
-		free(y);
-	}
-	braid_close(b);
-	return ret;
-}
 
 /* It is tried by itself @alone times. */
 static void poison(const char *what, const char *config, int alone)
@@ -51,13 +22,13 @@ static void poison(const char *what, const char *config, int alone)
 	daemon_start(&d, models, config);
 	s = storm_new(&d);
 	storm_start(s, models, 2);
-	is_int(infer(&d, 777), -EIO, "%s: the offender ends in EIO", what);
+	is_int(storm_infer(&d, 777), -EIO, "%s: the offender ends in EIO", what);
 	is_int(daemon_counter(&d, "killed"), 1, "%s: it alone", what);
 	is_int(daemon_logged(&d, "fault injected") >= 1 + alone, 1, "%s: after it ended %d agents alone",
 	       what, alone);
 	ok(alone > 1 || daemon_logged(&d, "fault injected") == 2, "%s: and no more than needed", what);
 	ok(storm_progress(s, 50), "%s: the others are served", what);
-	is_int(infer(&d, 1), 0, "%s: so is the same model with another input", what);
+	is_int(storm_infer(&d, 1), 0, "%s: so is the same model with another input", what);
 	storm_end(s);
 	storm_check(s, what);
 	is_int(daemon_stop(&d), 0, "%s: braidd ends well", what);

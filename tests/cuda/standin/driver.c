@@ -94,6 +94,8 @@ cu_result si_check(void)
 		return 201;
 	}
 	pthread_mutex_lock(&si.lock);
+	while (si.waiting && si.say->stuck)
+		pthread_cond_wait(&si.moved, &si.lock);
 	res = si.sticky;
 	pthread_mutex_unlock(&si.lock);
 	return res;

@@ -265,12 +265,22 @@ static void write_run(struct work *w, unsigned int *seed)
 	__atomic_store_n(v->at, v->value, __ATOMIC_RELEASE);
 }
 
+static void waits(int by)
+{
+	pthread_mutex_lock(&si.lock);
+	si.waiting += by;
+	pthread_cond_broadcast(&si.moved);
+	pthread_mutex_unlock(&si.lock);
+}
+
 static void wait_run(struct work *w, unsigned int *seed)
 {
 	struct value_work *v = (struct value_work *)w;
 
+	waits(1);
 	while (__atomic_load_n(v->at, __ATOMIC_ACQUIRE) != v->value)
 		usleep(100);
+	waits(-1);
 }
 
 static cu_result put_value(cu_stream s, cu_ptr at, uint32_t value,

@@ -42,6 +42,7 @@ struct state {
 	bool started, retained;
 	cu_result sticky;
 	struct cu_stream_opaque *streams;
+	unsigned int waiting;		/* streams, for a value */
 };
 
 extern struct state si;
