@@ -12,7 +12,8 @@
  * Where the queue is the kernel's, only what is braidd's own is answered.
  *
  * For root and for whoever runs braidd. What only the runner knows (explain,
- * profile, reload) is handed on to it and answered when it answers.
+ * runner, reload) is handed on to it and answered when it answers, or when it
+ * did not for too long.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -28,12 +29,15 @@
 
 #define CONTROL_MAX	(256u * 1024)
 #define CONTROL_CLIENTS	64	/* at once */
+#define PATIENCE_S	5u	/* with a runner that is asked; braidctl's own is 10 s, */
+#define RELOAD_S	590u	/* and 600 s where large models may have to be loaded */
 
 struct control_client {
 	struct loop_watch watch;
 	struct server *srv;
 	struct control_client *next;
 	uint64_t waits_for;		/* id of what the runner was asked, 0: nothing */
+	uint64_t waits_until;
 	bool monitors;
 	uint64_t lost;			/* events that it did not read in time */
 	bool closed;
@@ -222,6 +226,7 @@ static void ask_runner(struct control_client *c, json_t *req, const char *op)
 	uint64_t id = ++s->control_seq, v;
 	json_t *o = json_pack("{s:s,s:I}", "op", op, "id", (json_int_t)id);
 	char *text = NULL;
+	int ret;
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		v = UINT64_MAX;
@@ -233,10 +238,14 @@ static void ask_runner(struct control_client *c, json_t *req, const char *op)
 			json_object_set_new(o, known[i], show_number(v));
 	}
 	text = json_dumps(o, JSON_COMPACT);
-	if (!text || runner_send(s, text, strlen(text)))
-		control_answer(c, NULL, "there is no runner now");
+	ret = text ? runner_send(s, text, strlen(text)) : -ENOMEM;
+	if (ret)
+		control_answer(c, NULL, ret == -EAGAIN ? "the runner reads no questions now" :
+			       "there is no runner now");
 	else
 		c->waits_for = id;
+	c->waits_until = server_now() +
+			 (strcmp(op, "reload") ? PATIENCE_S : RELOAD_S) * 1000000000ull;
 out:
 	free(text);
 	json_decref(o);
@@ -317,6 +326,26 @@ void control_runner_gone(struct server *s)
 		c->waits_for = 0;
 		control_answer(c, NULL, "the runner ended before it answered");
 	}
+}
+
+/* What it was asked for too long ago is answered without it; when the next one is due. */
+uint64_t control_overdue(struct server *s)
+{
+	uint64_t when = BQ_NEVER, now = 0;
+
+	for (struct control_client *c = s->controls; c; c = c->next) {
+		if (c->closed || !c->waits_for)
+			continue;
+		now = now ? now : server_now();
+		if (c->waits_until <= now) {
+			c->waits_for = 0;
+			control_answer(c, NULL, "the runner does not answer (the watchdog "
+				       "ends one that is stuck, after watchdog_ms)");
+		} else if (c->waits_until < when) {
+			when = c->waits_until;
+		}
+	}
+	return when;
 }
 
 static void close_one(struct control_client *c)

@@ -164,6 +164,9 @@ void server_settle(void *arg)
 	}
 	if (s->runner.stopping && s->runner.kill_at < when)
 		when = s->runner.kill_at;
+	next = s->n_controls ? control_overdue(s) : BQ_NEVER;
+	if (next < when)
+		when = next;
 	if (s->accept_at && server_now() >= s->accept_at)
 		accept_again(s);
 	if (s->accept_at && s->accept_at < when)

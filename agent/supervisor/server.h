@@ -261,6 +261,7 @@ void control_tell(struct server *s, json_t *event);
 void control_accept(struct loop_watch *w, uint32_t events);
 void control_runner_said(struct server *s, const char *json, size_t len);
 void control_runner_gone(struct server *s);
+uint64_t control_overdue(struct server *s);
 void control_free_dead(struct server *s);
 void control_close_all(struct server *s);
 

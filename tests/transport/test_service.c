@@ -224,6 +224,27 @@ static void test_stubborn(void)
 	fake_drop(&f);
 }
 
+/* One that answers nothing: who asks for what only it knows is told so. */
+static void test_silent(void)
+{
+	static const char ask[] = "{\"cmd\":\"runner\"}";
+	struct fake f;
+	json_t *o;
+
+	fake_daemon(&d, NULL);
+	ok(fake_take(&f), "a runner");
+	fake_ready(&f);
+	o = daemon_answer(&d, ask, sizeof(ask) - 1);
+	ok(strstr(json_string_value(json_object_get(o, "error")) ?: "", "does not answer"),
+	   "that does not answer: that is the answer");
+	json_decref(o);
+	is_int(daemon_status(&d, "runner_starts"), 1, "what braidd knows itself is told");
+	kill(f.pid, SIGKILL);
+	daemon_kill(&d, SIGKILL);
+	daemon_stop(&d);
+	fake_drop(&f);
+}
+
 static int serves(void)
 {
 	struct raw r;
@@ -395,6 +416,7 @@ int main(int argc, char **argv)
 	test_no_runner();
 	test_hopeless();
 	test_stubborn();
+	test_silent();
 	test_log();
 	test_unread();
 	test_memory();
