@@ -70,6 +70,22 @@ unknown_named() {
 	[ $? -eq 1 ] && grep -q nothing "$tmp/err"
 }
 
+harmless_told() {
+	recover tiny_mlp:5
+	[ $? -eq 1 ] && grep -q "answered like any other" "$tmp/err"
+}
+
+# A runner that does nothing: nobody is served, and the tool ends by itself.
+gives_up() {
+	runner=$(sed -n 's/.*"runner started" pid=\([0-9]*\).*/\1/p' "$tmp/log" | tail -n 1)
+	kill -STOP "$runner"
+	recover -l 1 kill
+	ret=$?
+	kill -CONT "$runner"
+	[ $ret -eq 1 ] && grep -q "the runner does not answer" "$tmp/err" &&
+		grep -q "the time is over" "$tmp/err"
+}
+
 check "a runner is killed, and all are served again" recover kill
 check "what it went through is told in order" in_order 1
 check "and where the time of loading went" times_told
@@ -77,4 +93,6 @@ check "a request faults on the GPU, and all are served again" recover tiny_mlp:7
 check "two runners were needed, or more" in_order 2
 check "it alone ends in EIO" alone_in_error
 check "a model that is not there is named" unknown_named
+check "a request that ends nothing is told" harmless_told
+check "nobody is served: that is told too, in time" gives_up
 echo "1..$n"

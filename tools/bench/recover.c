@@ -7,7 +7,7 @@
  * pause and keeps the pauses between its answers. The main thread ends the runner: it
  * kills it, or it has a request sent that does ([debug] in braidd's configuration
  * says which). Then it follows the runners that come, by braidd's control socket,
- * until nobody waits any more. Each tenant's books are its own; `lock` protects them
+ * until nobody waits any more, or it is clear that this will not come. Each tenant's books are its own; `lock` protects them
  * while they are read and begun anew.
  */
 #include <argp.h>
@@ -34,7 +34,8 @@
 #define PAUSE_MS	50	/* shorter ones are of the load itself */
 #define POLL_NS		1000000l
 #define QUIET_NS	1000000000ull	/* so long served, and no other end */
-#define LIMIT_NS	180000000000ull
+#define LIMIT_S		180
+#define SILENT_NS	15000000000ull	/* so long no word from braidd: it is gone */
 
 struct pause {
 	uint64_t from, to;
@@ -56,6 +57,7 @@ struct tenant {
 /* One that came: as braidd tells, of the end before it too, and as it tells itself. */
 struct start {
 	long long number, gone_ns, ended_ns, started_ns, ready_ns;
+	bool asked;
 	json_t *runner;
 };
 
@@ -65,6 +67,7 @@ struct options {
 	char model[BRAID_NAME_MAX];	/* of the deadly request */
 	float value;
 	unsigned int rounds;
+	unsigned int limit_s;		/* of a round */
 	uint64_t pause_ns;
 };
 
@@ -99,8 +102,9 @@ static int make_buffers(struct braid *b, const struct braid_model *m, struct bra
 	return ret;
 }
 
-/* One request from submit to completion; its status, or why there was none. */
-static int ask(struct braid *b, const struct braid_model *m, const struct braid_at *at)
+/* One request from submit to completion, or till @stop; its status, or why there was none. */
+static int ask(struct braid *b, const struct braid_model *m, const struct braid_at *at,
+	       const atomic_bool *stop)
 {
 	const struct braid_job_desc job = { .model = m, .io = at };
 	struct braid_completion c;
@@ -110,8 +114,8 @@ static int ask(struct braid *b, const struct braid_model *m, const struct braid_
 		return ret;
 	do {
 		ret = braid_wait(b, &c, 1, 1000);
-	} while (!ret);
-	return ret < 0 ? ret : c.status;
+	} while (!ret && !atomic_load(stop));
+	return ret < 0 ? ret : ret ? c.status : -ECANCELED;
 }
 
 static void note(struct tenant *t, int status)
@@ -130,8 +134,14 @@ static void *tenant_run(void *arg)
 {
 	struct tenant *t = arg;
 
-	while (!atomic_load(t->stop))
-		note(t, ask(t->b, t->m, t->at));
+	while (!atomic_load(t->stop)) {
+		int ret = ask(t->b, t->m, t->at, t->stop);
+
+		if (ret == -ECONNRESET)
+			nap();		/* an error is no answer, and comes at once */
+		else
+			note(t, ret);
+	}
 	return NULL;
 }
 
@@ -205,6 +215,7 @@ struct offender {
 	uint64_t asked_ns, ended_ns;
 	int status;
 	atomic_bool over;
+	const atomic_bool *stop;
 };
 
 static void *offend(void *arg)
@@ -212,7 +223,7 @@ static void *offend(void *arg)
 	struct offender *f = arg;
 
 	f->asked_ns = now_ns();
-	f->status = ask(f->t.b, f->t.m, f->t.at);
+	f->status = ask(f->t.b, f->t.m, f->t.at, f->stop);
 	f->ended_ns = now_ns();
 	atomic_store(&f->over, true);
 	return NULL;
@@ -225,14 +236,16 @@ static long long get(const json_t *o, const char *name)
 	return json_integer_value(json_object_get(o, name));
 }
 
-/* What is known of the runners now; true: a new one is ready. */
-static bool follow(const struct options *o, struct start *starts, unsigned int *n)
+/* What is known of the runners now; true: a new one is ready. @heard: braidd's last word. */
+static bool follow(const struct options *o, struct start *starts, unsigned int *n, uint64_t *heard)
 {
 	json_t *status = ctl_try(&o->ctl, "status"), *times = json_object_get(status, "runner_times");
 	long long number = get(status, "runner_starts");
 	struct start *s = *n ? &starts[*n - 1] : NULL;
 	bool ready = times && get(times, "ready_ns");
 
+	if (status)
+		*heard = now_ns();
 	if (!times) {
 		json_decref(status);
 		return false;
@@ -245,8 +258,9 @@ static bool follow(const struct options *o, struct start *starts, unsigned int *
 	s = &starts[*n - 1];
 	s->ready_ns = get(times, "ready_ns");
 	/* Asked again at the end of a round, when it has answered something. */
-	if (ready && !s->runner)
+	if (ready && !s->asked)
 		s->runner = ctl_try(&o->ctl, "runner");
+	s->asked |= ready;
 	json_decref(status);
 	return ready;
 }
@@ -308,24 +322,42 @@ static json_t *tenants_json(struct tenant *all, unsigned int n, uint64_t from, d
 	return list;
 }
 
+/* What makes it vain to wait any longer, NULL: nothing does. */
+static const char *hopeless(const struct options *o, const struct offender *f, uint64_t limit,
+			    uint64_t heard)
+{
+	uint64_t now = now_ns();
+
+	if (now - heard > SILENT_NS)
+		return "braidd does not answer any more";
+	if (strcmp(o->how, "kill") && atomic_load(&f->over) && !f->status)
+		return "the request was answered like any other: no key of braidd's [debug] has it";
+	if (now > limit)
+		return "not everybody is served, and the time is over (--limit)";
+	return NULL;
+}
+
 /* A round: NULL after words. */
 static json_t *one_round(const struct options *o, struct tenant *all, unsigned int n)
 {
 	struct start starts[MAX_STARTS] = { 0 };
 	struct offender *f = calloc(1, sizeof(*f));	/* a thread may have it at the end */
 	unsigned int n_starts = 0, first_start;
-	uint64_t from, quiet, limit = now_ns() + LIMIT_NS;
+	uint64_t from, quiet, heard = now_ns(), limit = heard + o->limit_s * 1000000000ull;
+	const char *why = NULL;
 	json_t *list = json_array(), *doc = NULL, *tenants;
 	double first, last;
 	bool by_request = strcmp(o->how, "kill"), started = false;
 	json_t *status;
 
-	while (!f || !follow(o, starts, &n_starts) || !served_since(all, n, now_ns() - o->pause_ns)) {
+	if (f)
+		f->stop = all[0].stop;
+	while (!f || !follow(o, starts, &n_starts, &heard) ||
+	       !served_since(all, n, now_ns() - o->pause_ns)) {
 		nap();
-		if (!f || now_ns() > limit) {
-			fprintf(stderr, "braid-recover: %s\n", f ? "not everybody is served" : "no memory");
+		why = f ? hopeless(o, f, limit, heard) : "no memory";
+		if (why)
 			goto out;
-		}
 	}
 	first_start = n_starts;
 	books_anew(all, n);
@@ -346,9 +378,9 @@ static json_t *one_round(const struct options *o, struct tenant *all, unsigned i
 	}
 	/* Until for a while nothing has ended and everybody is served. */
 	quiet = 0;
-	while (now_ns() < limit) {
+	while (!why) {
 		unsigned int before = n_starts;
-		bool good = follow(o, starts, &n_starts) && n_starts > first_start &&
+		bool good = follow(o, starts, &n_starts, &heard) && n_starts > first_start &&
 			    atomic_load(&f->over) && n_starts == before &&
 			    served_since(all, n, now_ns() - o->pause_ns);
 
@@ -359,11 +391,10 @@ static json_t *one_round(const struct options *o, struct tenant *all, unsigned i
 		if (quiet && now_ns() - quiet > QUIET_NS)
 			break;
 		nap();
+		why = hopeless(o, f, limit, heard);
 	}
-	if (!quiet || now_ns() >= limit) {
-		fprintf(stderr, "braid-recover: not everybody is served again\n");
+	if (why)
 		goto out;
-	}
 	if (by_request) {
 		pthread_join(f->thread, NULL);
 		from = f->asked_ns;
@@ -379,6 +410,8 @@ static json_t *one_round(const struct options *o, struct tenant *all, unsigned i
 		json_object_update_new(doc, json_pack("{s:f,s:i}", "offender_ms", ms(f->ended_ns, from),
 						      "offender_status", f->status));
 out:
+	if (why)
+		fprintf(stderr, "braid-recover: %s\n", why);
 	for (unsigned int i = 0; i < n_starts; i++)
 		json_decref(starts[i].runner);
 	if (f && (!started || atomic_load(&f->over))) {
@@ -396,6 +429,7 @@ static const struct argp_option options[] = {
 	{ "control", 'c', "PATH", 0, "control socket ($BRAID_CONTROL, /run/braid/control.sock)", 0 },
 	{ "rounds", 'n', "N", 0, "how often (3)", 0 },
 	{ "pause", 'p', "MS", 0, "between two answers, what is shorter is no interruption (50)", 0 },
+	{ "limit", 'l', "S", 0, "a round that takes longer is given up (180)", 0 },
 	{ "json", 'j', "FILE", 0, "results as JSON; - is standard output (the default)", 0 },
 	{ 0 }
 };
@@ -420,6 +454,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'n':
 		if (sscanf(arg, "%u%c", &o->rounds, &end) != 1 || !o->rounds || o->rounds > 1000)
 			argp_error(state, "--rounds: 1 to 1000");
+		return 0;
+	case 'l':
+		if (sscanf(arg, "%u%c", &o->limit_s, &end) != 1 || !o->limit_s || o->limit_s > 86400)
+			argp_error(state, "--limit: 1 to 86400");
 		return 0;
 	case 'p':
 		if (sscanf(arg, "%u%c", &ms, &end) != 1 || !ms || ms > 60000)
@@ -460,7 +498,8 @@ static const struct argp argp = {
 int main(int argc, char **argv)
 {
 	static struct tenant tenants[MAX_TENANTS];
-	struct options o = { .rounds = 3, .json = "-", .pause_ns = PAUSE_MS * 1000000ull };
+	struct options o = { .rounds = 3, .json = "-", .limit_s = LIMIT_S,
+			     .pause_ns = PAUSE_MS * 1000000ull };
 	atomic_bool stop = false;
 	json_t *doc, *rounds = json_array(), *round;
 	unsigned int n;
