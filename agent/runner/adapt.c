@@ -34,7 +34,7 @@
 					 * random it is 1, of N tenants that wait it is the part of
 					 * them that does not just now
 					 */
-#define UNEVEN_SHARE	0.25f		/* of an epoch in what is believed of it */
+#define LATELY		0.25f		/* of an epoch in what is believed of that, and of how busy it is */
 #define EXPLORE		12u		/* epochs, one of them for another arm */
 #define CALM		96u		/* epochs with the same best one, then */
 #define EXPLORE_CALM	48u		/* this is enough */
@@ -94,7 +94,9 @@ struct adapt {
 	uint64_t counted_ns;
 	uint32_t outstanding;		/* since then */
 	double sum, squares;		/* of it, by time */
-	float uneven;			/* variance by mean, over epochs with all lanes; negative: none yet */
+	float uneven, busy;		/* variance by mean, part of the time; over epochs with all
+					 * lanes, the idle arm; negative: none yet
+					 */
 };
 
 static void add_arm(struct adapt *a, enum braid_fusion_policy policy, enum adapt_merge merge,
@@ -131,7 +133,7 @@ struct adapt *adapt_new(uint32_t policies, uint32_t lanes)
 		for (uint32_t n = 1; n <= 2 && n <= lanes; n++)
 			add_arm(a, BRAID_FUSION_MERGE_FUSE, ADAPT_ALL, n);
 	a->arm = a->idle_arm;
-	a->uneven = -1;
+	a->uneven = a->busy = -1;
 	a->reason = (struct adapt_reason){ .arm = a->arms[a->arm], .why = ADAPT_FIRST };
 	return a;
 }
@@ -397,7 +399,7 @@ static void compare(struct adapt *a, struct situation *s, struct measure *m, flo
 	const uint32_t n = m->n;
 
 	if (s->fallen && a->arm == witness(a, s)) {
-		if (got < was * (1 - ODD))
+		if (got < was)
 			change_others(a, s, s->fallen - 1, got / was);
 		s->fallen = 0;
 	}
@@ -514,7 +516,8 @@ static uint64_t seen(struct adapt *a)
 /*
  * Requests come when they like, or so it seems: tenants that wait may be served in
  * bursts as well. Those arms are tried that make nobody wait, and another than the
- * idle one is held where it does clearly more.
+ * idle one is held where it does clearly more. They are few: one that is looked at again
+ * is measured anew, as fast as such tenants come and go.
  */
 static void choose_roomy(struct adapt *a, uint32_t load)
 {
@@ -542,7 +545,9 @@ static void choose_roomy(struct adapt *a, uint32_t load)
 		do
 			s->next_try++;
 		while (!is_roomy(a, s->next_try % a->n_arms));
-		hold(a, s->next_try % a->n_arms, ADAPT_EXPLORE, load);
+		unsure = s->next_try % a->n_arms;
+		s->arms[unsure].n = s->arms[unsure].odd = 0;
+		hold(a, unsure, ADAPT_EXPLORE, load);
 		return;
 	}
 	hold(a, s->best, s->best == a->idle_arm ? ADAPT_UNEVEN : ADAPT_BEST, load);
@@ -557,18 +562,29 @@ static bool is_uneven(struct adapt *a, uint64_t now)
 		return false;
 	mean = a->sum / ns;
 	now_is = mean > 0 ? (a->squares / ns - mean * mean) / mean : 0;
-	a->uneven += a->uneven < 0 ? now_is - a->uneven : (now_is - a->uneven) * UNEVEN_SHARE;
+	a->uneven += a->uneven < 0 ? now_is - a->uneven : (now_is - a->uneven) * LATELY;
 	return a->uneven >= UNEVEN;
 }
 
 /*
- * Whether there is enough to do shows only with all lanes: with fewer a device
- * that waits for its tenants may be one that they wait for.
+ * Whether there is enough to do shows only with all lanes: with fewer a device that
+ * waits for its tenants may be one that they wait for. Not by one epoch: those that
+ * happen to be busy would be all that is known of this arm.
  */
+static bool is_idle(struct adapt *a, uint64_t now)
+{
+	float now_is = (double)a->busy_ns / (now - a->start_ns);
+
+	if (a->arm != a->idle_arm)
+		return false;
+	a->busy += a->busy < 0 ? now_is - a->busy : (now_is - a->busy) * LATELY;
+	return a->busy < BUSY;
+}
+
 static void end_epoch(struct adapt *a, uint64_t now)
 {
 	uint32_t load = decayed(a);
-	bool idle = a->arm == a->idle_arm && a->busy_ns < BUSY * (now - a->start_ns);
+	bool idle = is_idle(a, now);
 	bool uneven = is_uneven(a, now);
 
 	a->here = enter(a, seen(a), load_class(load));
