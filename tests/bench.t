@@ -137,6 +137,13 @@ load "[tiny_mlp]\ntenants = 1$(printf '%300s' ';')\n"
 check "a long line" refuses 2 'load:2: the line is too long' -w "$tmp/load"
 check "no such file" refuses 2 'none: No such file' -w "$tmp/none"
 
+check "a policy that is none, before the first one runs" refuses 2 "'typo' is none of none, merge" \
+	-l tiny_mlp:1 --policies merge,typo
+check "a file for results that can't be written" refuses 2 'none/x: No such file' \
+	-l tiny_mlp:1 -j "$tmp/none/x"
+check "one that could be is not made" sh -c "! '$O/braid-bench' -j '$tmp/not' -p typo 2>/dev/null &&
+	[ ! -e '$tmp/not' ]"
+
 # What make says of the build stays out of a report.
 front_door() {
 	MAKEFLAGS='' BRAID_NO_INSTALL=1 ./run bench --version-of-nothing >"$tmp/out" 2>"$tmp/err"

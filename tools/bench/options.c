@@ -4,11 +4,15 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "agent/supervisor/supervisor.h"
 #include "tools/bench/bench.h"
 
 enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS,
@@ -217,9 +221,28 @@ int workload_read(struct options *o, const char *path)
 	return ret;
 }
 
+/* Not touched before there is something to write; errno says why it can't be. */
+static bool may_write(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (!stat(path, &st)) {
+		errno = EISDIR;
+		return !S_ISDIR(st.st_mode) && !access(path, W_OK);
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	close(fd);
+	unlink(path);
+	return true;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	char why[192];
 	unsigned int us;
 	double v = 0;
 	char end;
@@ -247,8 +270,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'p':
 		if (parse_policies(o, arg))
 			argp_error(state, "--policies: up to %d names", MAX_POLICIES);
+		for (unsigned int i = 0; i < o->n_policies; i++)
+			if (knob_check("fusion_policy", o->policies[i], why, sizeof(why)))
+				argp_failure(state, 2, 0, "--policies: %s", why);
 		return 0;
 	case 'j':
+		if (strcmp(arg, "-") && !may_write(arg))
+			argp_failure(state, 2, errno, "--json %s", arg);
 		o->json = arg;
 		return 0;
 	case 'q':
