@@ -144,6 +144,27 @@ check "a file for results that can't be written" refuses 2 'none/x: No such file
 check "one that could be is not made" sh -c "! '$O/braid-bench' -j '$tmp/not' -p typo 2>/dev/null &&
 	[ ! -e '$tmp/not' ]"
 
+# ends_with SIGNAL WORDS: braidd is sent that in the middle of a run, which ends in words.
+ends_with() {
+	rm -f "$tmp/progress"
+	timeout 50 "$O/braid-bench" -q -s "$tmp/q" --control "$tmp/c" --patience 1.5 --warmup 0 \
+		-t 3600 -l tiny_mlp:2 --progress "$tmp/progress" >"$tmp/out" 2>"$tmp/err" &
+	run=$!
+	for _ in $(seq 1000); do
+		grep -qs 'requests":[1-9]' "$tmp/progress" && break
+		sleep 0.01
+	done
+	kill "-$1" "$braidd"
+	wait $run
+	[ $? -eq 1 ] && [ ! -s "$tmp/out" ] && grep -q "$2" "$tmp/err"
+}
+
+check "a braidd that hangs in the middle: told, and over" ends_with STOP \
+	"for [0-9.]* s: braidd is gone or hangs"
+check "in so many words" grep -q "no answer to any of 2 requests for [0-9.]* s: giving up" "$tmp/err"
+kill -CONT "$braidd"
+check "one that is gone" ends_with KILL "tenant 0: tiny_mlp: .*/q: the queue went away and did not"
+
 # What make says of the build stays out of a report.
 front_door() {
 	MAKEFLAGS='' BRAID_NO_INSTALL=1 ./run bench --version-of-nothing >"$tmp/out" 2>"$tmp/err"

@@ -70,6 +70,7 @@ struct options {
 	double total_rate;		/* open loop, all tenants; 0: by tenant */
 	double seconds, warmup;
 	double deadline_ms;		/* goodput counts what is faster; 0: none */
+	double patience;		/* seconds without an answer of a braidd that is gone */
 	unsigned int repeat;
 	uint64_t seed;
 	bool quiet;
@@ -100,6 +101,7 @@ struct result {
 	uint64_t in_time, late;		/* ended within the time; of these, after the deadline */
 	uint64_t merge_sum, fuse_sum, device_ns;
 	atomic_uint_fast64_t progress;
+	atomic_uint waiting;		/* requests of Braid's that have no answer yet */
 	atomic_int error;		/* why it gave up */
 	char why[128];
 };

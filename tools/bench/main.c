@@ -102,19 +102,109 @@ static void follow(FILE *f, const char *policy, uint64_t sum)
 	fflush(f);
 }
 
-static void progress(const struct options *o, const struct shared *sh, const char *policy)
+/* Left to be waited for: its pid stays its own. */
+static bool has_ended(pid_t pid, siginfo_t *info)
+{
+	*info = (siginfo_t){ 0 };
+	return !waitid(P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT) && info->si_pid == pid;
+}
+
+/* How many still run; one that ended otherwise than well is bad. */
+static unsigned int count_running(const struct options *o, const pid_t *pids, bool *bad,
+				  bool *any_bad)
+{
+	unsigned int n = 0;
+	siginfo_t info;
+
+	for (unsigned int i = 0; i < n_processes(o); i++) {
+		if (!has_ended(pids[i], &info))
+			n++;
+		else if (info.si_code != CLD_EXITED || info.si_status)
+			*any_bad = bad[i] = true;
+	}
+	return n;
+}
+
+#define LOOK_NS	1000000000ull
+
+/* How long nobody has had an answer though somebody waits for one. */
+struct silence {
+	uint64_t requests, since, looked;
+	bool told;
+};
+
+static bool braidd_answers(const struct options *o)
+{
+	struct braid *b;
+
+	if (braid_open(o->socket, &b))
+		return false;
+	braid_close(b);
+	return true;
+}
+
+/*
+ * A tenant sees a connection that breaks, and gives up by itself when nobody comes
+ * back. This is for who hangs, and tells whoever watches what is waited for.
+ */
+static int listen_for(const struct options *o, const struct shared *sh, uint64_t requests,
+		      struct silence *s)
+{
+	unsigned int waiting = 0;
+	double silent, limit;
+
+	for (unsigned int i = 0; i < o->n_tenants; i++)
+		waiting += atomic_load(&sh->results[i].waiting);
+	if (!waiting || requests != s->requests || !s->since) {
+		*s = (struct silence){ .requests = requests, .since = now_ns() };
+		return 0;
+	}
+	silent = (now_ns() - s->since) / 1e9;
+	if (silent < o->patience / 3 || now_ns() - s->looked < LOOK_NS)
+		return 0;
+	s->looked = now_ns();
+	/* Whose connection broke ends a little earlier, with words of its own. */
+	limit = braidd_answers(o) ? 10 * o->patience : o->patience + 1;
+	if (silent >= limit) {
+		fprintf(stderr, "braid-bench: no answer to any of %u requests for %.1f s: giving up\n",
+			waiting, silent);
+		return -ETIMEDOUT;
+	}
+	if (!s->told)
+		fprintf(stderr, "braid-bench: no answer to any of %u requests for %.1f s: braidd %s\n",
+			waiting, silent, limit > o->patience + 1 ? "is there, waiting for the model" :
+			"is gone or hangs, waiting for it");
+	s->told = true;
+	return 0;
+}
+
+static uint64_t requests_so_far(const struct options *o, const struct shared *sh)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < o->n_tenants; i++)
+		sum += atomic_load(&sh->results[i].progress);
+	return sum;
+}
+
+/* Until all tenants have ended, and well. */
+static int progress(const struct options *o, const struct shared *sh, const char *policy,
+		    const pid_t *pids, bool *bad)
 {
 	uint64_t stop = atomic_load(&sh->gate.stop_ns), before = 0;
-	bool show = !o->quiet && isatty(STDERR_FILENO);
+	bool show = !o->quiet && isatty(STDERR_FILENO), any_bad = false;
 	double step = o->progress ? 0.05 : 1;
+	struct silence silence = { 0 };
+	int ret = 0;
 
-	while (now_ns() < stop) {
-		uint64_t sum = 0, left = stop - now_ns();
+	while (now_ns() < stop && !ret) {
+		uint64_t sum, left = stop - now_ns();
 
 		nap(left > step * 1e9 ? step : left / 1e9);
-		for (unsigned int i = 0; i < o->n_tenants; i++)
-			sum += atomic_load(&sh->results[i].progress);
+		sum = requests_so_far(o, sh);
 		follow(o->progress, policy, sum);
+		count_running(o, pids, bad, &any_bad);
+		ret = any_bad ? -EIO : listen_for(o, sh, sum, &silence);
 		if (show && left > 1000000000ull)
 			fprintf(stderr, "\r%-12s %8llu req/s, %4.0f s left ", policy,
 				(unsigned long long)((sum - before) / step), left / 1e9);
@@ -122,6 +212,11 @@ static void progress(const struct options *o, const struct shared *sh, const cha
 	}
 	if (show)
 		fprintf(stderr, "\r%60s\r", "");
+	while (!ret && count_running(o, pids, bad, &any_bad)) {
+		nap(0.01);
+		ret = any_bad ? -EIO : listen_for(o, sh, requests_so_far(o, sh), &silence);
+	}
+	return ret ? ret : any_bad ? -EIO : 0;
 }
 
 /* Why tenants ended early; the same words of several in a row only once. */
@@ -153,11 +248,9 @@ static int wait_ready(const struct options *o, const struct shared *sh, const pi
 		nap(0.001);
 		ready = atomic_load(&sh->gate.ready);
 		for (unsigned int i = 0; i < n_processes(o); i++) {
-			siginfo_t info = { 0 };
+			siginfo_t info;
 
-			/* Left to be waited for: its pid stays its own. */
-			if (bad[i] || waitid(P_PID, pids[i], &info, WEXITED | WNOHANG | WNOWAIT) ||
-			    info.si_pid != pids[i])
+			if (bad[i] || !has_ended(pids[i], &info))
 				continue;
 			bad[i] = true;
 			n_bad++;
@@ -180,8 +273,8 @@ static int one_run(const struct options *o, struct run *run)
 				 -1, 0);
 	unsigned int n = n_processes(o);
 	pid_t pids[MAX_TENANTS];
-	int status, ret;
 	uint64_t t;
+	int ret;
 
 	if (sh == MAP_FAILED)
 		return -ENOMEM;
@@ -199,26 +292,20 @@ static int one_run(const struct options *o, struct run *run)
 		}
 	}
 	ret = wait_ready(o, sh, pids, bad);
-	if (ret) {
-		tell_errors(o, sh, bad);
-		for (unsigned int i = 0; i < n; i++)
-			kill(pids[i], SIGKILL);
-		for (unsigned int i = 0; i < n; i++)
-			waitpid(pids[i], NULL, 0);
-		goto out;
-	}
-	t = now_ns() + 10000000;
-	atomic_store(&sh->gate.measure_ns, t + (uint64_t)(o->warmup * 1e9));
-	atomic_store(&sh->gate.stop_ns, t + (uint64_t)((o->warmup + o->seconds) * 1e9));
-	atomic_store(&sh->gate.start_ns, t);
-	progress(o, sh, run->policy);
-	for (unsigned int i = 0; i < n; i++) {
-		waitpid(pids[i], &status, 0);
-		bad[i] = status;
-		if (status)
-			ret = -EIO;
+	if (!ret) {
+		t = now_ns() + 10000000;
+		atomic_store(&sh->gate.measure_ns, t + (uint64_t)(o->warmup * 1e9));
+		atomic_store(&sh->gate.stop_ns, t + (uint64_t)((o->warmup + o->seconds) * 1e9));
+		atomic_store(&sh->gate.start_ns, t);
+		ret = progress(o, sh, run->policy, pids, bad);
 	}
 	tell_errors(o, sh, bad);
+	for (unsigned int i = 0; ret && i < n; i++)
+		kill(pids[i], SIGKILL);
+	for (unsigned int i = 0; i < n; i++)
+		waitpid(pids[i], NULL, 0);
+	if (ret)
+		goto out;
 	run->seconds = o->seconds;
 	run->results = malloc(o->n_tenants * sizeof(struct result));
 	if (run->results)

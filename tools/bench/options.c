@@ -16,7 +16,7 @@
 #include "tools/bench/bench.h"
 
 enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS,
-       OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_REPEAT, OPT_SEED, OPT_PROGRESS,
+       OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_PATIENCE, OPT_REPEAT, OPT_SEED, OPT_PROGRESS,
        OPT_WAIT, OPT_TILES, OPT_SPIN };
 
 static const struct argp_option options[] = {
@@ -49,6 +49,9 @@ static const struct argp_option options[] = {
 	{ "seconds", 't', "S", 0, "measured time (5)", 0 },
 	{ "warmup", OPT_WARMUP, "S", 0, "time before it (1)", 0 },
 	{ "deadline-ms", OPT_DEADLINE, "MS", 0, "goodput: count what is faster", 0 },
+	{ "patience", OPT_PATIENCE, "S", 0,
+	  "give up when braidd is gone or hangs for so long (30), or is there and nothing ends for "
+	  "ten times as long", 0 },
 	{ "policies", 'p', "A,B,...", 0, "fusion policies to compare, in turn", 0 },
 	{ "repeat", OPT_REPEAT, "N", 0, "so many rounds, policies interleaved (1)", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of arrivals and inputs (1)", 0 },
@@ -357,6 +360,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->warmup = v;
 	} else if (key == OPT_DEADLINE) {
 		o->deadline_ms = v;
+	} else if (key == OPT_PATIENCE) {
+		if (v < 1 || v > 1e6)
+			argp_error(state, "--patience: 1 to 1000000 seconds");
+		o->patience = v;
 	} else {
 		o->repeat = v;
 	}
@@ -383,7 +390,8 @@ static const struct argp argp = {
 
 int options_parse(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){ .sigma = 1.5, .seconds = 5, .warmup = 1, .repeat = 1, .seed = 1, .spin_us = -1 };
+	*o = (struct options){ .sigma = 1.5, .seconds = 5, .warmup = 1, .repeat = 1, .seed = 1,
+				.spin_us = -1, .patience = 30 };
 	argp_parse(&argp, argc, argv, 0, NULL, o);
 	for (unsigned int i = 0; i < o->n_loads && o->mode == MODE_OPEN; i++) {
 		if (o->total_rate > 0)

@@ -22,6 +22,7 @@ struct tenant {
 	struct braid *b;
 	struct braid_model *m;
 	unsigned int slots, busy;
+	bool lost;			/* the queue went away with what it had */
 	uint64_t scheduled[OPEN_SLOTS];		/* of what is in a slot */
 	bool used[OPEN_SLOTS];
 	struct braid_at at[OPEN_SLOTS][BRAID_MAX_TENSORS];
@@ -75,6 +76,7 @@ static int set_up(struct tenant *t, unsigned int number)
 		ret = braid_model_find(t->b, t->l->model, &t->m);
 	if (ret)
 		return ret;
+	braid_set_patience(t->b, t->o->patience * 1000);
 	if (t->o->spin_us >= 0)
 		braid_set_spin(t->b, t->o->spin_us);
 	n_in = braid_model_inputs(t->m);
@@ -95,6 +97,11 @@ static int set_up(struct tenant *t, unsigned int number)
 	return 0;
 }
 
+static void tell_waiting(struct tenant *t, unsigned int n)
+{
+	atomic_store_explicit(&t->res->waiting, n, memory_order_relaxed);
+}
+
 /* 1: sent; 0: no room now; negative: failed. */
 static int send_one(struct tenant *t, uint64_t scheduled)
 {
@@ -108,7 +115,11 @@ static int send_one(struct tenant *t, uint64_t scheduled)
 		s++;
 	job.io = t->at[s];
 	job.user_data = s;
+	/* Being told that it is queued may be what is waited for. */
+	tell_waiting(t, t->busy + 1);
 	ret = braid_submit(t->b, &job, 1);
+	if (ret <= 0)
+		tell_waiting(t, t->busy);
 	if (ret == -EAGAIN || ret == -EDQUOT)
 		return 0;
 	if (ret < 0)
@@ -161,7 +172,8 @@ static void account(struct tenant *t, const struct braid_completion *c, uint64_t
 	uint64_t scheduled = t->scheduled[c->user_data];
 
 	t->used[c->user_data] = false;
-	t->busy--;
+	tell_waiting(t, --t->busy);
+	t->lost |= c->status == -ECONNRESET;
 	result_add(t->o, t->sh, t->res, scheduled, now, c->status);
 	if (c->status || !result_counts(t->sh, scheduled))
 		return;
@@ -179,7 +191,8 @@ static int take(struct tenant *t, int timeout_ms)
 
 	for (int i = 0; i < n; i++)
 		account(t, &c[i], now);
-	return n;
+	/* This time it has nothing but the words. */
+	return t->lost ? braid_wait(t->b, c, OPEN_SLOTS, 0) : n;
 }
 
 static int closed_loop(struct tenant *t, uint64_t stop)
