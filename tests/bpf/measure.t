@@ -58,7 +58,8 @@ for _ in $(seq 1000); do
 done
 "$O/braid-bench" -q -s "$tmp/q" --control "$tmp/c" -t 60 -l mlp:3:4 -l cnn:2:4 \
 	>"$tmp/bench" 2>&1 &
-pids="$pids $!"
+bench=$!
+pids="$pids $bench"
 mkdir "$tmp/lib"
 cp "$O/tests/standin-cuda/libcuda.so.1" "$tmp/lib/libcuda.so.1"
 "$O/tests/cuda-script" "$tmp/lib/libcuda.so.1" '*2000kks10p5' >"$tmp/cuda" 2>&1 &
@@ -146,5 +147,14 @@ fi
 ctl trace "$tmp/none/trace" 0.2 >"$tmp/said" 2>&1
 test $? -eq 1 && grep -q 'No such file' "$tmp/said"
 report "trace: a file that can't be written is named" $?
+
+# A tenant by itself, whose requests are handed out in the moment that they come.
+kill "$bench" && wait "$bench" 2>/dev/null
+ctl policy set window_policy adaptive >"$tmp/out" 2>&1
+"$O/braid-bench" -q -s "$tmp/q" -t 60 -l mlp:1 >"$tmp/bench" 2>&1 &
+pids="$pids $!"
+ctl stalls 0.5 1 >"$tmp/said" 2>"$tmp/err" && grep -q ' mlp ' "$tmp/said" &&
+	! grep -Eq ' mlp +[0-9.]+ +[0-9]{1,3} ns ' "$tmp/said"
+report "stalls: no time in the queue is told closer than it is known" $?
 
 echo "1..$n"
