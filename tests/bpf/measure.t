@@ -31,6 +31,38 @@ ctl --json doctor >"$tmp/said" 2>&1 &&
 		$_->{verdict} !~ /^(yes|no|-)$/ || !length $_->{why} } @$l)' "$tmp/said"
 report "and as JSON" $?
 
+# draws_nothing WORDS TRACE [OUT]: one line that names the file, and no picture.
+draws_nothing() {
+	tools/braidctl/trace-picture "$2" "${3-$tmp/none.svg}" >"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 1 ] && [ "$(wc -l <"$tmp/err")" -eq 1 ] && [ ! -e "$tmp/none.svg" ] &&
+		grep -q "^${3-$2}: $1" "$tmp/err"
+}
+
+# event LENGTH: a trace with one group in it.
+event() {
+	printf '{"traceEvents":[{"ph":"X","pid":1,"tid":1,"ts":1,"dur":%s,"name":"m","args":{%s}}]}' \
+		"$1" '"window":1,"merge_degree":2'
+}
+
+if command -v python3 >/dev/null; then
+	check "trace-picture: no such file" draws_nothing 'No such file' "$tmp/nothing"
+	check "trace-picture: a folder" draws_nothing 'Is a directory' "$tmp"
+	echo '{"traceEvents": [' >"$tmp/cut"
+	check "trace-picture: no JSON" draws_nothing 'not JSON' "$tmp/cut"
+	printf '\377\376' >"$tmp/bytes"
+	check "trace-picture: no text" draws_nothing 'not JSON' "$tmp/bytes"
+	for text in '[1]' '{}' '{"traceEvents":[{"ph":"X"}]}' \
+		'{"traceEvents":[{"ph":"e","pid":1,"tid":1,"ts":1,"cat":"a","id":1}]}' \
+		"$(event '"1"')"; do
+		echo "$text" >"$tmp/other"
+		check "trace-picture: JSON that is no trace" draws_nothing "not a trace" "$tmp/other"
+	done
+	echo '{"traceEvents":[]}' >"$tmp/other"
+	check "trace-picture: nothing in it" draws_nothing 'no window in it' "$tmp/other"
+	event 5 >"$tmp/other"
+	check "trace-picture: nowhere to" draws_nothing 'No such file' "$tmp/other" "$tmp/none/x"
+fi
+
 if [ ! -x "$O/braid-probe" ]; then
 	ctl stalls >"$tmp/said" 2>&1
 	test $? -eq 1 && grep -q 'left out of this build' "$tmp/said"
