@@ -23,8 +23,10 @@
 #define EPOCH_NS	20000000ull
 #define EPOCH_MAX_NS	250000000ull
 #define EPOCH_REQUESTS	48u
-#define GLANCE_NS	7000000ull	/* after so long and so many requests */
+#define ROUNDS		6u		/* and of all that is outstanding: the first answers come late */
+#define GLANCE_NS	7000000ull	/* after so long and so many requests, */
 #define GLANCE_REQUESTS	32u
+#define GLANCE_ROUNDS	3u
 #define HOPELESS	0.75		/* what does less than this of the best is given up */
 #define UNREADY_SEEN	4u		/* launches in another form than asked for: enough */
 #define WEIGHT_RUNS	64u		/* of a model, then its weight is fixed */
@@ -42,9 +44,10 @@
 #define CLOSE		0.93		/* of the best: may be the best, by chance it is not */
 #define FAR_BEHIND	0.88		/* of the best: seldom tried again */
 #define RARELY		8u		/* explorations, one of them for those */
+#define OLD_EPOCHS	2u		/* that an older score counts as then */
 #define MEMORY		8u		/* epochs in a score */
 #define STAY		1.02		/* so much better to take the best one's place */
-#define FEW_LANES	0.98f		/* of its score counts, where requests may have to wait for a lane */
+#define FEW_LANES	0.96f		/* of its score counts, where requests may have to wait for a lane */
 #define ODD		0.15f		/* so far from its score an epoch counts as if it were no farther, */
 #define ODD_TIMES	6u		/* unless so many in a row are: then things have changed */
 #define SEEN_EPOCHS	24u
@@ -61,7 +64,7 @@ struct measure {
 
 struct situation {
 	uint64_t key, used;
-	uint32_t best, epochs, calm, explored, next_try;
+	uint32_t best, epochs, calm, explored, next_try, next_roomy;
 	uint32_t fallen;		/* arm, plus 1: was the best and does far less all at once */
 	struct measure arms[ARMS];
 };
@@ -204,7 +207,7 @@ static struct situation *enter(struct adapt *a, uint64_t models, uint32_t load)
 		s = oldest;
 		s->best = near && near != s ? near->best : a->idle_arm;
 		s->key = key;
-		s->epochs = s->calm = s->explored = s->next_try = s->fallen = 0;
+		s->epochs = s->calm = s->explored = s->next_try = s->next_roomy = s->fallen = 0;
 		memset(s->arms, 0, sizeof(s->arms));
 	}
 	s->used = a->tick;
@@ -244,20 +247,6 @@ static uint32_t unconfirmed(const struct adapt *a, const struct situation *s, ui
 	return found;
 }
 
-/* One to be looked at again: those far behind only now and then. */
-static uint32_t another(const struct adapt *a, struct situation *s, uint64_t now)
-{
-	float bar = s->explored++ % RARELY ? s->arms[s->best].score * FAR_BEHIND : 0;
-
-	for (uint32_t i = 0; i < a->n_arms; i++) {
-		uint32_t k = s->next_try++ % a->n_arms;
-
-		if (k != s->best && s->arms[k].score >= bar && now >= s->arms[k].not_before)
-			return k;
-	}
-	return s->best;
-}
-
 /* Under such an arm nothing waits for a lane. */
 static bool is_roomy(const struct adapt *a, uint32_t i)
 {
@@ -265,6 +254,25 @@ static bool is_roomy(const struct adapt *a, uint32_t i)
 
 	return arm->limit >= a->arms[a->idle_arm].limit &&
 	       (arm->policy == BRAID_FUSION_NONE || arm->policy == BRAID_FUSION_MERGE);
+}
+
+/*
+ * One to be looked at again: those far behind only now and then, every other time one
+ * that makes nobody wait. What it did long ago counts as two epochs at most.
+ */
+static uint32_t another(const struct adapt *a, struct situation *s, uint64_t now)
+{
+	float bar = s->explored++ % RARELY ? s->arms[s->best].score * FAR_BEHIND : 0;
+	bool roomy = s->explored % 2;
+
+	for (uint32_t i = 0; i < a->n_arms; i++) {
+		uint32_t *next = roomy ? &s->next_roomy : &s->next_try, k = (*next)++ % a->n_arms;
+
+		if (k != s->best && s->arms[k].score >= bar && now >= s->arms[k].not_before &&
+		    (!roomy || is_roomy(a, k)))
+			return k;
+	}
+	return s->best;
 }
 
 /* What an arm is worth: with few lanes answers come later, which must be worth something. */
@@ -318,6 +326,8 @@ static void choose(struct adapt *a, uint64_t now, uint32_t load)
 		s->epochs = 0;
 		arm = another(a, s, now);
 		if (arm != s->best) {
+			if (s->arms[arm].n > OLD_EPOCHS)
+				s->arms[arm].n = OLD_EPOCHS;
 			hold(a, arm, ADAPT_EXPLORE, load);
 			return;
 		}
@@ -471,15 +481,21 @@ void adapt_launched(struct adapt *a, bool several, bool as_asked)
 	a->as_asked += several && as_asked;
 }
 
+static uint32_t at_least(uint32_t least, float n)
+{
+	return n > least ? n : least;
+}
+
 /* What is clear already: the form is not there, or another arm is far better. */
 static bool is_hopeless(const struct adapt *a, uint64_t took)
 {
 	const struct situation *s = a->here;
 	double best = s && a->arm != s->best ? s->arms[s->best].score : 0;
+	uint32_t enough = at_least(GLANCE_REQUESTS, GLANCE_ROUNDS * a->peak);
 
 	if (a->several >= UNREADY_SEEN && !a->as_asked)
 		return true;
-	return took >= GLANCE_NS && a->requests >= GLANCE_REQUESTS &&
+	return took >= GLANCE_NS && a->requests >= enough &&
 	       a->work * 1e9 < best * HOPELESS * took;
 }
 
@@ -489,7 +505,8 @@ static bool is_over(const struct adapt *a, uint64_t now)
 
 	if (is_hopeless(a, took))
 		return true;
-	return took >= EPOCH_MAX_NS || (took >= EPOCH_NS && a->requests >= EPOCH_REQUESTS);
+	return took >= EPOCH_MAX_NS ||
+	       (took >= EPOCH_NS && a->requests >= at_least(EPOCH_REQUESTS, ROUNDS * a->peak));
 }
 
 /*
