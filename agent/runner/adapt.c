@@ -31,7 +31,7 @@
 #define UNREADY_SEEN	4u		/* launches in another form than asked for: enough */
 #define WEIGHT_RUNS	64u		/* of a model, then its weight is fixed */
 #define BUSY		0.9
-#define CLEARLY		1.05		/* better than another, or than a lane for each request while these vary */
+#define CLEARLY		1.05		/* better than the one with a lane for each request, while these vary */
 #define UNEVEN		0.8		/* variance by mean of what is outstanding: of arrivals at
 					 * random it is 1, of N tenants that wait it is the part of
 					 * them that does not just now
@@ -292,8 +292,7 @@ static void find_best(const struct adapt *a, struct situation *s)
 		best = i;
 		bar = worth(a, s, i);
 	}
-	/* As good as the one before it is nothing new. */
-	s->calm = worth(a, s, best) <= worth(a, s, s->best) * CLEARLY ? s->calm + 1 : 0;
+	s->calm = best == s->best ? s->calm + 1 : 0;
 	s->best = best;
 }
 
