@@ -61,7 +61,7 @@ int buf_add(struct runner *r, const struct braid_event *ev)
 	struct run_buf *b;
 	int fd = -1, ret;
 
-	ret = link_call(r->link, BRAID_NR_BUF_GET_FD, &arg, &fd);
+	ret = runner_call(r, BRAID_NR_BUF_GET_FD, &arg, &fd);
 	if (ret == -ENOENT)
 		return 0;		/* gone already */
 	if (ret)
@@ -103,7 +103,7 @@ skip:
 static void put(struct runner *r, uint64_t id)
 {
 	struct braid_buf_put arg = { .size = sizeof(arg), .id = id };
-	int ret = link_call(r->link, BRAID_NR_BUF_PUT, &arg, NULL);
+	int ret = runner_call(r, BRAID_NR_BUF_PUT, &arg, NULL);
 
 	if (ret)
 		log_line(LOG_WARNING, "buffer not taken back", "buffer=%llu error=%d",

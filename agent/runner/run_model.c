@@ -160,7 +160,7 @@ static void withdraw(struct runner *r, struct run_model *m)
 	int ret;
 
 	m->deleting = true;
-	ret = link_call(r->link, BRAID_NR_MODEL_DEL, &arg, NULL);
+	ret = runner_call(r, BRAID_NR_MODEL_DEL, &arg, NULL);
 	log_line(ret ? LOG_ERR : LOG_INFO, "model withdrawn", "model=%s id=%llu error=%d",
 		 m->conf.name, (unsigned long long)m->id, ret);
 }
@@ -235,7 +235,7 @@ static int scan(struct runner *r)
 static int become_ready(struct runner *r)
 {
 	struct braid_ready arg = { .size = sizeof(arg) };
-	int ret = link_call(r->link, BRAID_NR_READY, &arg, NULL);
+	int ret = runner_call(r, BRAID_NR_READY, &arg, NULL);
 
 	if (ret)
 		return ret;
@@ -299,7 +299,7 @@ static int publish(struct runner *r, struct run_model *m)
 			tensors[i].dims[k] = t->dims[k];
 		tensors[i].bytes = t->elems * prog_type_size(t->type);
 	}
-	ret = link_call(r->link, BRAID_NR_MODEL_PUT, &arg, NULL);
+	ret = runner_call(r, BRAID_NR_MODEL_PUT, &arg, NULL);
 	if (!ret)
 		m->id = arg.id;
 	return ret;

@@ -53,6 +53,20 @@ void runner_alone(struct runner *r)
 	loop_stop(r->loop);
 }
 
+/*
+ * Ask the queue. How long that takes is not this process's fault: where it takes very
+ * long the supervisor stands still, and nobody would start another runner.
+ */
+int runner_call(struct runner *r, uint32_t nr, void *arg, int *fd_out)
+{
+	int ret;
+
+	watchdog_beat(&r->dog, 0);
+	ret = link_call(r->link, nr, arg, fd_out);
+	watchdog_beat(&r->dog, r->outstanding);
+	return ret;
+}
+
 /* May a line be written that a tenant can cause as often as it likes? */
 bool runner_may_tell(struct runner *r)
 {

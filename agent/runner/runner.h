@@ -178,6 +178,7 @@ int runner_main(const struct config *cfg);
 uint64_t runner_now(void);
 void runner_fail(struct runner *r, const char *what, int err);
 void runner_alone(struct runner *r);
+int runner_call(struct runner *r, uint32_t nr, void *arg, int *fd_out);
 void runner_want(struct runner *r);
 void runner_policy(struct runner *r, enum braid_fusion_policy policy);
 void runner_limit(struct runner *r);

@@ -57,7 +57,7 @@ void watchdog_stop(struct watchdog *d);
 /**
  * watchdog_beat() - the serving thread is alive
  * @d: who watches
- * @requests: that were taken and not committed
+ * @requests: that were taken and not committed; 0: what comes now may take its time
  *
  * Two plain stores: nothing else depends on what is read.
  */
