@@ -81,7 +81,7 @@ static json_t *about(struct runner *r)
 	return json_pack("{s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "pid", (int)getpid(),
 			 "backend", r->ops->name, "windows", (json_int_t)r->windows,
 			 "groups", (json_int_t)r->groups, "jobs", (json_int_t)r->jobs,
-			 "refused", (json_int_t)link_refused(r->link),
+			 "results_refused", (json_int_t)link_refused(r->link),
 			 "max_rss_kib", (json_int_t)ru.ru_maxrss, "models", models,
 			 "refused", refusals(r));
 }

@@ -131,7 +131,7 @@ ok "tenants" says "^ *[0-9]+ +[0-9]+ +$(id -u) " tenants
 ok "models" says "tiny_cnn" models
 ok "one model with its tensors" says "output .* bytes" models tiny_mlp
 ok "no such model" fails 1 "no model 'nobody'" models nobody
-ok "runner" says "backend cpu" runner
+ok "runner" says "backend cpu.* requests, 0 results refused" runner
 ok "owner" says "^ *$(id -u) +100 " owner
 ok "weight and quota" says "^ *$(id -u) +250 .*\(set\)" owner "$(id -u)" weight=250 request_quota=99
 ok "of one that is not there" says "^ *54321 +7 " owner 54321 weight=7
@@ -240,6 +240,7 @@ printf '[model]\nfile = tiny_mlp.onnx\nbatch = 4\n' >"$dir/models/idle.ini"
 ctl reload >"$dir/out" 2>&1
 ok "a model of which no input is left" grep -q "^refused odd: no input is left" "$dir/out"
 ok "it is among the refused" says "^refused odd: no input is left" models
+ok "and no result of the runner's" says '"results_refused": 0,' --json runner
 ok "a batch that has no effect is logged" grep -q "batch has no effect.*model=idle" "$dir/log"
 rm "$dir/models/odd.ini" "$dir/models/idle.ini"
 ctl models bad >"$dir/out" 2>&1

@@ -2,15 +2,21 @@
 /*
  * The runner's windows with a backend that has no room, or refuses: what it
  * has no room for waits and is launched when there is, in order; what it
- * refuses ends with the reason, that job alone.
+ * refuses ends with the reason, that job alone. And a queue that refuses what is
+ * committed, or takes its time.
  */
 #include <errno.h>
+#include <jansson.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/log.h"
@@ -66,17 +72,16 @@ static const struct backend_ops ops = { .name = "test", .launch = launch, .reap 
 					.credits = credits };
 
 /* The queue's end, for link_open(): its three answers are there before it asks. */
-static struct ring answer_rings(int sock)
+static void answer_rings(int sock, struct ring *in, struct ring *out)
 {
 	const uint32_t up = 128u * 1024, down = 256u * 1024;
 	int fds[3] = { memfd_create("rings", MFD_CLOEXEC), eventfd(0, 0), epoll_create1(0) };
-	struct ring in, out;
 	uint8_t buf[256];
 
 	if (ftruncate(fds[0], ring_span(up, down)))
 		exit(1);
 	ring_map(mmap(NULL, ring_span(up, down), PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0),
-		 &in, up, &out, down);
+		 in, up, out, down);
 	for (uint32_t i = 0; i < 3; i++) {
 		struct wire_call call = {
 			.cmd = wire_cmd(BRAID_NR_RING), .seq = i + 1,
@@ -89,7 +94,6 @@ static struct ring answer_rings(int sock)
 		wire_send(sock, buf, wire_reply_end(&r, 0), fds[i], 0);
 		close(fds[i]);
 	}
-	return in;
 }
 
 /* Results of the COMMITs that came, in order. */
@@ -152,6 +156,82 @@ static void test_want(struct runner *r, struct ring *up)
 	r->ready = false;
 }
 
+/* What the queue refuses is counted, and told beside the models that were refused. */
+static void test_refused(struct runner *r, struct ring *up, struct ring *down)
+{
+	static const char ask[] = "{\"op\":\"runner\",\"id\":5}";
+	static uint8_t msg[WIRE_MAX_BYTES], buf[1024];
+	static struct link_window none;
+	struct refusal odd = { .name = "odd", .why = "it is" };
+	struct braid_result res = { .cookie = 1 };
+	struct wire_call call;
+	struct wire_reply reply;
+	json_t *o, *result;
+	char text[4096];
+	ssize_t n;
+	int sv[2];
+
+	link_commit(r->link, 1, &res, 1);
+	link_flush(r->link);
+	n = ring_take(up, msg, sizeof(msg));
+	ok(n > 0 && !wire_parse_command(msg, n, true, &call), "a result for nothing is sent");
+	res.result = -ENOENT;
+	wire_reply_start(&reply, &call, buf, sizeof(buf));
+	wire_reply_put(&reply, 0, &res, 1, 1);
+	ring_put(down, buf, wire_reply_end(&reply, 0));
+	is_int(link_take(r->link, &none), 0, "that it is refused is no window");
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv))
+		exit(1);
+	r->refused = &odd;
+	r->control_watch.fd = sv[0];
+	send(sv[1], ask, sizeof(ask) - 1, 0);
+	runner_control(&r->control_watch, EPOLLIN);
+	n = recv(sv[1], text, sizeof(text), MSG_DONTWAIT);
+	o = n > 0 ? json_loadb(text, n, 0, NULL) : NULL;
+	result = json_object_get(o, "result");
+	is_int(json_integer_value(json_object_get(result, "results_refused")), 1,
+	       "it is among the runner's figures");
+	is_int(json_array_size(json_object_get(result, "refused")), 1, "and so is a model");
+	json_decref(o);
+	r->refused = NULL;
+	close(sv[0]);
+	close(sv[1]);
+}
+
+/* A supervisor that stands still: the watchdog is for drivers that do. */
+static void test_slow_queue(struct runner *r, int queue)
+{
+	const struct timespec ts = { .tv_sec = 1, .tv_nsec = 200000000 };
+	struct braid_buf_put arg = { .size = sizeof(arg), .id = 1 };
+	uint8_t msg[1024], buf[256];
+	struct wire_reply reply;
+	struct wire_call call;
+	int status = -1;
+	pid_t pid = fork();
+	ssize_t n;
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		r->outstanding = 3;
+		if (watchdog_start(&r->dog, 100))
+			_exit(1);
+		_exit(runner_call(r, BRAID_NR_BUF_PUT, &arg, NULL) ? 2 : 0);
+	}
+	/* Behind what link_open() asked for. */
+	do {
+		n = recv(queue, msg, sizeof(msg), 0);
+	} while (n > 0 && !wire_parse_command(msg, n, true, &call) &&
+		 call.cmd->nr != BRAID_NR_BUF_PUT);
+	nanosleep(&ts, NULL);
+	if (n > 0) {
+		wire_reply_start(&reply, &call, buf, sizeof(buf));
+		wire_send(queue, buf, wire_reply_end(&reply, 0), -1, 0);
+	}
+	waitpid(pid, &status, 0);
+	is_int(status, 0, "a queue that takes its time is no reason to end");
+}
+
 int main(void)
 {
 	static struct link_window in;
@@ -161,14 +241,14 @@ int main(void)
 	struct run_model m[2] = { 0 };
 	unsigned int n, rounds = 0;
 	bool order = true;
-	struct ring up;
+	struct ring up, down;
 	int sv[2];
 
 	log_open("test", LOG_EMERG);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv))
 		return 1;
 	r.ops = &ops;
-	up = answer_rings(sv[1]);
+	answer_rings(sv[1], &up, &down);
 	is_int(link_open(sv[0], &r.link), 0, "a link with rings");
 	r.explain = explain_new();
 	r.bufs = bufs_new();
@@ -232,6 +312,8 @@ int main(void)
 	   "what can't be placed is answered, the rest is run");
 
 	test_want(&r, &up);
+	test_refused(&r, &up, &down);
+	test_slow_queue(&r, sv[1]);
 	windows_free(&r);
 	bufs_free(&r);
 	explain_free(r.explain);

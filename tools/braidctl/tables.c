@@ -171,9 +171,9 @@ int cmd_runner(const struct ctl *c, int argc, char **argv)
 		return 1;
 	if (ctl_json(c, o))
 		return 0;
-	printf("pid %lld, backend %s, %lld windows, %lld groups, %lld requests, at most %s resident\n",
+	printf("pid %lld, backend %s, %lld windows, %lld groups, %lld requests, %lld results refused, at most %s resident\n",
 	       ctl_int(o, "pid"), ctl_str(o, "backend"), ctl_int(o, "windows"),
-	       ctl_int(o, "groups"), ctl_int(o, "jobs"),
+	       ctl_int(o, "groups"), ctl_int(o, "jobs"), ctl_int(o, "results_refused"),
 	       ctl_bytes(ctl_int(o, "max_rss_kib") << 10, a, sizeof(a)));
 	printf("%4s  %-24s %6s %12s %12s %10s %10s %12s\n", "id", "name", "ops", "weights",
 	       "scratch", "groups", "requests", "mean device");
