@@ -16,8 +16,8 @@
 #include "tools/bench/bench.h"
 
 enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS,
-       OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_PATIENCE, OPT_REPEAT, OPT_SEED, OPT_PROGRESS,
-       OPT_WAIT, OPT_TILES, OPT_SPIN };
+       OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_PATIENCE, OPT_REPEAT,
+       OPT_SEED, OPT_PROGRESS, OPT_WAIT, OPT_TILES, OPT_SPIN };
 
 static const struct argp_option options[] = {
 	{ "socket", 's', "PATH", 0, "the queue ($BRAID_PATH, /dev/braid0, /run/braid/braid.sock)", 0 },

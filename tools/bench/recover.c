@@ -7,8 +7,8 @@
  * pause and keeps the pauses between its answers. The main thread ends the runner: it
  * kills it, or it has a request sent that does ([debug] in braidd's configuration
  * says which). Then it follows the runners that come, by braidd's control socket,
- * until nobody waits any more, or it is clear that this will not come. Each tenant's books are its own; `lock` protects them
- * while they are read and begun anew.
+ * until nobody waits any more, or it is clear that this will not come. Each tenant's
+ * books are its own; `lock` protects them while they are read and begun anew.
  */
 #include <argp.h>
 #include <errno.h>
