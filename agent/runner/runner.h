@@ -157,7 +157,8 @@ struct runner {
 	unsigned int n_free;
 	uint64_t watched;		/* the oldest window, */
 	uint32_t watched_left;		/* its groups, */
-	uint64_t watched_ns;		/* and since when it is that and has these */
+	uint64_t watched_ns;		/* and how long it is that and has these, */
+	uint64_t looked_ns;		/* as of then */
 	struct link_window *in;
 	struct braid_want wants[LINK_MAX_WANTS];
 	uint32_t n_wants, want_jobs;

@@ -443,26 +443,34 @@ unsigned int windows_reap(struct runner *r)
 	return all;
 }
 
+/* Longest that counts from one look to the next. */
+#define LOOK_NS	200000000ull
+
 /*
  * A launch that takes too long: only the end of this process ends it. Launches
  * start in order, so the oldest window is the one that runs; time counts while
- * none of its groups ends, not while it waits for windows before it. While this
+ * none of its groups ends, not while it waits for windows before it. Nor does it
+ * while this process was stopped, as the CPU backend was with it. While this
  * thread can't look, as a driver call does not return, watchdog.c does.
  */
 void windows_watch(struct runner *r)
 {
 	uint64_t limit = r->cfg.watchdog_ms * 1000000ull, now = runner_now();
+	uint64_t since = now - r->looked_ns;
 	struct window *w = r->busy;
+
+	r->looked_ns = now;
 
 	while (w && w->next)
 		w = w->next;
 	if (!w || w->id != r->watched || w->groups_left != r->watched_left) {
 		r->watched = w ? w->id : 0;
 		r->watched_left = w ? w->groups_left : 0;
-		r->watched_ns = now;
+		r->watched_ns = 0;
 		return;
 	}
-	if (!limit || now - r->watched_ns < limit)
+	r->watched_ns += since < LOOK_NS ? since : LOOK_NS;
+	if (!limit || r->watched_ns < limit)
 		return;
 	log_line(LOG_CRIT, "watchdog: a window takes too long, giving up",
 		 "window=%llu jobs=%u groups_left=%u", (unsigned long long)w->id, w->n_jobs,

@@ -232,6 +232,42 @@ static void test_slow_queue(struct runner *r, int queue)
 	is_int(status, 0, "a queue that takes its time is no reason to end");
 }
 
+/* A window that never ends, looked at for so long after a stop: 0, or what ends its process. */
+static int end_of_watch(struct runner *r, bool stops, unsigned int for_ms)
+{
+	const struct timespec ts = { .tv_nsec = 50000000 }, stop = { .tv_sec = 1 };
+	struct window w = { .id = 1, .groups_left = 1 };
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		r->busy = &w;
+		r->cfg.watchdog_ms = 500;
+		windows_watch(r);
+		if (stops)
+			raise(SIGSTOP);
+		for (unsigned int i = 0; i < for_ms / 50; i++) {
+			windows_watch(r);
+			nanosleep(&ts, NULL);
+		}
+		_exit(0);
+	}
+	if (stops) {
+		waitpid(pid, &status, WUNTRACED);
+		nanosleep(&stop, NULL);
+		kill(pid, SIGCONT);
+	}
+	waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void test_watch(struct runner *r)
+{
+	is_int(end_of_watch(r, false, 5000), SIGKILL, "a window that takes too long ends it all");
+	is_int(end_of_watch(r, true, 100), 0, "not one whose process was stopped for so long");
+}
+
 int main(void)
 {
 	static struct link_window in;
@@ -314,6 +350,7 @@ int main(void)
 	test_want(&r, &up);
 	test_refused(&r, &up, &down);
 	test_slow_queue(&r, sv[1]);
+	test_watch(&r);
 	windows_free(&r);
 	bufs_free(&r);
 	explain_free(r.explain);
