@@ -62,9 +62,12 @@ struct measure {
 	uint64_t not_before;
 };
 
+enum look { LOOK_ANY, LOOK_ROOMY, LOOK_FAR, LOOKS };
+
 struct situation {
 	uint64_t key, used;
-	uint32_t best, epochs, calm, explored, next_try, next_roomy;
+	uint32_t best, epochs, calm, explored;
+	uint32_t next[LOOKS], next_roomy;
 	uint32_t fallen;		/* arm, plus 1: was the best and does far less all at once */
 	struct measure arms[ARMS];
 };
@@ -207,7 +210,8 @@ static struct situation *enter(struct adapt *a, uint64_t models, uint32_t load)
 		s = oldest;
 		s->best = near && near != s ? near->best : a->idle_arm;
 		s->key = key;
-		s->epochs = s->calm = s->explored = s->next_try = s->next_roomy = s->fallen = 0;
+		s->epochs = s->calm = s->explored = s->next_roomy = s->fallen = 0;
+		memset(s->next, 0, sizeof(s->next));
 		memset(s->arms, 0, sizeof(s->arms));
 	}
 	s->used = a->tick;
@@ -257,19 +261,20 @@ static bool is_roomy(const struct adapt *a, uint32_t i)
 }
 
 /*
- * One to be looked at again: those far behind only now and then, every other time one
- * that makes nobody wait. What it did long ago counts as two epochs at most.
+ * One to be looked at again: every other time one that makes nobody wait, and seldom
+ * those far behind, of every kind in turn.
  */
 static uint32_t another(const struct adapt *a, struct situation *s, uint64_t now)
 {
-	float bar = s->explored++ % RARELY ? s->arms[s->best].score * FAR_BEHIND : 0;
-	bool roomy = s->explored % 2;
+	const uint32_t turn = s->explored++ % RARELY;
+	const enum look look = turn == RARELY - 1 ? LOOK_FAR : turn % 2 ? LOOK_ANY : LOOK_ROOMY;
+	float bar = look == LOOK_FAR ? 0 : s->arms[s->best].score * FAR_BEHIND;
 
 	for (uint32_t i = 0; i < a->n_arms; i++) {
-		uint32_t *next = roomy ? &s->next_roomy : &s->next_try, k = (*next)++ % a->n_arms;
+		uint32_t k = s->next[look]++ % a->n_arms;
 
 		if (k != s->best && s->arms[k].score >= bar && now >= s->arms[k].not_before &&
-		    (!roomy || is_roomy(a, k)))
+		    (look != LOOK_ROOMY || is_roomy(a, k)))
 			return k;
 	}
 	return s->best;
@@ -311,6 +316,17 @@ static void hold(struct adapt *a, uint32_t arm, enum adapt_why why, uint32_t loa
 	a->reason.best = a->arms[s->best];
 }
 
+/* What an arm did long ago counts little where it is looked at again, far behind nothing. */
+static void age(struct situation *s, uint32_t arm)
+{
+	struct measure *m = &s->arms[arm];
+
+	if (m->n > OLD_EPOCHS)
+		m->n = OLD_EPOCHS;
+	if (m->score < s->arms[s->best].score * FAR_BEHIND)
+		m->n = m->odd = 0;
+}
+
 static void choose(struct adapt *a, uint64_t now, uint32_t load)
 {
 	struct situation *s = a->here;
@@ -326,8 +342,7 @@ static void choose(struct adapt *a, uint64_t now, uint32_t load)
 		s->epochs = 0;
 		arm = another(a, s, now);
 		if (arm != s->best) {
-			if (s->arms[arm].n > OLD_EPOCHS)
-				s->arms[arm].n = OLD_EPOCHS;
+			age(s, arm);
 			hold(a, arm, ADAPT_EXPLORE, load);
 			return;
 		}
@@ -560,9 +575,9 @@ static void choose_roomy(struct adapt *a, uint32_t load)
 	if (++s->epochs >= EXPLORE_CALM) {
 		s->epochs = 0;
 		do
-			s->next_try++;
-		while (!is_roomy(a, s->next_try % a->n_arms));
-		unsure = s->next_try % a->n_arms;
+			s->next_roomy++;
+		while (!is_roomy(a, s->next_roomy % a->n_arms));
+		unsure = s->next_roomy % a->n_arms;
 		s->arms[unsure].n = s->arms[unsure].odd = 0;
 		hold(a, unsure, ADAPT_EXPLORE, load);
 		return;
@@ -607,6 +622,7 @@ static void end_epoch(struct adapt *a, uint64_t now)
 	a->here = enter(a, seen(a), load_class(load));
 	if (idle) {
 		a->here->best = a->idle_arm;
+		a->here->fallen = 0;
 		hold(a, a->idle_arm, ADAPT_IDLE, load);
 		return;
 	}

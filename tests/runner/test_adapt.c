@@ -359,6 +359,35 @@ static void other_speeds(void)
 	adapt_free(a);
 }
 
+/*
+ * Arms with few lanes do half, and later one of them more than all others: it is looked
+ * at again, if seldom.
+ */
+static void rises(void)
+{
+	struct adapt *a = adapt_new(POLICIES, LANES);
+	struct sim random = { .seed = 3 };
+	uint32_t held = 0, all = 0;
+	double now = 1000;
+
+	while (now < 240e9) {
+		struct adapt_arm arm = *adapt_arm(a);
+		double each = (arm.limit == LANES ? 1 : arm.limit == 4 && now > 20e9 ? 0.6 : 2) * 250e3;
+
+		adapt_window(a, now, 20);
+		for (uint32_t left = 20; left; left -= 4) {
+			now += each * noise(&random);
+			adapt_done(a, now, 1, 4, 250e3, 1, 16);
+		}
+		if (now > 200e9) {
+			all++;
+			held += arm.limit == 4;
+		}
+	}
+	ok(held > all / 2, "an arm that was far behind and got better is found: %u of %u", held, all);
+	adapt_free(a);
+}
+
 /* Requests of the policy or an arm in four seconds, of which the middle two are slow. */
 static double slowed(struct adapt *a, const struct adapt_arm *arm, const struct device *d,
 		     uint32_t tenants, uint64_t seed)
@@ -398,7 +427,7 @@ static void slower(void)
 			worst = got < worst ? got : worst;
 			adapt_free(a);
 		}
-	ok(worst > 0.98, "with a machine that is slower for a while: %.3f of the best arm at worst",
+	ok(worst > 0.975, "with a machine that is slower for a while: %.3f of the best arm at worst",
 	   worst);
 }
 
@@ -601,6 +630,7 @@ int main(void)
 	at_random();
 	bursts();
 	other_speeds();
+	rises();
 	slower();
 	lumps();
 	stalls();
