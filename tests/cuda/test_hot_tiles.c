@@ -125,6 +125,14 @@ static int spills(const char *source, uint32_t sm, uint32_t *compiled)
 	return status ? -1 : bad;
 }
 
+static bool has_tile(const struct list *l, const char *name)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (!strncmp(l->k[i]->call, name, strlen(name)))
+			return true;
+	return false;
+}
+
 static const char *write_source(const struct list *l)
 {
 	static char path[128];
@@ -149,6 +157,8 @@ static void target(struct program *const *p, const struct target *t, bool all)
 	l->all = all;
 	if (!ok(plans(p, t, plan, l), "plans for sm_%u", t->sm) || !t->compiled)
 		goto out;
+	is_int(has_tile(l, "big_tile<"), t->n_sms >= 64, "the largest tiles are there for %u multiprocessors",
+	       t->n_sms);
 	if (!nvcc) {
 		tap_skip("compiled, they do not spill", "there is no nvcc");
 		goto out;
@@ -179,7 +189,7 @@ static void canary(void)
 /* A product that wants the largest tiles; the zoo has none. */
 static struct program *large(void)
 {
-	const int64_t x[2] = { 8192, 1024 }, w[2] = { 4096, 1024 }, y[2] = { 8192, 4096 };
+	const int64_t x[2] = { 4096, 1024 }, w[2] = { 4096, 1024 }, y[2] = { 4096, 4096 };
 	struct build *b = build_new();
 	struct program *p = NULL;
 	struct prog_op *op;
