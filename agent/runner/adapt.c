@@ -66,8 +66,7 @@ enum look { LOOK_ANY, LOOK_ROOMY, LOOK_FAR, LOOKS };
 
 struct situation {
 	uint64_t key, used;
-	uint32_t best, epochs, calm, explored;
-	uint32_t next[LOOKS], next_roomy;
+	uint32_t best, epochs, calm, explored, next[LOOKS];
 	uint32_t fallen;		/* arm, plus 1: was the best and does far less all at once */
 	struct measure arms[ARMS];
 };
@@ -210,7 +209,7 @@ static struct situation *enter(struct adapt *a, uint64_t models, uint32_t load)
 		s = oldest;
 		s->best = near && near != s ? near->best : a->idle_arm;
 		s->key = key;
-		s->epochs = s->calm = s->explored = s->next_roomy = s->fallen = 0;
+		s->epochs = s->calm = s->explored = s->fallen = 0;
 		memset(s->next, 0, sizeof(s->next));
 		memset(s->arms, 0, sizeof(s->arms));
 	}
@@ -258,6 +257,17 @@ static bool is_roomy(const struct adapt *a, uint32_t i)
 
 	return arm->limit >= a->arms[a->idle_arm].limit &&
 	       (arm->policy == BRAID_FUSION_NONE || arm->policy == BRAID_FUSION_MERGE);
+}
+
+/* The next one that makes nobody wait; there is one. */
+static uint32_t next_roomy(const struct adapt *a, struct situation *s)
+{
+	uint32_t k;
+
+	do
+		k = s->next[LOOK_ROOMY]++ % a->n_arms;
+	while (!is_roomy(a, k));
+	return k;
 }
 
 /*
@@ -316,6 +326,12 @@ static void hold(struct adapt *a, uint32_t arm, enum adapt_why why, uint32_t loa
 	a->reason.best = a->arms[s->best];
 }
 
+/* The next epoch is as if it were the first. */
+static void forget(struct measure *m)
+{
+	m->n = m->odd = 0;
+}
+
 /* What an arm did long ago counts little where it is looked at again, far behind nothing. */
 static void age(struct situation *s, uint32_t arm)
 {
@@ -324,7 +340,7 @@ static void age(struct situation *s, uint32_t arm)
 	if (m->n > OLD_EPOCHS)
 		m->n = OLD_EPOCHS;
 	if (m->score < s->arms[s->best].score * FAR_BEHIND)
-		m->n = m->odd = 0;
+		forget(m);
 }
 
 static void choose(struct adapt *a, uint64_t now, uint32_t load)
@@ -400,7 +416,7 @@ static float tamed(struct measure *m, float got)
 	}
 	if (++m->odd < ODD_TIMES)
 		return got < low ? low : high;
-	m->n = m->odd = 0;
+	forget(m);
 	return got;
 }
 
@@ -555,7 +571,7 @@ static void choose_roomy(struct adapt *a, uint32_t load)
 {
 	struct situation *s = a->here;
 	float bar = s->arms[a->idle_arm].score * CLEARLY;
-	uint32_t unsure = ARMS;
+	uint32_t unsure = ARMS, arm;
 
 	s->best = a->idle_arm;
 	for (uint32_t i = 0; i < a->n_arms; i++) {
@@ -574,15 +590,18 @@ static void choose_roomy(struct adapt *a, uint32_t load)
 	}
 	if (++s->epochs >= EXPLORE_CALM) {
 		s->epochs = 0;
-		do
-			s->next_roomy++;
-		while (!is_roomy(a, s->next_roomy % a->n_arms));
-		unsure = s->next_roomy % a->n_arms;
-		s->arms[unsure].n = s->arms[unsure].odd = 0;
-		hold(a, unsure, ADAPT_EXPLORE, load);
+		arm = next_roomy(a, s);
+		forget(&s->arms[arm]);
+		hold(a, arm, ADAPT_EXPLORE, load);
 		return;
 	}
 	hold(a, s->best, s->best == a->idle_arm ? ADAPT_UNEVEN : ADAPT_BEST, load);
+}
+
+/* A mean of what was lately; negative before the first. */
+static void believe(float *mean, double now_is)
+{
+	*mean += *mean < 0 ? now_is - *mean : (now_is - *mean) * LATELY;
 }
 
 /* What waits in the queue for a lane is not counted: it shows only where nothing does. */
@@ -594,7 +613,7 @@ static bool is_uneven(struct adapt *a, uint64_t now)
 		return false;
 	mean = a->sum / ns;
 	now_is = mean > 0 ? (a->squares / ns - mean * mean) / mean : 0;
-	a->uneven += a->uneven < 0 ? now_is - a->uneven : (now_is - a->uneven) * LATELY;
+	believe(&a->uneven, now_is);
 	return a->uneven >= UNEVEN;
 }
 
@@ -605,11 +624,9 @@ static bool is_uneven(struct adapt *a, uint64_t now)
  */
 static bool is_idle(struct adapt *a, uint64_t now)
 {
-	float now_is = (double)a->busy_ns / (now - a->start_ns);
-
 	if (a->arm != a->idle_arm)
 		return false;
-	a->busy += a->busy < 0 ? now_is - a->busy : (now_is - a->busy) * LATELY;
+	believe(&a->busy, (double)a->busy_ns / (now - a->start_ns));
 	return a->busy < BUSY;
 }
 
