@@ -163,14 +163,14 @@ static void step(struct sim *s, struct adapt *a)
 }
 
 /* Requests a second, of the adaptive policy or of one arm. */
-static double run_of(const struct device *d, uint32_t tenants, struct adapt *a,
-		     const struct adapt_arm *arm, double warm_ns, double ns, uint64_t seed, double stalls)
+static double run_sim(struct sim s, struct adapt *a, const struct adapt_arm *arm, double warm_ns,
+		      double ns)
 {
-	struct sim s = { .d = d, .tenants = tenants, .now = 1000, .seed = seed, .stalls = stalls };
-	uint64_t before = 0;
+	uint64_t before;
 	double from;
 
-	for (uint32_t i = 0; i < tenants; i++)
+	s.now = 1000;
+	for (uint32_t i = 0; i < s.tenants; i++)
 		s.next[i] = s.now + i;
 	while (s.now < warm_ns) {
 		launch(&s, a, a ? adapt_arm(a) : arm);
@@ -183,6 +183,14 @@ static double run_of(const struct device *d, uint32_t tenants, struct adapt *a,
 		step(&s, a);
 	}
 	return (s.done - before) * 1e9 / (s.now - from);
+}
+
+static double run_of(const struct device *d, uint32_t tenants, struct adapt *a,
+		     const struct adapt_arm *arm, double warm_ns, double ns, uint64_t seed, double stalls)
+{
+	const struct sim s = { .d = d, .tenants = tenants, .seed = seed, .stalls = stalls };
+
+	return run_sim(s, a, arm, warm_ns, ns);
 }
 
 static double run(const struct device *d, uint32_t tenants, struct adapt *a,
@@ -293,9 +301,24 @@ static void at_random(void)
 	}
 }
 
+/* Twenty tenants are served at once, @takes as long as they would be; were they merged on lanes? */
+static bool burst(struct adapt *a, double *now, double takes)
+{
+	const struct adapt_arm arm = *adapt_arm(a);
+	const uint32_t degree = arm.merge == ADAPT_ALL ? 4 : 1;
+	const double each = (degree > 1 ? 100e3 : arm.limit < LANES ? 200e3 : 128e3) / 20 * takes;
+
+	adapt_window(a, *now, 20);
+	for (uint32_t left = 20; left; left -= degree) {
+		*now += each * degree;
+		adapt_done(a, *now, 1, degree, 5000 * degree, 1, left - degree);
+	}
+	return degree > 1 && arm.policy == BRAID_FUSION_MERGE;
+}
+
 /*
- * Twenty tenants that are all served at once, and then all ask again: what is outstanding
- * varies as much as with arrivals at random, but merging does more.
+ * Such tenants, who then all ask again: what is outstanding varies as much as with
+ * arrivals at random, but merging does more.
  */
 static void bursts(void)
 {
@@ -304,18 +327,11 @@ static void bursts(void)
 	double now = 1000;
 
 	while (now < 4e9) {
-		struct adapt_arm arm = *adapt_arm(a);
-		uint32_t degree = arm.merge == ADAPT_ALL ? 4 : 1;
-		double each = (degree > 1 ? 100e3 : arm.limit < LANES ? 200e3 : 128e3) / 20;
+		bool is_merged = burst(a, &now, 1);
 
-		adapt_window(a, now, 20);
-		for (uint32_t left = 20; left; left -= degree) {
-			now += each * degree;
-			adapt_done(a, now, 1, degree, 5000 * degree, 1, left - degree);
-		}
 		if (now > 3e9) {
 			all++;
-			merged += degree > 1 && arm.policy == BRAID_FUSION_MERGE;
+			merged += is_merged;
 		}
 	}
 	ok(merged > all * 3 / 4, "bursts are no arrivals at random: merged in %u of %u", merged, all);
@@ -338,18 +354,8 @@ static void other_speeds(void)
 		uint32_t merged = 0, all = 0;
 
 		while (now < (s + 1) * 1e9) {
-			struct adapt_arm arm = *adapt_arm(a);
-			uint32_t degree = arm.merge == ADAPT_ALL ? 4 : 1;
-			double each = (degree > 1 ? 100e3 : arm.limit < LANES ? 200e3 : 128e3) / 20;
-
-			each *= takes[s] * noise(&random);
-			adapt_window(a, now, 20);
-			for (uint32_t left = 20; left; left -= degree) {
-				now += each * degree;
-				adapt_done(a, now, 1, degree, 5000 * degree, 1, left - degree);
-			}
+			merged += burst(a, &now, takes[s] * noise(&random));
 			all++;
-			merged += degree > 1 && arm.policy == BRAID_FUSION_MERGE;
 		}
 		if (s > 1 && (double)merged / all < worst)
 			worst = (double)merged / all;
@@ -388,42 +394,23 @@ static void rises(void)
 	adapt_free(a);
 }
 
-/* Requests of the policy or an arm in four seconds, of which the middle two are slow. */
-static double slowed(struct adapt *a, const struct adapt_arm *arm, const struct device *d,
-		     uint32_t tenants, uint64_t seed)
-{
-	struct sim s = { .d = d, .tenants = tenants, .now = 1000, .seed = seed,
-			 .slow = { 4e9, 6e9 } };
-	uint64_t before;
-
-	for (uint32_t i = 0; i < tenants; i++)
-		s.next[i] = s.now + i;
-	while (s.now < 3e9) {
-		launch(&s, a, a ? adapt_arm(a) : arm);
-		step(&s, a);
-	}
-	before = s.done;
-	while (s.now < 7e9) {
-		launch(&s, a, a ? adapt_arm(a) : arm);
-		step(&s, a);
-	}
-	return s.done - before;
-}
-
+/* Four seconds, of which the middle two are slow. */
 static void slower(void)
 {
 	double worst = 10;
 
 	for (size_t k = 0; k < sizeof(devices) / sizeof(devices[0]); k++)
 		for (uint64_t seed = 1; seed <= 3; seed++) {
+			const struct sim s = { .d = &devices[k].d, .tenants = 16, .seed = seed,
+					       .slow = { 4e9, 6e9 } };
 			struct adapt *a = adapt_new(POLICIES, LANES);
 			double best = 0, got;
 
 			for (size_t i = 0; i < sizeof(arms) / sizeof(arms[0]); i++) {
-				got = slowed(NULL, &arms[i], &devices[k].d, 16, seed);
+				got = run_sim(s, NULL, &arms[i], 3e9, 4e9);
 				best = got > best ? got : best;
 			}
-			got = slowed(a, NULL, &devices[k].d, 16, seed) / best;
+			got = run_sim(s, a, NULL, 3e9, 4e9) / best;
 			worst = got < worst ? got : worst;
 			adapt_free(a);
 		}
