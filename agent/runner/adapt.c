@@ -561,6 +561,14 @@ static uint64_t seen(struct adapt *a)
 	return a->seen[0] | a->seen[1];
 }
 
+/* Not measured often enough to be told from the best, and not far from it. */
+static bool is_unsure(const struct situation *s, uint32_t i)
+{
+	const struct measure *m = &s->arms[i];
+
+	return !m->n || (m->n < CONFIRM && m->score >= s->arms[s->best].score * FAR_BEHIND);
+}
+
 /*
  * Requests come when they like, or so it seems: tenants that wait may be served in
  * bursts as well. Those arms are tried that make nobody wait, and another than the
@@ -577,13 +585,14 @@ static void choose_roomy(struct adapt *a, uint32_t load)
 	for (uint32_t i = 0; i < a->n_arms; i++) {
 		if (!is_roomy(a, i))
 			continue;
-		if (s->arms[i].n < CONFIRM && unsure == ARMS)
-			unsure = i;
 		if (s->arms[i].score > bar) {
 			s->best = i;
 			bar = s->arms[i].score;
 		}
 	}
+	for (uint32_t i = 0; i < a->n_arms && unsure == ARMS; i++)
+		if (is_roomy(a, i) && is_unsure(s, i))
+			unsure = i;
 	if (unsure < ARMS) {
 		hold(a, unsure, ADAPT_TRY, load);
 		return;
