@@ -37,7 +37,7 @@
 					 * them that does not just now
 					 */
 #define LATELY		0.25f		/* of an epoch in what is believed of that, and of how busy it is */
-#define EXPLORE		12u		/* epochs, one of them for another arm */
+#define EXPLORE		18u		/* epochs, one of them for another arm */
 #define CALM		96u		/* epochs with the same best one, then */
 #define EXPLORE_CALM	48u		/* this is enough */
 #define CONFIRM		4u		/* epochs, before one is believed to be the best */
