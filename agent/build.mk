@@ -25,4 +25,4 @@ progs += braidd
 install-sbin += braidd
 braidd-src := agent/main.c agent/check.c
 braidd-libs := agent wire core cuda lower program cpu onnxpb
-braidd-ldlibs := $(if $(have-microhttpd),-lmicrohttpd) -linih -ljansson -lsystemd -lprotobuf-c -lm
+braidd-ldlibs := $(if $(have-microhttpd),-lmicrohttpd) -linih -ljansson -lsystemd -lprotobuf-c -lnettle -lm

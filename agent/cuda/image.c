@@ -22,7 +22,7 @@
 /* The linker's name for this build; without one nothing can be kept. */
 static int find_build(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	struct sha256 *h = arg;
+	struct sha256_ctx *h = arg;
 
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
@@ -44,7 +44,7 @@ static int find_build(struct dl_phdr_info *info, size_t size, void *arg)
 	return -1;		/* the executable comes first: do not ask libraries */
 }
 
-static void add_tiles(struct sha256 *h, const struct gpu_tiles *t)
+static void add_tiles(struct sha256_ctx *h, const struct gpu_tiles *t)
 {
 	uint32_t n = t ? t->n : 0;
 
@@ -61,7 +61,7 @@ bool image_key(const struct program *p, const struct gpu_options *opt, uint8_t k
 {
 	static const uint8_t none[sizeof(p->digest)];
 	const uint32_t v[] = { opt->mode, opt->sm, opt->n_sms, opt->no_fusion, opt->n_degrees };
-	struct sha256 h;
+	struct sha256_ctx h;
 
 	if (!memcmp(p->digest, none, sizeof(none)))
 		return false;	/* it came out of no file */

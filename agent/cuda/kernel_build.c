@@ -71,7 +71,7 @@ static void include(const char *text, uint64_t *seen)
 	}
 }
 
-static void add_headers(struct sha256 *h, const char *source)
+static void add_headers(struct sha256_ctx *h, const char *source)
 {
 	uint64_t seen = 0;
 
@@ -86,7 +86,7 @@ static void add_headers(struct sha256 *h, const char *source)
 
 void kernel_key(const struct kernel_build *b, uint8_t key[CACHE_KEY_BYTES])
 {
-	struct sha256 h;
+	struct sha256_ctx h;
 	char text[96];
 
 	sha256_init(&h);

@@ -37,7 +37,7 @@ static void say(char *why, size_t len, const char *name, const char *words)
 }
 
 /* What was bound, in an order and form of its own: the model's inputs, then constants. */
-static void add_binding(struct sha256 *s, const struct program *p, const struct load_config *cfg)
+static void add_binding(struct sha256_ctx *s, const struct program *p, const struct load_config *cfg)
 {
 	for (uint32_t i = 0; i < p->n_inputs; i++) {
 		const struct prog_tensor *t = &p->tensors[p->inputs[i].tensor];
@@ -82,7 +82,7 @@ static int load(const void *data, size_t bytes, void *owned, const char *name,
 {
 	static const struct load_config defaults = { .passes = true };
 	Onnx__ModelProto *m;
-	struct sha256 sha;
+	struct sha256_ctx sha;
 	struct build *b;
 	int ret = 0;
 

@@ -32,7 +32,7 @@ static struct zoo_options defaults(void)
 static void hex_digest(const char *data, size_t n, char hex[65])
 {
 	uint8_t digest[32];
-	struct sha256 s;
+	struct sha256_ctx s;
 
 	sha256_init(&s);
 	sha256_add(&s, data, n);

@@ -7,7 +7,7 @@ tests += test_onnx_nodes
 sanitize-tests += test_onnx_nodes
 test_onnx_nodes-src := $(addprefix tests/onnx/,test_onnx_nodes.c case.c families.c table.c)
 test_onnx_nodes-libs := program cpu onnxpb
-test_onnx_nodes-ldlibs := -lprotobuf-c -lm
+test_onnx_nodes-ldlibs := -lprotobuf-c -lnettle -lm
 
 # Small models in the shape of our families, with what ONNX Runtime made of them
 # (tests/onnx/families.py).
@@ -15,7 +15,7 @@ tests += test_onnx_families
 sanitize-tests += test_onnx_families
 test_onnx_families-src := tests/onnx/test_onnx_families.c tests/onnx/case.c
 test_onnx_families-libs := program cpu onnxpb
-test_onnx_families-ldlibs := -lprotobuf-c -lm
+test_onnx_families-ldlibs := -lprotobuf-c -lnettle -lm
 
 .PHONY: docs-onnx
 docs-onnx: $(O)/tests/test_onnx_nodes

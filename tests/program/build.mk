@@ -9,13 +9,11 @@ sanitize-tests += $(program-tests)
 define program_test
 $(1)-src := tests/program/$(1).c tests/program/graph.c
 $(1)-libs := program cpu onnxpb zoo
-$(1)-ldlibs := -lprotobuf-c -lm
+$(1)-ldlibs := -lprotobuf-c -lnettle -lm
 endef
 $(foreach t,$(program-tests),$(eval $(call program_test,$(t))))
-
-test_load-src += tests/program/plain_sha.c
 
 fuzzers += fuzz_onnx
 fuzz_onnx-src := tests/program/fuzz_onnx.c
 fuzz_onnx-libs := program cpu onnxpb
-fuzz_onnx-ldlibs := -lprotobuf-c -lm
+fuzz_onnx-ldlibs := -lprotobuf-c -lnettle -lm

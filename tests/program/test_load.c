@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "agent/program/load.h"
-#include "agent/program/sha256.h"
 #include "tests/program/graph.h"
 #include "tests/tap.h"
 #include "tools/zoo/models.h"
@@ -115,49 +114,6 @@ static void try_digest(const char *name, int64_t features)
 	ok(digest(&by_batch, b, NULL) && !memcmp(a, b, 32), "and the first one again");
 }
 
-/* plain_sha.c */
-void plain_sha_init(struct sha256 *s);
-void plain_sha_add(struct sha256 *s, const void *data, size_t n);
-void plain_sha_end(struct sha256 *s, uint8_t digest[32]);
-
-static void is_sha(const char *data, size_t n, const char *want, const char *what)
-{
-	size_t cut = n / 3;
-	struct sha256 s;
-	uint8_t d[32], plain[32];
-	char hex[65];
-
-	sha256_init(&s);
-	sha256_add(&s, data, cut);
-	sha256_add(&s, data + cut, n - cut);
-	sha256_end(&s, d);
-	for (int i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", d[i]);
-	ok(!strcmp(hex, want), "SHA-256 of %s", what);
-	plain_sha_init(&s);
-	plain_sha_add(&s, data, cut);
-	plain_sha_add(&s, data + cut, n - cut);
-	plain_sha_end(&s, plain);
-	ok(!memcmp(d, plain, sizeof(d)), "and without the processor's instructions for it");
-}
-
-/* FIPS 180-4's examples, and lengths around a block. */
-static void try_sha(void)
-{
-	char *a = malloc(1000000);
-
-	memset(a, 'a', 1000000);
-	is_sha("", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "nothing");
-	is_sha("abc", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "abc");
-	is_sha("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56,
-	       "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1", "two blocks");
-	is_sha(a, 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
-	       "a million a");
-	is_sha(a, 55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318", "55 a");
-	is_sha(a, 64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb", "64 a");
-	free(a);
-}
-
 int main(void)
 {
 	struct load_config cfg = { .passes = true, .batch = 1 };
@@ -174,7 +130,6 @@ int main(void)
 	digest(&cfg, d, &input);
 	try_bindings(name, input.dims[1]);
 	try_digest(name, input.dims[1]);
-	try_sha();
 	free(model);
 	return tap_done();
 }

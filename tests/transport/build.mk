@@ -16,8 +16,8 @@ endef
 $(foreach t,$(transport-tests),$(eval $(call transport_test,$(t))))
 # It is the runner itself, with another backend.
 test_window-libs += wire cuda lower program cpu onnxpb
-test_window-ldlibs += -lsystemd -lprotobuf-c
+test_window-ldlibs += -lsystemd -lprotobuf-c -lnettle
 # The supervisor's own functions, which bring all of it.
 test_owner-libs += wire cuda lower program cpu onnxpb
-test_owner-ldlibs += $(if $(have-microhttpd),-lmicrohttpd) -lsystemd -lprotobuf-c
+test_owner-ldlibs += $(if $(have-microhttpd),-lmicrohttpd) -lsystemd -lprotobuf-c -lnettle
 test_slow_close-cflags := $(metrics-cflags)

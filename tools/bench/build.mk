@@ -4,7 +4,7 @@ install-bin += braid-bench
 install-files += tools/bench/braid-bench.1:$(mandir)/man1
 braid-bench-src := $(addprefix tools/bench/,arrivals.c hist.c direct.c main.c options.c report.c tenant.c)
 braid-bench-libs = braid ctl $(ctl-libs) cuda lower program cpu onnxpb
-braid-bench-ldlibs = -linih -lprotobuf-c $(ctl-ldlibs) -lm
+braid-bench-ldlibs = -linih -lprotobuf-c -lnettle $(ctl-ldlibs) -lm
 
 progs += braid-roundtrip
 braid-roundtrip-src := tools/bench/roundtrip.c

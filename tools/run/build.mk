@@ -9,4 +9,4 @@ install-bin += braid-run
 install-files += tools/run/braid-run.1:$(mandir)/man1
 braid-run-src := tools/run/main.c tools/run/report.c
 braid-run-libs := direct draw program cpu onnxpb
-braid-run-ldlibs := -lprotobuf-c -ljansson -lm
+braid-run-ldlibs := -lprotobuf-c -lnettle -ljansson -lm

@@ -5,4 +5,4 @@
 progs += braid-tune
 braid-tune-src := $(addprefix tools/tune/,main.c gpu.c check.c time.c sweep.c gemm.c)
 braid-tune-libs := cuda lower program cpu onnxpb
-braid-tune-ldlibs := -lprotobuf-c -lm
+braid-tune-ldlibs := -lprotobuf-c -lnettle -lm
