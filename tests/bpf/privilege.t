@@ -62,6 +62,13 @@ else
 		--library "$tmp/libcuda.so.1" >"$tmp/said" 2>&1
 	test $? -eq 1 && grep -q 'CAP_BPF' "$tmp/said" && [ "$(wc -l <"$tmp/said")" -eq 1 ]
 	report "somebody without rights is refused in one line" $?
+
+	# The last line is what others tell: not that a Jetson's driver is missing.
+	# shellcheck disable=SC2086
+	setpriv $nobody "$tmp/braid-probe" run --pin none --library "$tmp/libcuda.so.1" \
+		>"$tmp/said" 2>&1
+	test $? -eq 1 && tail -n 1 "$tmp/said" | grep -q 'no probe can be used here.*CAP_BPF'
+	report "of all probes the end is what is missing" $?
 fi
 
 "$probe" check --only host_stall --library /bin/sh >"$tmp/said" 2>&1

@@ -235,23 +235,33 @@ static void keep(struct args *a, struct probe *const *probes, unsigned int n)
 	a->write = NULL;
 }
 
-/* Start all that are wanted; what can't be is named. How many there are. */
+/*
+ * Start all that are wanted; what can't be is named, and where that is all of them the
+ * first one last, as the others may lack more than it does. How many there are.
+ */
 static unsigned int start(struct args *a, struct probe **probes)
 {
-	unsigned int n = 0;
-	char why[512];
+	const char *first = NULL;
+	unsigned int n = 0, refused = 0;
+	char why[512], first_why[512];
 
 	for (const struct probe_kind *const *k = probe_kinds(); *k && n < MAX_PROBES; k++) {
 		if (a->only && !named(a->only, (*k)->name))
 			continue;
 		if (probe_start(*k, &a->probe, &probes[n], why, sizeof(why))) {
 			fprintf(stderr, "braid-probe: %s: %s\n", (*k)->name, why);
+			if (!refused++) {
+				first = (*k)->name;
+				memcpy(first_why, why, sizeof(why));
+			}
 			continue;
 		}
 		fprintf(stderr, "braid-probe: %s: attached%s%s\n", (*k)->name,
 			probes[n]->note[0] ? "; " : "", probes[n]->note);
 		n++;
 	}
+	if (refused > 1 && !n)
+		fprintf(stderr, "braid-probe: no probe can be used here; %s: %s\n", first, first_why);
 	return n;
 }
 
