@@ -47,7 +47,7 @@
 #define OLD_EPOCHS	2u		/* that an older score counts as then */
 #define MEMORY		8u		/* epochs in a score */
 #define STAY		1.02		/* so much better to take the best one's place */
-#define FEW_LANES	0.96f		/* of its score counts, where requests may have to wait for a lane */
+#define FEW_LANES	0.92f		/* of its score counts, where requests may have to wait for a lane */
 #define ODD		0.15f		/* so far from its score an epoch counts as if it were no farther, */
 #define ODD_TIMES	6u		/* unless so many in a row are: then things have changed */
 #define SEEN_EPOCHS	24u

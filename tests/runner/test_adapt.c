@@ -376,6 +376,41 @@ static void other_speeds(void)
 	   sum, worst);
 }
 
+/* What part of the time four lanes are held that do so many times what all of them do. */
+static double four_held(double times)
+{
+	struct adapt *a = adapt_new(POLICIES, LANES);
+	struct sim random = { .seed = 11 };
+	uint32_t held = 0, all = 0;
+	double now = 1000;
+
+	while (now < 20e9) {
+		struct adapt_arm arm = *adapt_arm(a);
+		double each = (arm.limit == LANES ? 1 : arm.limit == 4 ? 1 / times : 1.5) * 250e3;
+
+		adapt_window(a, now, 20);
+		for (uint32_t left = 20; left; left -= 4) {
+			now += each * noise(&random);
+			adapt_done(a, now, 1, 4, 250e3, 1, 16);
+		}
+		if (now > 5e9) {
+			all++;
+			held += arm.limit == 4;
+		}
+	}
+	adapt_free(a);
+	return (double)held / all;
+}
+
+/* Answers come later with few lanes: a little more work is not worth that. */
+static void few_lanes(void)
+{
+	double little = four_held(1.08), much = four_held(1.2);
+
+	ok(little < 0.2, "few lanes that do 8%% more are not held: %.2f of the time", little);
+	ok(much > 0.8, "those that do 20%% more are: %.2f", much);
+}
+
 /*
  * Arms with few lanes do half, and later one of them more than all others: it is looked
  * at again, if seldom.
@@ -628,6 +663,7 @@ int main(void)
 	at_random();
 	bursts();
 	other_speeds();
+	few_lanes();
 	rises();
 	slower();
 	lumps();
