@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Tenants' buffers: mapped at once, made known to the device in the background
- * once a request has used them. Until then, and where that can't be, what is in
- * them is staged (lane.c), so nobody waits.
+ * Tenants' buffers: mapped at once, made known to the device in the
+ * background. Until then, and where that can't be, what is in them is staged
+ * (lane.c), so nobody waits.
  *
  * Registering pins pages and changes the device's page tables, which other
- * calls of the driver wait for. So what nobody uses, as most of what is there for
- * a rare burst, is not. And it is rate-limited by tenant: one that makes and frees
- * buffers all the time has them staged and slows down only itself.
+ * calls of the driver wait for. It is rate-limited by tenant: one that makes
+ * and frees buffers all the time has them staged and slows down only itself.
  *
  * The backend's lock protects the list of what is gone; a buffer's memory is
  * the caller's until buffer_drop() and the chores thread's from then on.
@@ -75,7 +74,10 @@ int buffer_new(struct backend *be, int fd, uint64_t bytes, uint64_t tenant,
 	b->bytes = bytes;
 	b->tenant = tenant;
 	b->chore.run = make_known;
-	atomic_store(&b->state, be->dev.can_register ? BUFFER_UNUSED : BUFFER_REFUSED);
+	if (be->dev.can_register)
+		chores_put(be->chores, &b->chore);
+	else
+		atomic_store(&b->state, BUFFER_REFUSED);
 	*out = b;
 	return 0;
 }
@@ -86,14 +88,14 @@ cu_ptr buffer_at(struct backend_buf *b, uint64_t now)
 
 	if (state == BUFFER_REGISTERED)
 		return b->at;
-	if (state == BUFFER_UNUSED || (state == BUFFER_LIMITED && now >= b->again_ns)) {
+	if (state == BUFFER_LIMITED && now >= b->again_ns) {
 		atomic_store(&b->state, BUFFER_PLAIN);
 		chores_put(b->be->chores, &b->chore);
 	}
 	return 0;
 }
 
-/* In order behind make_known(), if that was asked for: so it is over. */
+/* In order behind make_known(), so that is over. */
 static void forget(struct chore *c)
 {
 	struct backend_buf *b = (struct backend_buf *)c;

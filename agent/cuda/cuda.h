@@ -193,19 +193,16 @@ struct limit {
 };
 
 /*
- * BUFFER_UNUSED: by no request yet; BUFFER_PLAIN: the chores thread is about to make it
- * known; BUFFER_LIMITED: its tenant has had too many of late, ask again after @again_ns;
+ * BUFFER_LIMITED: its tenant has had too many of late, ask again after @again_ns;
  * BUFFER_REFUSED: it can't be.
  */
-enum buffer_state {
-	BUFFER_UNUSED, BUFFER_PLAIN, BUFFER_REGISTERED, BUFFER_LIMITED, BUFFER_REFUSED,
-};
+enum buffer_state { BUFFER_PLAIN, BUFFER_REGISTERED, BUFFER_LIMITED, BUFFER_REFUSED };
 
 /**
  * struct backend_buf - a tenant's buffer
  * @base: mapped here
  * @at: for the device, valid once @state is BUFFER_REGISTERED
- * @state: set by the chores thread while it is BUFFER_PLAIN, else by the caller
+ * @state: set by the chores thread, read by the caller
  * @priv: for buf_unmapped()
  */
 struct backend_buf {
@@ -223,7 +220,7 @@ struct backend_buf {
 int buffer_new(struct backend *be, int fd, uint64_t bytes, uint64_t tenant,
 	       struct backend_buf **out);
 void buffer_drop(struct backend_buf *b, void *priv);
-/** buffer_at() - a request uses it: its address for the device, 0 while it has none; the caller's thread */
+/** buffer_at() - its address for the device, 0 while it has none; the caller's thread */
 cu_ptr buffer_at(struct backend_buf *b, uint64_t now);
 /** buffers_gone() - @priv of one that is unmapped, NULL: none */
 void *buffers_gone(struct backend *be);

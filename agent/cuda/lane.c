@@ -48,14 +48,12 @@ static uint8_t *bounce(const struct backend_model *m, uint32_t row, uint32_t i)
 	return (uint8_t *)m->bounce.host + row * m->bounce_row + m->io[i].offset;
 }
 
-/* Asks for each of them, so that all get known. */
 static bool reachable(const struct backend_model *m, const struct backend_io *io, uint64_t now)
 {
-	bool all = true;
-
 	for (uint32_t i = 0; i < m->n_io; i++)
-		all &= !!address(&io[i], now);
-	return all;
+		if (!address(&io[i], now))
+			return false;
+	return true;
 }
 
 /* Rows for requests that the device can't reach; false: not enough are free. */

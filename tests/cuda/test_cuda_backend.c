@@ -377,13 +377,6 @@ static unsigned int many(unsigned int launches, enum backend_form form)
 	return as_asked;
 }
 
-static void settle(void)
-{
-	usleep(100000);
-	for (int i = 0; i < 500 && !ops->settled(be); i++)
-		usleep(10000);
-}
-
 static void crowd(void)
 {
 	struct made before, after;
@@ -392,9 +385,9 @@ static void crowd(void)
 	page->shuffle = 3;
 	if (!load_all(4, NULL))
 		return;
-	for (int i = 0; i < MODELS; i++)
-		check(run(&models[i], 0, 1, 1), "model %d, its buffers for the first time", i);
-	settle();	/* buffers get known, graphs get better */
+	usleep(100000);		/* buffers get known, graphs get better */
+	for (int i = 0; i < 500 && !ops->settled(be); i++)
+		usleep(10000);
 	before = made();
 	many(150, BACKEND_LANES);
 	after = made();
@@ -456,23 +449,6 @@ static void busy_compilers(void)
 	}
 	check(n >= 8, "side by side: %u of 20; %s", n, said);
 	close_all();
-}
-
-/* What no request has used costs nobody anything. */
-static void unused(void)
-{
-	if (!load_all(4, NULL))
-		return;
-	settle();
-	check(!page->registered, "none is registered before it is used");
-	check(run(&models[1], 0, 1, 1), "its first request");
-	settle();
-	check(page->registered == 2, "both of its buffers are: %u", (unsigned int)page->registered);
-	check(run(&models[1], 1, 3, 2), "and more of it");
-	settle();
-	check(page->registered == 2, "once");
-	close_all();
-	check(page->registered == 4, "and no others are unregistered: %u", (unsigned int)page->registered);
 }
 
 /* Memory that the device does not reach is staged. */
@@ -676,7 +652,6 @@ static const struct {
 	{ "branches", branches, "several models in one graph, a branch each" },
 	{ "side_by_side", side_by_side, "several models side by side in the same kernels" },
 	{ "busy_compilers", busy_compilers, "branches do not wait for kernels that are compiled" },
-	{ "unused", unused, "memory that no request uses is not registered" },
 	{ "staged", staged, "memory that can't be registered is staged" },
 	{ "integrated", integrated, "one memory for host and device" },
 	{ "cached", cached, "a second start compiles nothing" },
