@@ -83,10 +83,7 @@ static void give_rows(struct flight *f, uint32_t part, const struct backend_grou
 			m->bounce_free[m->n_bounce++] = f->row[part][r];
 }
 
-/*
- * One tensor of one request: its address for the device. A buffer that became
- * known meanwhile may be used for one tensor and staged for another.
- */
+/* One tensor of one request: its address for the device; all of a request have a row, or none. */
 static cu_result place(struct backend *be, struct flight *f, uint32_t part,
 		       const struct backend_group *g, uint32_t r, uint32_t i, cu_ptr *at)
 {
@@ -96,8 +93,9 @@ static cu_result place(struct backend *be, struct flight *f, uint32_t part,
 	int row = f->row[part][r];
 	const uint8_t *host = io->buf->base + io->offset;
 
-	*at = row < 0 ? address(io, f->start_ns) : 0;
-	if (!*at) {
+	if (row < 0) {
+		*at = address(io, f->start_ns);
+	} else {
 		*at = m->bounce.at + row * m->bounce_row + m->io[i].offset;
 		if (i < m->n_inputs) {
 			memcpy(bounce(m, row, i), host, m->io[i].bytes);
@@ -344,19 +342,15 @@ static void outputs_back(struct flight *f, uint32_t part)
 {
 	const struct backend_group *g = &f->groups[part];
 	const struct backend_model *m = g->model;
-	const struct slot *s = f->slots[part];
 
 	for (uint32_t r = 0; r < g->degree; r++) {
 		if (f->row[part][r] < 0)
 			continue;
 		for (uint32_t i = m->n_inputs; i < m->n_io; i++) {
 			const struct backend_io *io = &g->io[r * m->n_io + i];
-			uint64_t row = f->row[part][r];
 
-			if (s->table[r * m->n_io + i] !=
-			    m->bounce.at + row * m->bounce_row + m->io[i].offset)
-				continue;	/* it was known when the launch was made */
-			memcpy(io->buf->base + io->offset, bounce(m, row, i), m->io[i].bytes);
+			memcpy(io->buf->base + io->offset, bounce(m, f->row[part][r], i),
+			       m->io[i].bytes);
 		}
 	}
 }
