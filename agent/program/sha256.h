@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <nettle/sha2.h>
+#include <nettle/version.h>
 
 static inline void sha256_add(struct sha256_ctx *s, const void *data, size_t n)
 {
@@ -18,7 +19,11 @@ static inline void sha256_add(struct sha256_ctx *s, const void *data, size_t n)
 
 static inline void sha256_end(struct sha256_ctx *s, uint8_t digest[SHA256_DIGEST_SIZE])
 {
+#if NETTLE_VERSION_MAJOR >= 4
+	sha256_digest(s, digest);
+#else
 	sha256_digest(s, SHA256_DIGEST_SIZE, digest);
+#endif
 }
 
 #endif

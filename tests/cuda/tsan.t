@@ -20,7 +20,7 @@ sources="$(find agent/cuda agent/lower -name '*.c' ! -name generic_image.c)
 # shellcheck disable=SC2086
 if $cc $flags -o "$dir/test_loading" tests/cuda/test_loading.c agent/runner/load.c $sources \
 	agent/backend/memory.c "$O/agent/cuda/generic_image.o" "$O/libprogram.a" "$O/libcpu.a" "$O/libonnxpb.a" \
-	"$O/libprogram.a" "$O/libcpu.a" -lprotobuf-c -ljansson -lm >"$log" 2>&1 &&
+	"$O/libprogram.a" "$O/libcpu.a" -lprotobuf-c -lnettle -ljansson -lm >"$log" 2>&1 &&
 	TSAN_OPTIONS='halt_on_error=0 exitcode=66' O=$O "$dir/test_loading" >"$log" 2>&1; then
 	echo "ok 1 - models loaded at once: no data race"
 else

@@ -9,8 +9,8 @@ test_demo_input-src := tests/demo/test_demo_input.c $(demo-test-src)
 test_demo_golden-src := tests/demo/test_demo_golden.c $(demo-test-src)
 test_demo_input-libs := onnxpb
 test_demo_golden-libs := onnxpb
-test_demo_input-ldlibs := -lprotobuf-c -lnettle -lpng -ljpeg -lz -lm
-test_demo_golden-ldlibs := -lprotobuf-c -lnettle -lpng -ljpeg -lz -lm
+test_demo_input-ldlibs := -lprotobuf-c -lpng -ljpeg -lz -lm
+test_demo_golden-ldlibs := -lprotobuf-c -lpng -ljpeg -lz -lm
 
 tests += test_demo_models
 sanitize-tests += test_demo_models

@@ -7,4 +7,4 @@ braid-demo-src := $(addprefix tools/demo/,chain.c dict.c golden.c image.c image_
 	live.c load.c main.c models.c ocr_det.c ocr_line.c record.c replay.c scene.c \
 	tenant.c vad.c)
 braid-demo-libs := braid onnxpb
-braid-demo-ldlibs := -lprotobuf-c -lnettle -lpng -ljpeg -lz -lm
+braid-demo-ldlibs := -lprotobuf-c -lpng -ljpeg -lz -lm
