@@ -561,7 +561,7 @@ static uint64_t seen(struct adapt *a)
 	return a->seen[0] | a->seen[1];
 }
 
-/* Not measured often enough to be told from the best, and not far from it. */
+/* Not measured, or not far from the best and not often enough to be told from it. */
 static bool is_unsure(const struct situation *s, uint32_t i)
 {
 	const struct measure *m = &s->arms[i];
@@ -579,7 +579,7 @@ static void choose_roomy(struct adapt *a, uint32_t load)
 {
 	struct situation *s = a->here;
 	float bar = s->arms[a->idle_arm].score * CLEARLY;
-	uint32_t unsure = ARMS, arm;
+	uint32_t arm;
 
 	s->best = a->idle_arm;
 	for (uint32_t i = 0; i < a->n_arms; i++) {
@@ -590,13 +590,11 @@ static void choose_roomy(struct adapt *a, uint32_t load)
 			bar = s->arms[i].score;
 		}
 	}
-	for (uint32_t i = 0; i < a->n_arms && unsure == ARMS; i++)
-		if (is_roomy(a, i) && is_unsure(s, i))
-			unsure = i;
-	if (unsure < ARMS) {
-		hold(a, unsure, ADAPT_TRY, load);
-		return;
-	}
+	for (uint32_t i = 0; i < a->n_arms; i++)
+		if (is_roomy(a, i) && is_unsure(s, i)) {
+			hold(a, i, ADAPT_TRY, load);
+			return;
+		}
 	if (++s->epochs >= EXPLORE_CALM) {
 		s->epochs = 0;
 		arm = next_roomy(a, s);

@@ -241,7 +241,7 @@ static void ask_runner(struct control_client *c, json_t *req, const char *op)
 	ret = text ? runner_send(s, text, strlen(text)) : -ENOMEM;
 	if (ret)
 		control_answer(c, NULL, ret == -EAGAIN ? "the runner reads no questions now" :
-			       ret == -ENOMEM ? "out of memory" : "there is no runner now");
+			       ret == -ENOMEM ? "no memory" : "there is no runner now");
 	else
 		c->waits_for = id;
 	c->waits_until = server_now() +
