@@ -99,17 +99,37 @@ def show(doc):
           f"worst p99 {r['worst_tenant_p99_ms']:.3f} ms", flush=True)
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("-l", "--load", action="append", required=True, metavar="MODEL:N")
-    p.add_argument("--how", choices=("compile", "graph", "eager"), default="compile")
-    p.add_argument("--open", type=float, default=0, help="requests a second in all, Poisson")
+def add_rounds(p):
     p.add_argument("-t", "--seconds", type=float, default=5)
     p.add_argument("--warmup", type=float, default=1)
     p.add_argument("--repeat", type=int, default=1)
     p.add_argument("--follow", action="store_true", help="a round for each line of input")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("-j", "--json")
+
+
+def rounds_of(args):
+    """1, 2, ... as many as are to be measured."""
+    lines = iter(sys.stdin.readline, "end\n") if args.follow else range(args.repeat)
+    for k, line in enumerate(lines, 1):
+        if line == "":
+            break
+        yield k
+
+
+def keep_round(args, doc, result):
+    doc["runs"].append(result)
+    show(doc)
+    if args.json:
+        keep(args.json, doc)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("-l", "--load", action="append", required=True, metavar="MODEL:N")
+    p.add_argument("--how", choices=("compile", "graph", "eager"), default="compile")
+    p.add_argument("--open", type=float, default=0, help="requests a second in all, Poisson")
+    add_rounds(p)
     args = p.parse_args()
 
     mps = "mps" if os.environ.get("CUDA_MPS_PIPE_DIRECTORY") else "time-sliced"
@@ -124,14 +144,8 @@ def main():
             wait_ready(procs)
             print("ready", flush=True)
             k = 0
-            lines = iter(sys.stdin.readline, "end\n") if args.follow else range(args.repeat)
-            for k, line in enumerate(lines, 1):
-                if line == "":
-                    break
-                doc["runs"].append(report(args, one_round(args, procs, go, k)))
-                show(doc)
-                if args.json:
-                    keep(args.json, doc)
+            for k in rounds_of(args):
+                keep_round(args, doc, report(args, one_round(args, procs, go, k)))
             tell(go, k + 1, [])
             for proc in procs:
                 proc.wait(30)

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A peer of Braid: a dynamic batcher, as inference servers have one, in PyTorch.
+
+    batcher.py -l resnet50:8 -l mobilenet_v2:8 --how compile --json out.json
+
+One process, one context. What waits of a model runs as one batch, the largest
+power of two that there is, as soon as one of the model's instances (a stream, with
+a CUDA graph for each batch size) is free; --delay-us has it wait for company.
+Inputs come from pinned memory of each tenant and outputs go back to it. Tenants
+are a list in the same process: what a server's clients pay for passing requests on
+is not in it, so it is more than such a server does. Rounds and JSON are run.py's.
+"""
+import argparse
+import collections
+import time
+
+import run
+
+
+def sizes_up_to(n):
+    return [1 << k for k in range(n.bit_length())]
+
+
+class Torch:
+    """Models on the GPU; launch() begins a batch, ended() looks whether it has ended."""
+
+    def __init__(self, models, how, instances, most):
+        import torch
+        import worker
+
+        self.torch = torch
+        torch.manual_seed(0)
+        torch.backends.cudnn.benchmark = True
+        self.host_in, self.host_out, self.graphs, self.streams = {}, {}, {}, {}
+        with torch.no_grad():
+            for name in dict.fromkeys(models):
+                self._load(worker, name, how, instances, min(most, models.count(name)))
+            for tenant, name in enumerate(models):
+                _, x, y = self.graphs[name, 0, 1]
+                self.host_in[tenant] = x[0].cpu().pin_memory()
+                self.host_out[tenant] = torch.empty_like(y[0], device="cpu").pin_memory()
+
+    def _load(self, worker, name, how, instances, most):
+        torch = self.torch
+        net, one = worker.bert() if name.startswith("bert") else worker.image_model(name)
+        net = net.half().cuda().eval()
+        if how == "compile":
+            import torch._inductor.config
+
+            torch._inductor.config.freezing = True
+            net = torch.compile(net, dynamic=False)
+        for k in range(instances):
+            self.streams[name, k] = torch.cuda.Stream()
+            for size in sizes_up_to(most):
+                x = one.cuda().repeat(size, *[1] * (one.dim() - 1))
+                if x.dim() == 4:
+                    x = x.contiguous(memory_format=torch.channels_last)
+                self.graphs[name, k, size] = self._capture(net, x, self.streams[name, k])
+
+    def _capture(self, net, x, stream):
+        torch = self.torch
+        torch.cuda.synchronize()
+        with torch.cuda.stream(stream):
+            for _ in range(4):
+                net(x)
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            y = net(x)
+        return graph, x, y
+
+    def launch(self, name, instance, tenants):
+        graph, x, y = self.graphs[name, instance, len(tenants)]
+        with self.torch.cuda.stream(self.streams[name, instance]):
+            for row, tenant in enumerate(tenants):
+                x[row].copy_(self.host_in[tenant], non_blocking=True)
+            graph.replay()
+            for row, tenant in enumerate(tenants):
+                self.host_out[tenant].copy_(y[row], non_blocking=True)
+            event = self.torch.cuda.Event()
+            event.record()
+        return event
+
+    def ended(self, event):
+        return event.query()
+
+
+class Batcher:
+    """Who waits, and what runs; a tenant whose request ends has the next one at once."""
+
+    def __init__(self, engine, models, instances, most, delay_ns):
+        self.engine, self.models, self.delay_ns = engine, models, delay_ns
+        self.most = {m: min(most, models.count(m)) for m in models}
+        self.free = {m: list(range(instances)) for m in models}
+        self.waiting = {m: collections.deque() for m in models}
+        self.running = []
+        self.batches = self.requests = 0
+
+    def ask(self, tenant, now):
+        self.waiting[self.models[tenant]].append((tenant, now))
+
+    def begin(self, now):
+        for model, queue in self.waiting.items():
+            while queue and self.free[model]:
+                if len(queue) < self.most[model] and now - queue[0][1] < self.delay_ns:
+                    break
+                size = sizes_up_to(min(len(queue), self.most[model]))[-1]
+                batch = [queue.popleft() for _ in range(size)]
+                instance = self.free[model].pop()
+                handle = self.engine.launch(model, instance, [t for t, _ in batch])
+                self.running.append((handle, model, instance, batch))
+                self.batches += 1
+                self.requests += size
+
+    def take(self):
+        """What has ended: (tenant, when it asked), each."""
+        still, ended = [], []
+        for entry in self.running:
+            handle, model, instance, batch = entry
+            if not self.engine.ended(handle):
+                still.append(entry)
+                continue
+            self.free[model].append(instance)
+            ended += batch
+        self.running = still
+        return ended
+
+
+def one_round(batcher, start, measure, stop):
+    """A closed loop; a row a tenant, as worker.py has it. Times are ns."""
+    rows = [{"model": m, "latencies": [], "in_time": 0} for m in batcher.models]
+    while time.monotonic_ns() < start:
+        pass
+    for tenant in range(len(batcher.models)):
+        batcher.ask(tenant, time.monotonic_ns())
+    batcher.batches = batcher.requests = 0
+    while True:
+        now = time.monotonic_ns()
+        if now < stop:
+            batcher.begin(now)
+        elif not batcher.running:
+            break
+        for tenant, asked in batcher.take():
+            now = time.monotonic_ns()
+            if measure <= asked < stop:
+                rows[tenant]["latencies"].append(now - asked)
+                rows[tenant]["in_time"] += now < stop
+            if now < stop:
+                batcher.ask(tenant, now)
+    for queue in batcher.waiting.values():
+        queue.clear()
+    return rows
+
+
+def measure(args, batcher):
+    start = time.monotonic_ns() + 50_000_000
+    begin = start + int(args.warmup * 1e9)
+    rows = one_round(batcher, start, begin, begin + int(args.seconds * 1e9))
+    result = run.report(args, rows)
+    result["merge_degree_mean"] = batcher.requests / max(1, batcher.batches)
+    return result
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("-l", "--load", action="append", required=True, metavar="MODEL:N")
+    p.add_argument("--how", choices=("compile", "graph"), default="compile")
+    p.add_argument("--instances", type=int, default=2, help="of each model (2)")
+    p.add_argument("--max-batch", type=int, default=8)
+    p.add_argument("--delay-us", type=float, default=0)
+    run.add_rounds(p)
+    args = p.parse_args()
+
+    models = list(run.tenants_of(args.load))
+    engine = Torch(models, args.how, args.instances, args.max_batch)
+    batcher = Batcher(engine, models, args.instances, args.max_batch, args.delay_us * 1e3)
+    doc = {"as": f"pytorch {args.how}, dynamic batcher", "mode": "closed", "arrivals": "poisson",
+           "warmup_s": args.warmup, "tenants": len(models), "seed": args.seed,
+           "instances": args.instances, "max_batch": args.max_batch,
+           "delay_us": args.delay_us, "runs": []}
+    print("ready", flush=True)
+    for _ in run.rounds_of(args):
+        run.keep_round(args, doc, measure(args, batcher))
+
+
+if __name__ == "__main__":
+    main()
