@@ -257,7 +257,7 @@ static int set_runner(struct config *c, const char *name, const char *value)
 	if (!strcmp(name, "gpu"))
 		return set_uint(&c->gpu, value, 0, 255);
 	if (!strcmp(name, "sms"))
-		return set_uint(&c->sms, value, 0, 65536);
+		return set_uint(&c->sms, value, 0, CONFIG_SMS);
 	if (!strcmp(name, "cache_dir"))
 		return set_string(c->cache_dir, sizeof(c->cache_dir), value);
 	if (!strcmp(name, "cache_mib"))

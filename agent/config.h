@@ -37,6 +37,7 @@ enum config_kill { KILL_RUNNER, KILL_BY_HANG, KILL_BY_GPU_FAULT, KILL_BY_GPU_HAN
 enum config_spin { SPIN_AUTO, SPIN_ON, SPIN_OFF };
 
 #define SPIN_CPUS	4	/* with fewer, a thread that polls takes others' */
+#define CONFIG_SMS	65536u	/* multiprocessors, at most */
 
 struct config {
 	enum config_transport transport;
@@ -67,6 +68,7 @@ struct config {
 	enum config_kill kill_how;
 	unsigned int gpu;		/* which one */
 	unsigned int sms;		/* multiprocessors of it, 0: all */
+	bool sms_given;			/* on the command line: so the runner is told */
 	unsigned int precision;		/* of models that do not say: 16, 32; 0: as suits them */
 	enum config_spin spin;
 	bool compile;			/* kernels, while running */

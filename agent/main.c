@@ -25,11 +25,13 @@ struct args {
 	bool given;
 	bool runner;
 	bool check;
+	long sms;			/* negative: as the configuration says */
 };
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "configuration (" DEFAULT_CONFIG ", if it is there)", 0 },
 	{ "check", 'n', NULL, 0, "read the configuration, try each model, then exit", 0 },
+	{ "sms", 's', "N", 0, "use so many of the GPU's multiprocessors, 0: all; before [runner] sms", 0 },
 	{ "runner", 'R', NULL, OPTION_HIDDEN, "run models; braidd starts this itself", 0 },
 	{ 0 }
 };
@@ -37,6 +39,7 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *a = state->input;
+	char *end;
 
 	switch (key) {
 	case 'c':
@@ -45,6 +48,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'n':
 		a->check = true;
+		return 0;
+	case 's':
+		errno = 0;
+		a->sms = strtol(arg, &end, 10);
+		if (errno || end == arg || *end || a->sms < 0 || a->sms > CONFIG_SMS)
+			argp_error(state, "--sms: a number from 0 to %u, not '%s'", CONFIG_SMS, arg);
 		return 0;
 	case 'R':
 		a->runner = true;
@@ -64,7 +73,7 @@ static const struct argp argp = {
 
 int main(int argc, char **argv)
 {
-	struct args a = { .config = DEFAULT_CONFIG };
+	struct args a = { .config = DEFAULT_CONFIG, .sms = -1 };
 	struct config cfg;
 	char why[PATH_MAX + 256], real[PATH_MAX];
 	int ret;
@@ -78,6 +87,10 @@ int main(int argc, char **argv)
 	if (ret) {
 		fprintf(stderr, "braidd: %s\n", why);
 		return a.runner ? RUNNER_CANT_START : 2;
+	}
+	if (a.sms >= 0) {
+		cfg.sms = a.sms;
+		cfg.sms_given = true;
 	}
 	if (a.check)
 		return check(&cfg, a.config);

@@ -121,11 +121,19 @@ static void control_ready(struct loop_watch *w, uint32_t events)
 static void __attribute__((noreturn)) become_runner(struct server *s, int queue, int control,
 						    pid_t parent)
 {
-	const char *argv[5] = { "braid-runner", "--runner", "--config", s->config_path, NULL };
+	const char *argv[6] = { "braid-runner", "--runner" };
+	char sms[32];
+	unsigned int n = 2;
 	sigset_t none;
 
-	if (!s->config_path)
-		argv[2] = NULL;
+	if (s->config_path) {
+		argv[n++] = "--config";
+		argv[n++] = s->config_path;
+	}
+	if (s->cfg.sms_given) {
+		snprintf(sms, sizeof(sms), "--sms=%u", s->cfg.sms);
+		argv[n++] = sms;
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	sched_setaffinity(0, sizeof(s->cpus), &s->cpus);
