@@ -328,6 +328,10 @@ static json_t *cuda_about(struct backend *be)
 			 "composed_graphs", (int)compose_count(be->compose),
 			 "memory_free", (json_int_t)left, "memory", (json_int_t)total);
 	json_object_set_new(o, "weights_from_cache", json_integer(be->from_cache));
+	json_object_set_new(o, "buffers", json_pack("{s:I,s:I,s:I,s:I,s:I}",
+		"registered", (json_int_t)be->registered, "register_ns", (json_int_t)be->register_ns,
+		"unregistered", (json_int_t)be->unregistered,
+		"unregister_ns", (json_int_t)be->unregister_ns, "staged_requests", (json_int_t)be->staged));
 	json_object_set_new(o, "driver_ns", json_integer(be->dev.driver_ns));
 	json_object_set_new(o, "context_ns", json_integer(be->dev.context_ns));
 	if (seen)

@@ -38,6 +38,7 @@ static void make_known(struct chore *c)
 {
 	struct backend_buf *b = (struct backend_buf *)c;
 	const struct device *d = &b->be->dev;
+	uint64_t began;
 	cu_result res;
 
 	if (atomic_load(&b->be->is_lost))
@@ -47,12 +48,15 @@ static void make_known(struct chore *c)
 		atomic_store_explicit(&b->state, BUFFER_LIMITED, memory_order_release);
 		return;
 	}
+	began = backend_now();
 	res = d->cu.host_register(b->base, b->bytes, CU_HOST_PORTABLE | CU_HOST_DEVICEMAP);
+	atomic_fetch_add(&b->be->register_ns, backend_now() - began);
 	if (!res) {
 		res = d->cu.host_pointer(&b->at, b->base, 0);
 		if (res)
 			d->cu.host_unregister(b->base);
 	}
+	atomic_fetch_add(&b->be->registered, !res);
 	atomic_store_explicit(&b->state, res ? BUFFER_REFUSED : BUFFER_REGISTERED,
 			      memory_order_release);
 }
@@ -100,9 +104,13 @@ static void forget(struct chore *c)
 {
 	struct backend_buf *b = (struct backend_buf *)c;
 	struct backend *be = b->be;
+	uint64_t began = backend_now();
 
-	if (atomic_load(&b->state) == BUFFER_REGISTERED)
+	if (atomic_load(&b->state) == BUFFER_REGISTERED) {
 		be->dev.cu.host_unregister(b->base);
+		atomic_fetch_add(&be->unregister_ns, backend_now() - began);
+		atomic_fetch_add(&be->unregistered, 1);
+	}
 	munmap(b->base, b->bytes);
 	pthread_mutex_lock(&be->lock);
 	b->next_gone = NULL;

@@ -530,6 +530,9 @@ struct backend {
 	void *arg;
 	atomic_bool is_lost, closing;
 	atomic_uint from_cache;		/* plans whose weights the cache had */
+	/* The chores thread's calls for buffers, and how long all of them took. */
+	atomic_uint_fast64_t registered, unregistered, register_ns, unregister_ns;
+	uint64_t staged;		/* requests that the device could not reach; the caller's */
 
 	pthread_mutex_t lock;		/* models, gone */
 	struct backend_model *models;

@@ -68,6 +68,7 @@ static bool take_rows(struct flight *f, uint32_t part, const struct backend_grou
 	}
 	if (need > m->n_bounce)
 		return false;
+	m->be->staged += need;
 	for (uint32_t r = 0; r < g->degree; r++)
 		if (!f->row[part][r])
 			f->row[part][r] = m->bounce_free[--m->n_bounce];

@@ -377,6 +377,16 @@ static unsigned int many(unsigned int launches, enum backend_form form)
 	return as_asked;
 }
 
+/* Of buffers, so far. */
+static long long told(const char *what)
+{
+	json_t *o = ops->about(be);
+	long long n = json_integer_value(json_object_get(json_object_get(o, "buffers"), what));
+
+	json_decref(o);
+	return n;
+}
+
 static void crowd(void)
 {
 	struct made before, after;
@@ -394,6 +404,11 @@ static void crowd(void)
 	check(!memcmp(&before, &after, sizeof(before)),
 	      "nothing is allocated, made or compiled while it serves");
 	check(page->most_running >= 3, "launches run beside each other");
+	check(told("registered") == 2 * MODELS && told("register_ns") > 0 && !told("unregistered"),
+	      "%lld buffers are registered", told("registered"));
+	unload(&models[0]);
+	check(told("unregistered") == 2 && told("unregister_ns") > 0, "and two no longer");
+	check(!load(&models[0], said, sizeof(said)), "a model comes back");
 	close_all();
 }
 
@@ -460,6 +475,7 @@ static void staged(void)
 	many(60, BACKEND_LANES);
 	many(20, BACKEND_BRANCHES);
 	check(!page->registered && !page->pageable, "through pinned memory");
+	check(told("staged_requests") >= 80 && !told("registered"), "%lld requests", told("staged_requests"));
 	close_all();
 }
 
