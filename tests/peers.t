@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The dynamic batcher that Braid is measured beside, on a made-up GPU: what it
-# batches, that nobody is forgotten, and that its results go into the tables.
+# What Braid is measured beside, without a GPU: what the dynamic batcher batches, that
+# nobody is forgotten, that results go into the tables; and all ways to run a model,
+# with words in the place of PyTorch that do nothing.
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/tap.sh
@@ -87,5 +88,138 @@ peer -l a:2 --follow <"$tmp/rounds" && test "$(field 'len(d["runs"])')" = 2
 report "a round for each line of input" $?
 tools/bench/summary.py "$tmp/out.json" | grep -q "pytorch compile, dynamic batcher"
 report "its results go into the table" $?
+
+mkdir -p "$tmp/torch/_inductor"
+touch "$tmp/torch/_inductor/__init__.py" "$tmp/torch/_inductor/config.py"
+cat >"$tmp/torch/__init__.py" <<'END'
+"""Tensors that are a shape, and a GPU that has always ended."""
+import contextlib
+import time
+
+channels_last = "channels_last"
+
+
+class Tensor:
+    dtype = "half"
+
+    def __init__(self, shape):
+        self.shape = tuple(shape)
+
+    def same(self, *args, **kwargs):
+        return self
+
+    half = contiguous = cuda = cpu = pin_memory = same
+
+    def dim(self):
+        return len(self.shape)
+
+    def repeat(self, *times):
+        assert len(times) == self.dim()
+        return Tensor(a * b for a, b in zip(self.shape, times))
+
+    def __getitem__(self, i):
+        assert 0 <= i < self.shape[0]
+        return Tensor(self.shape[1:])
+
+    def copy_(self, other, non_blocking=False):
+        assert self.shape == other.shape, (self.shape, other.shape)
+
+
+class Net:
+    def same(self, *args, **kwargs):
+        return self
+
+    to = half = cuda = eval = same
+
+    def __call__(self, x):
+        return Tensor((x.shape[0], 1000))
+
+
+class Namespace:
+    pass
+
+
+class cuda:
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    class CUDAGraph:
+        def replay(self):
+            time.sleep(0.002)
+
+    class Event:
+        def record(self):
+            pass
+
+        def query(self):
+            return True
+
+    @staticmethod
+    def synchronize():
+        time.sleep(0.001)
+
+    @staticmethod
+    def current_stream():
+        return cuda.Stream()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def stream(stream):
+        yield
+
+    @staticmethod
+    @contextlib.contextmanager
+    def graph(graph, stream=None):
+        yield
+
+
+def randn(shape):
+    return Tensor(shape)
+
+
+def empty(shape, dtype=None):
+    return Tensor(shape)
+
+
+def empty_like(other, device=None):
+    return Tensor(other.shape)
+
+
+def manual_seed(seed):
+    pass
+
+
+@contextlib.contextmanager
+def no_grad():
+    yield
+
+
+def compile(net, mode=None, dynamic=None):
+    return net
+
+
+backends = Namespace()
+backends.cudnn = Namespace()
+END
+printf 'import torch\n\n\nclass models:\n    resnet50 = staticmethod(lambda weights: torch.Net())\n' \
+	>"$tmp/torchvision.py"
+
+# Tenants of tools/bench/peers/FILE with those words.
+wordy() { # FILE OPTION...
+	file=$1
+	shift
+	PYTHONPATH=$tmp PYTHONDONTWRITEBYTECODE=1 timeout 60 python3 "tools/bench/peers/$file" \
+		-l resnet50:3 -t 0.2 --warmup 0.1 -j "$tmp/out.json" "$@" >"$tmp/said" 2>&1 &&
+		[ "$(field 'min(t["done"] for t in r["tenants"]) > 0 and len(r["tenants"]) == 3')" = True ]
+}
+
+for how in compile graph eager; do
+	check "processes: $how" wordy run.py --how $how
+done
+check "processes in an open loop" wordy run.py --how graph --open 300
+for how in compile graph; do
+	check "batcher: $how" wordy batcher.py --how $how
+done
 
 echo "1..$n"

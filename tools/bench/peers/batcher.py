@@ -46,9 +46,9 @@ class Torch:
         net, one = worker.bert() if name.startswith("bert") else worker.image_model(name)
         net = net.half().cuda().eval()
         if how == "compile":
-            import torch._inductor.config
+            from torch._inductor import config
 
-            torch._inductor.config.freezing = True
+            config.freezing = True
             net = torch.compile(net, dynamic=False)
         for k in range(instances):
             self.streams[name, k] = torch.cuda.Stream()

@@ -50,9 +50,9 @@ def image_model(name):
 def step_of(net, x, how):
     """A function that runs the model once on x, and where its output is."""
     if how == "compile":
-        import torch._inductor.config
+        from torch._inductor import config
 
-        torch._inductor.config.freezing = True
+        config.freezing = True
         fast = torch.compile(net, mode="reduce-overhead")
         for _ in range(4):
             fast(x)
