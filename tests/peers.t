@@ -58,7 +58,7 @@ field() {
 }
 
 check "one instance and eight tenants" peer -l a:8 --instances 1
-test "$(field 'r["merge_degree_mean"] > 4')" = True && grep -q "^sizes .*8 most often 8" "$tmp/said"
+test "$(field 'r["merge_degree_mean"] > 4 and 0 < r["launch_share"] < 1')" = True && grep -q "^sizes .*8 most often 8" "$tmp/said"
 report "what waits runs as one batch" $?
 test "$(field 'min(t["done"] for t in r["tenants"]) > 0 and len(r["tenants"]) == 8')" = True
 report "every tenant is served" $?
@@ -69,9 +69,9 @@ check "models with one tenant each" peer -l a:1 -l b:1 -l c:1
 test "$(field 'd["tenants"] == 3 and r["merge_degree_mean"] == 1')" = True
 report "have nothing to batch" $?
 
-check "tenants that are not a power of two" peer -l a:3 --instances 1
-grep -q "^sizes .*2 most" "$tmp/said"
-report "run as powers of two" $?
+check "three tenants" peer -l a:3 --instances 1
+grep -q "^sizes .*3 most" "$tmp/said"
+report "run as three" $?
 
 check "a limit" peer -l a:8 --instances 1 --max-batch 2
 grep -q "^sizes .*2 most often 2" "$tmp/said"
@@ -86,11 +86,14 @@ printf '1\n2\nend\n' >"$tmp/rounds"
 # shellcheck disable=SC2094
 peer -l a:2 --follow <"$tmp/rounds" && test "$(field 'len(d["runs"])')" = 2
 report "a round for each line of input" $?
-tools/bench/summary.py "$tmp/out.json" | grep -q "pytorch compile, dynamic batcher"
+tools/bench/summary.py "$tmp/out.json" | grep -q "pytorch compile, batcher 2x8"
 report "its results go into the table" $?
 
 mkdir -p "$tmp/torch/_inductor"
-touch "$tmp/torch/_inductor/__init__.py" "$tmp/torch/_inductor/config.py"
+mkdir "$tmp/torch/_dynamo"
+for part in _inductor _dynamo; do
+	touch "$tmp/torch/$part/__init__.py" "$tmp/torch/$part/config.py"
+done
 cat >"$tmp/torch/__init__.py" <<'END'
 """Tensors that are a shape, and a GPU that has always ended."""
 import contextlib
@@ -108,7 +111,7 @@ class Tensor:
     def same(self, *args, **kwargs):
         return self
 
-    half = contiguous = cuda = cpu = pin_memory = same
+    half = contiguous = cuda = cpu = pin_memory = float = zero_ = __sub__ = same
 
     def dim(self):
         return len(self.shape)
@@ -199,6 +202,8 @@ def compile(net, mode=None, dynamic=None):
     return net
 
 
+linalg = Namespace()
+linalg.vector_norm = lambda tensor: 0.0
 backends = Namespace()
 backends.cudnn = Namespace()
 END

@@ -112,7 +112,8 @@ static json_t *tenants_json(const struct options *o, const struct run *r)
 	for (unsigned int l = 0; l < o->n_loads; l++)
 		for (unsigned int i = 0; i < o->loads[l].tenants; i++, k++)
 			json_array_append_new(list,
-				json_pack("{s:s,s:I,s:I,s:I,s:o}", "model", o->loads[l].model,
+				json_pack("{s:s,s:i,s:I,s:I,s:I,s:o}", "model", o->loads[l].model,
+					  "outstanding", (int)o->loads[l].outstanding,
 					  "done", (json_int_t)r->results[k].done,
 					  "failed", (json_int_t)r->results[k].failed,
 					  "device_ns", (json_int_t)r->results[k].device_ns,

@@ -23,8 +23,9 @@ Point = collections.namedtuple("Point", "rps p50 p99 worst merge fuse n")
 
 
 def load_name(run):
-    count = collections.Counter(t["model"] for t in run["tenants"])
-    return " + ".join(f"{n}x {m}" for m, n in sorted(count.items()))
+    count = collections.Counter((t["model"], t.get("outstanding", 1)) for t in run["tenants"])
+    return " + ".join(f"{n}x {m}" + (f", {k} outstanding" if k > 1 else "")
+                      for (m, k), n in sorted(count.items()))
 
 
 def read(paths):

@@ -4,22 +4,19 @@
 
     batcher.py -l resnet50:8 -l mobilenet_v2:8 --how compile --json out.json
 
-One process, one context. What waits of a model runs as one batch, the largest
-power of two that there is, as soon as one of the model's instances (a stream, with
-a CUDA graph for each batch size) is free; --delay-us has it wait for company.
-Inputs come from pinned memory of each tenant and outputs go back to it. Tenants
-are a list in the same process: what a server's clients pay for passing requests on
-is not in it, so it is more than such a server does. Rounds and JSON are run.py's.
+One process, one context. What waits of a model runs as one batch as soon as one of
+the model's instances (a stream, with a CUDA graph for each batch size) is free;
+--delay-us has it wait for company. Inputs come from pinned memory of each tenant and
+outputs go back to it. Tenants are a list in the same process: what a server's clients
+pay for passing requests on is not in it. What one thread of Python takes to launch is:
+launch_share in the JSON tells what part of the time that was. Rounds and JSON are
+run.py's.
 """
 import argparse
 import collections
 import time
 
 import run
-
-
-def sizes_up_to(n):
-    return [1 << k for k in range(n.bit_length())]
 
 
 class Torch:
@@ -33,13 +30,16 @@ class Torch:
         torch.manual_seed(0)
         torch.backends.cudnn.benchmark = True
         self.host_in, self.host_out, self.graphs, self.streams = {}, {}, {}, {}
+        self.nets = {}  # a graph does not keep the weights that it reads
         with torch.no_grad():
             for name in dict.fromkeys(models):
                 self._load(worker, name, how, instances, min(most, models.count(name)))
+            for key in self.graphs:
+                self._check(*key)
             for tenant, name in enumerate(models):
-                _, x, y = self.graphs[name, 0, 1]
-                self.host_in[tenant] = x[0].cpu().pin_memory()
-                self.host_out[tenant] = torch.empty_like(y[0], device="cpu").pin_memory()
+                x, y = self.graphs[name, 0, 1][3][0]
+                self.host_in[tenant] = x.cpu().pin_memory()
+                self.host_out[tenant] = torch.empty_like(y, device="cpu").pin_memory()
 
     def _load(self, worker, name, how, instances, most):
         torch = self.torch
@@ -49,10 +49,14 @@ class Torch:
             from torch._inductor import config
 
             config.freezing = True
+            from torch._dynamo import config
+
+            config.recompile_limit = 64
             net = torch.compile(net, dynamic=False)
+        self.nets[name] = net
         for k in range(instances):
             self.streams[name, k] = torch.cuda.Stream()
-            for size in sizes_up_to(most):
+            for size in range(1, most + 1):
                 x = one.cuda().repeat(size, *[1] * (one.dim() - 1))
                 if x.dim() == 4:
                     x = x.contiguous(memory_format=torch.channels_last)
@@ -68,16 +72,28 @@ class Torch:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream):
             y = net(x)
-        return graph, x, y
+        return graph, x, y, [(x[i], y[i]) for i in range(x.shape[0])]
+
+    def _check(self, name, instance, size):
+        """What the graph makes is what the model makes."""
+        torch, norm = self.torch, self.torch.linalg.vector_norm
+        graph, x, y, _ = self.graphs[name, instance, size]
+        want = self.nets[name](x).float()
+        torch.cuda.synchronize()
+        y.zero_()
+        graph.replay()
+        torch.cuda.synchronize()
+        if not norm(y.float() - want) <= 0.02 * norm(want):
+            raise SystemExit(f"batcher: {name}, {size} at once: the graph makes something else")
 
     def launch(self, name, instance, tenants):
-        graph, x, y = self.graphs[name, instance, len(tenants)]
+        graph, _, _, rows = self.graphs[name, instance, len(tenants)]
         with self.torch.cuda.stream(self.streams[name, instance]):
-            for row, tenant in enumerate(tenants):
-                x[row].copy_(self.host_in[tenant], non_blocking=True)
+            for (x, _), tenant in zip(rows, tenants):
+                x.copy_(self.host_in[tenant], non_blocking=True)
             graph.replay()
-            for row, tenant in enumerate(tenants):
-                self.host_out[tenant].copy_(y[row], non_blocking=True)
+            for (_, y), tenant in zip(rows, tenants):
+                self.host_out[tenant].copy_(y, non_blocking=True)
             event = self.torch.cuda.Event()
             event.record()
         return event
@@ -95,7 +111,7 @@ class Batcher:
         self.free = {m: list(range(instances)) for m in models}
         self.waiting = {m: collections.deque() for m in models}
         self.running = []
-        self.batches = self.requests = 0
+        self.launching_ns = 0
 
     def ask(self, tenant, now):
         self.waiting[self.models[tenant]].append((tenant, now))
@@ -105,16 +121,16 @@ class Batcher:
             while queue and self.free[model]:
                 if len(queue) < self.most[model] and now - queue[0][1] < self.delay_ns:
                     break
-                size = sizes_up_to(min(len(queue), self.most[model]))[-1]
+                size = min(len(queue), self.most[model])
                 batch = [queue.popleft() for _ in range(size)]
                 instance = self.free[model].pop()
+                began = time.monotonic_ns()
                 handle = self.engine.launch(model, instance, [t for t, _ in batch])
+                self.launching_ns += time.monotonic_ns() - began
                 self.running.append((handle, model, instance, batch))
-                self.batches += 1
-                self.requests += size
 
     def take(self):
-        """What has ended: (tenant, when it asked), each."""
+        """What has ended: (tenant, when it asked, how many ran at once), each."""
         still, ended = [], []
         for entry in self.running:
             handle, model, instance, batch = entry
@@ -122,34 +138,29 @@ class Batcher:
                 still.append(entry)
                 continue
             self.free[model].append(instance)
-            ended += batch
+            ended += [(tenant, asked, len(batch)) for tenant, asked in batch]
         self.running = still
         return ended
 
 
 def one_round(batcher, start, measure, stop):
-    """A closed loop; a row a tenant, as worker.py has it. Times are ns."""
-    rows = [{"model": m, "latencies": [], "in_time": 0} for m in batcher.models]
+    """A closed loop till all is answered; a row a tenant, as worker.py has it. Times are ns."""
+    rows = [{"model": m, "latencies": [], "in_time": 0, "sizes": 0} for m in batcher.models]
     while time.monotonic_ns() < start:
         pass
     for tenant in range(len(batcher.models)):
         batcher.ask(tenant, time.monotonic_ns())
-    batcher.batches = batcher.requests = 0
-    while True:
-        now = time.monotonic_ns()
-        if now < stop:
-            batcher.begin(now)
-        elif not batcher.running:
-            break
-        for tenant, asked in batcher.take():
+    batcher.launching_ns = 0
+    while batcher.running or any(batcher.waiting.values()):
+        batcher.begin(time.monotonic_ns())
+        for tenant, asked, size in batcher.take():
             now = time.monotonic_ns()
             if measure <= asked < stop:
                 rows[tenant]["latencies"].append(now - asked)
                 rows[tenant]["in_time"] += now < stop
+                rows[tenant]["sizes"] += size
             if now < stop:
                 batcher.ask(tenant, now)
-    for queue in batcher.waiting.values():
-        queue.clear()
     return rows
 
 
@@ -157,8 +168,10 @@ def measure(args, batcher):
     start = time.monotonic_ns() + 50_000_000
     begin = start + int(args.warmup * 1e9)
     rows = one_round(batcher, start, begin, begin + int(args.seconds * 1e9))
+    took = time.monotonic_ns() - start
     result = run.report(args, rows)
-    result["merge_degree_mean"] = batcher.requests / max(1, batcher.batches)
+    result["merge_degree_mean"] = sum(r["sizes"] for r in rows) / max(1, result["done"])
+    result["launch_share"] = batcher.launching_ns / took
     return result
 
 
@@ -175,10 +188,9 @@ def main():
     models = list(run.tenants_of(args.load))
     engine = Torch(models, args.how, args.instances, args.max_batch)
     batcher = Batcher(engine, models, args.instances, args.max_batch, args.delay_us * 1e3)
-    doc = {"as": f"pytorch {args.how}, dynamic batcher", "mode": "closed", "arrivals": "poisson",
-           "warmup_s": args.warmup, "tenants": len(models), "seed": args.seed,
-           "instances": args.instances, "max_batch": args.max_batch,
-           "delay_us": args.delay_us, "runs": []}
+    doc = {"as": f"pytorch {args.how}, batcher {args.instances}x{args.max_batch}",
+           "mode": "closed", "arrivals": "poisson", "warmup_s": args.warmup,
+           "tenants": len(models), "seed": args.seed, "delay_us": args.delay_us, "runs": []}
     print("ready", flush=True)
     for _ in run.rounds_of(args):
         run.keep_round(args, doc, measure(args, batcher))
