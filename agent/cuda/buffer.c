@@ -104,9 +104,10 @@ static void forget(struct chore *c)
 {
 	struct backend_buf *b = (struct backend_buf *)c;
 	struct backend *be = b->be;
-	uint64_t began = backend_now();
+	uint64_t began;
 
 	if (atomic_load(&b->state) == BUFFER_REGISTERED) {
+		began = backend_now();
 		be->dev.cu.host_unregister(b->base);
 		atomic_fetch_add(&be->unregister_ns, backend_now() - began);
 		atomic_fetch_add(&be->unregistered, 1);

@@ -68,7 +68,6 @@ static bool take_rows(struct flight *f, uint32_t part, const struct backend_grou
 	}
 	if (need > m->n_bounce)
 		return false;
-	m->be->staged += need;
 	for (uint32_t r = 0; r < g->degree; r++)
 		if (!f->row[part][r])
 			f->row[part][r] = m->bounce_free[--m->n_bounce];
@@ -347,6 +346,7 @@ static void outputs_back(struct flight *f, uint32_t part)
 	for (uint32_t r = 0; r < g->degree; r++) {
 		if (f->row[part][r] < 0)
 			continue;
+		m->be->staged++;
 		for (uint32_t i = m->n_inputs; i < m->n_io; i++) {
 			const struct backend_io *io = &g->io[r * m->n_io + i];
 
