@@ -73,6 +73,12 @@ static int set_uint(unsigned int *to, const char *value, unsigned int low, unsig
 	return 0;
 }
 
+int config_sms(struct config *c, const char *value)
+{
+	c->sms_given = true;
+	return set_uint(&c->sms, value, 0, CONFIG_SMS);
+}
+
 static int set_string(char *to, size_t size, const char *value)
 {
 	if (strlen(value) >= size)

@@ -98,6 +98,9 @@ bool config_polls(const struct config *c);
  */
 int config_read(struct config *c, const char *path, char *why, size_t len);
 
+/** config_sms() - [runner] sms as the command line has it; -EINVAL: not from 0 to CONFIG_SMS */
+int config_sms(struct config *c, const char *value);
+
 #define PRECISION_AUTO	1	/* as suits the model, whatever the configuration says */
 
 /**

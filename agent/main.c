@@ -25,7 +25,7 @@ struct args {
 	bool given;
 	bool runner;
 	bool check;
-	long sms;			/* negative: as the configuration says */
+	const char *sms;		/* NULL: as the configuration says */
 };
 
 static const struct argp_option options[] = {
@@ -39,7 +39,6 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *a = state->input;
-	char *end;
 
 	switch (key) {
 	case 'c':
@@ -50,10 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->check = true;
 		return 0;
 	case 's':
-		errno = 0;
-		a->sms = strtol(arg, &end, 10);
-		if (errno || end == arg || *end || a->sms < 0 || a->sms > CONFIG_SMS)
-			argp_error(state, "--sms: a number from 0 to %u, not '%s'", CONFIG_SMS, arg);
+		a->sms = arg;
 		return 0;
 	case 'R':
 		a->runner = true;
@@ -73,7 +69,7 @@ static const struct argp argp = {
 
 int main(int argc, char **argv)
 {
-	struct args a = { .config = DEFAULT_CONFIG, .sms = -1 };
+	struct args a = { .config = DEFAULT_CONFIG };
 	struct config cfg;
 	char why[PATH_MAX + 256], real[PATH_MAX];
 	int ret;
@@ -88,9 +84,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "braidd: %s\n", why);
 		return a.runner ? RUNNER_CANT_START : 2;
 	}
-	if (a.sms >= 0) {
-		cfg.sms = a.sms;
-		cfg.sms_given = true;
+	if (a.sms && config_sms(&cfg, a.sms)) {
+		fprintf(stderr, "braidd: --sms: a number from 0 to %u, not '%s'\n", CONFIG_SMS, a.sms);
+		return 2;
 	}
 	if (a.check)
 		return check(&cfg, a.config);

@@ -241,19 +241,16 @@ static void keep(struct args *a, struct probe *const *probes, unsigned int n)
  */
 static unsigned int start(struct args *a, struct probe **probes)
 {
-	const char *first = NULL;
 	unsigned int n = 0, refused = 0;
-	char why[512], first_why[512];
+	char why[512], first[600];
 
 	for (const struct probe_kind *const *k = probe_kinds(); *k && n < MAX_PROBES; k++) {
 		if (a->only && !named(a->only, (*k)->name))
 			continue;
 		if (probe_start(*k, &a->probe, &probes[n], why, sizeof(why))) {
 			fprintf(stderr, "braid-probe: %s: %s\n", (*k)->name, why);
-			if (!refused++) {
-				first = (*k)->name;
-				memcpy(first_why, why, sizeof(why));
-			}
+			if (!refused++)
+				snprintf(first, sizeof(first), "%s: %s", (*k)->name, why);
 			continue;
 		}
 		fprintf(stderr, "braid-probe: %s: attached%s%s\n", (*k)->name,
@@ -261,7 +258,7 @@ static unsigned int start(struct args *a, struct probe **probes)
 		n++;
 	}
 	if (refused > 1 && !n)
-		fprintf(stderr, "braid-probe: no probe can be used here; %s: %s\n", first, first_why);
+		fprintf(stderr, "braid-probe: no probe can be used here; %s\n", first);
 	return n;
 }
 
