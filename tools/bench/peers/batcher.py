@@ -27,8 +27,6 @@ class Torch:
         import worker
 
         self.torch = torch
-        torch.manual_seed(0)
-        torch.backends.cudnn.benchmark = True
         self.host_in, self.host_out, self.graphs, self.streams = {}, {}, {}, {}
         self.nets = {}  # a graph does not keep the weights that it reads
         with torch.no_grad():
@@ -43,15 +41,13 @@ class Torch:
 
     def _load(self, worker, name, how, instances, most):
         torch = self.torch
-        net, one = worker.bert() if name.startswith("bert") else worker.image_model(name)
-        net = net.half().cuda().eval()
+        net, one = worker.load(name)
         if how == "compile":
-            from torch._inductor import config
+            from torch._dynamo import config as dynamo
+            from torch._inductor import config as inductor
 
-            config.freezing = True
-            from torch._dynamo import config
-
-            config.recompile_limit = 64
+            inductor.freezing = True
+            dynamo.recompile_limit = 64
             net = torch.compile(net, dynamic=False)
         self.nets[name] = net
         for k in range(instances):
@@ -188,9 +184,8 @@ def main():
     models = list(run.tenants_of(args.load))
     engine = Torch(models, args.how, args.instances, args.max_batch)
     batcher = Batcher(engine, models, args.instances, args.max_batch, args.delay_us * 1e3)
-    doc = {"as": f"pytorch {args.how}, batcher {args.instances}x{args.max_batch}",
-           "mode": "closed", "arrivals": "poisson", "warmup_s": args.warmup,
-           "tenants": len(models), "seed": args.seed, "delay_us": args.delay_us, "runs": []}
+    doc = run.document(args, f"batcher {args.instances}x{args.max_batch}", "closed", models)
+    doc["delay_us"] = args.delay_us
     print("ready", flush=True)
     for _ in run.rounds_of(args):
         run.keep_round(args, doc, measure(args, batcher))

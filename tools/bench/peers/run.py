@@ -117,6 +117,12 @@ def rounds_of(args):
         yield k
 
 
+def document(args, system, mode, models):
+    """braid-bench's JSON, before the first round."""
+    return {"as": f"pytorch {args.how}, {system}", "mode": mode, "arrivals": "poisson",
+            "warmup_s": args.warmup, "tenants": len(models), "seed": args.seed, "runs": []}
+
+
 def keep_round(args, doc, result):
     doc["runs"].append(result)
     show(doc)
@@ -134,9 +140,7 @@ def main():
 
     mps = "mps" if os.environ.get("CUDA_MPS_PIPE_DIRECTORY") else "time-sliced"
     models = list(tenants_of(args.load))
-    doc = {"as": f"pytorch {args.how}, {mps}", "mode": "open" if args.open else "closed",
-           "arrivals": "poisson", "warmup_s": args.warmup, "tenants": len(models),
-           "seed": args.seed, "runs": []}
+    doc = document(args, mps, "open" if args.open else "closed", models)
     with tempfile.TemporaryDirectory() as d:
         go = os.path.join(d, "go")
         procs = start(args, models, go)

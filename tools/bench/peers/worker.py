@@ -47,6 +47,14 @@ def image_model(name):
     return net, x
 
 
+def load(name):
+    """A model in fp16 on the GPU, and one input of it on the host."""
+    torch.manual_seed(0)
+    torch.backends.cudnn.benchmark = True
+    net, host = bert() if name.startswith("bert") else image_model(name)
+    return net.half().cuda().eval(), host
+
+
 def step_of(net, x, how):
     """A function that runs the model once on x, and where its output is."""
     if how == "compile":
@@ -131,10 +139,7 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     args = p.parse_args()
 
-    torch.manual_seed(0)
-    torch.backends.cudnn.benchmark = True
-    net, host = bert() if args.model.startswith("bert") else image_model(args.model)
-    net = net.half().cuda().eval()
+    net, host = load(args.model)
     x = host.cuda()
     with torch.no_grad():
         step = step_of(net, x, args.how)
