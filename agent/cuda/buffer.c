@@ -17,7 +17,12 @@
 
 #include "agent/cuda/cuda.h"
 
-#define BURST		64u		/* registrations at once */
+/*
+ * As many as a tenant with 64 requests of two tensors outstanding has, twice. What
+ * is over that is staged when used, and rows for that are few: with 64 the open
+ * loop at nine tenths of the capacity waited for them (Documentation/gpu-results.md).
+ */
+#define BURST		256u		/* registrations at once */
 #define REFILL_NS	20000000ull	/* one more each so often */
 
 /* A bucket of tokens for each tenant. */

@@ -129,20 +129,26 @@ static int load(struct model *m, char *why, size_t len)
 	return ret;
 }
 
-static void unload(struct model *m)
+/* Wait till so many more buffers are unmapped. */
+static void unmapped(unsigned int left)
 {
-	unsigned int left = 2;
-
-	ops->model_unload(be, m->bm);
-	for (int i = 0; i < 2; i++)
-		left -= ops->buf_unmap(be, m->buf[i], m);
-	for (int wait = 0; left && wait < 5000; wait++) {
+	for (int i = 0; left && i < 5000; i++) {
 		if (ops->buf_unmapped(be))
 			left--;
 		else
 			usleep(1000);
 	}
-	check(!left, "buffers are unmapped");
+	check(!left, "%u buffers are not unmapped", left);
+}
+
+static void unload(struct model *m)
+{
+	unsigned int later = 0;
+
+	ops->model_unload(be, m->bm);
+	for (int i = 0; i < 2; i++)
+		later += !ops->buf_unmap(be, m->buf[i], m);
+	unmapped(later);
 }
 
 static float *at(struct model *m, int which, uint32_t slot)
@@ -479,6 +485,55 @@ static void staged(void)
 	close_all();
 }
 
+/*
+ * One that makes buffer after buffer has some of them registered at once and the
+ * others when they are used, staged till then; nobody else is limited by that.
+ */
+static void greedy(void)
+{
+	enum { MANY = 400, AT_ONCE = 256, SOME_MORE = 60 };	/* one in 20 ms */
+	struct backend_buf *bufs[MANY], *other;
+	struct model *m = &models[0];
+	unsigned int later = 0;
+	long long before, n;
+	float *map;
+	int fd;
+
+	if (!load_all(4, NULL))
+		return;
+	usleep(100000);
+	before = told("registered");
+	fd = memory(4096, &map);
+	for (int i = 0; i < MANY; i++)
+		check(!ops->buf_map(be, fd, 4096, 7, &bufs[i]), "a buffer is mapped");
+	check(!ops->buf_map(be, fd, 4096, 8, &other), "and one of another tenant");
+	close(fd);
+	for (int i = 0; i < 2; i++) {
+		later += !ops->buf_unmap(be, m->buf[i], m);
+		fd = memory(SLOTS * m->stride * sizeof(float), &m->map[i]);
+		check(!ops->buf_map(be, fd, SLOTS * m->stride * sizeof(float), 7, &m->buf[i]),
+		      "and two more");
+		close(fd);
+	}
+	for (int i = 0; i < 500 && told("registered") - before < AT_ONCE + 1; i++)
+		usleep(10000);
+	usleep(50000);
+	n = told("registered") - before;
+	check(n > AT_ONCE && n <= AT_ONCE + 1 + SOME_MORE, "%lld of %d are registered", n,
+	      MANY + 3);
+	check(run(m, 0, 1, 0) && told("staged_requests") > 0, "one that is not is staged");
+	for (int i = 0; i < 200 && told("registered") - before < n + 2; i++) {
+		check(run(m, 0, 1, i), "and right");
+		usleep(10000);
+	}
+	check(told("registered") - before >= n + 2, "and registered as it is used");
+	for (int i = 0; i < MANY; i++)
+		later += !ops->buf_unmap(be, bufs[i], bufs[i]);
+	later += !ops->buf_unmap(be, other, other);
+	unmapped(later);
+	close_all();
+}
+
 static void integrated(void)
 {
 	page->integrated = 1;
@@ -669,6 +724,7 @@ static const struct {
 	{ "side_by_side", side_by_side, "several models side by side in the same kernels" },
 	{ "busy_compilers", busy_compilers, "branches do not wait for kernels that are compiled" },
 	{ "staged", staged, "memory that can't be registered is staged" },
+	{ "greedy", greedy, "registering is limited for each tenant" },
 	{ "integrated", integrated, "one memory for host and device" },
 	{ "cached", cached, "a second start compiles nothing" },
 	{ "refused", refused, "operators and kernels that are refused" },
