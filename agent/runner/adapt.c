@@ -10,6 +10,7 @@
  */
 #include "agent/runner/adapt.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,9 @@
 #define MEMORY		8u		/* epochs in a score */
 #define STAY		1.02		/* so much better to take the best one's place */
 #define FEW_LANES	0.92f		/* of its score counts, where requests may have to wait for a lane */
+#define CROWDED		0.06f		/* of its score counts the power of this of lanes by requests held,
+					 * 0.92 for four to a lane
+					 */
 #define ODD		0.15f		/* so far from its score an epoch counts as if it were no farther, */
 #define ODD_TIMES	6u		/* unless so many in a row are: then things have changed */
 #define SEEN_EPOCHS	24u
@@ -58,6 +62,7 @@
 
 struct measure {
 	float score;			/* weighted requests a second, 0: none */
+	float held;			/* outstanding in the agent, mean */
 	uint32_t n, unready, odd;
 	uint64_t not_before;
 };
@@ -126,9 +131,9 @@ struct adapt *adapt_new(uint32_t policies, uint32_t lanes)
 		add_arm(a, BRAID_FUSION_MERGE, ADAPT_SPREAD, lanes);
 	else
 		add_arm(a, BRAID_FUSION_NONE, ADAPT_ALONE, lanes);
-	a->idle_arm = a->n_arms - 1;
 	if (policies & 1u << BRAID_FUSION_NONE)
 		add_arm(a, BRAID_FUSION_NONE, ADAPT_ALONE, lanes);
+	a->idle_arm = a->n_arms - 1;
 	if (policies & 1u << BRAID_FUSION_MERGE)
 		add_arm(a, BRAID_FUSION_MERGE, ADAPT_ALL, lanes);
 	if (policies & 1u << BRAID_FUSION_BRANCHES)
@@ -290,10 +295,18 @@ static uint32_t another(const struct adapt *a, struct situation *s, uint64_t now
 	return s->best;
 }
 
-/* What an arm is worth: with few lanes answers come later, which must be worth something. */
+/*
+ * What an arm is worth. With few lanes answers come later, and so do they where lanes
+ * are full of requests merged: what the agent holds, the queue can't put behind those
+ * of somebody who asks for less. That must be worth something.
+ */
 static float worth(const struct adapt *a, const struct situation *s, uint32_t i)
 {
-	return s->arms[i].score * (is_roomy(a, i) ? 1 : FEW_LANES);
+	const struct measure *m = &s->arms[i];
+	const float lanes = a->arms[a->idle_arm].limit;
+
+	return m->score * (is_roomy(a, i) ? 1 : FEW_LANES) *
+	       (m->held > lanes ? powf(lanes / m->held, CROWDED) : 1);
 }
 
 static void find_best(const struct adapt *a, struct situation *s)
@@ -434,7 +447,7 @@ static uint32_t witness(const struct adapt *a, const struct situation *s)
  * fall, which may be its own. Then another arm is looked at: where that fell as well, all
  * did.
  */
-static void compare(struct adapt *a, struct situation *s, struct measure *m, float got)
+static void compare(struct adapt *a, struct situation *s, struct measure *m, float got, float held)
 {
 	const float was = m->score;
 	const uint32_t n = m->n;
@@ -447,6 +460,7 @@ static void compare(struct adapt *a, struct situation *s, struct measure *m, flo
 	got = tamed(m, got);
 	m->n++;
 	m->score += (got - m->score) / (m->n < MEMORY ? m->n : MEMORY);
+	m->held += (held - m->held) / (m->n < MEMORY ? m->n : MEMORY);
 	if (a->arm != s->best || n < CONFIRM || m->n > 1)
 		return;
 	if (m->score > was)
@@ -466,7 +480,7 @@ static void score(struct adapt *a, struct situation *s, uint64_t now)
 		return;
 	}
 	m->unready = 0;
-	compare(a, s, m, a->work * 1e9 / (now - a->start_ns));
+	compare(a, s, m, a->work * 1e9 / (now - a->start_ns), a->sum / (now - a->start_ns));
 }
 
 /* What a request of this model counts. */
@@ -578,16 +592,16 @@ static bool is_unsure(const struct situation *s, uint32_t i)
 static void choose_roomy(struct adapt *a, uint32_t load)
 {
 	struct situation *s = a->here;
-	float bar = s->arms[a->idle_arm].score * CLEARLY;
+	float bar = worth(a, s, a->idle_arm) * CLEARLY;
 	uint32_t arm;
 
 	s->best = a->idle_arm;
 	for (uint32_t i = 0; i < a->n_arms; i++) {
 		if (!is_roomy(a, i))
 			continue;
-		if (s->arms[i].score > bar) {
+		if (worth(a, s, i) > bar) {
 			s->best = i;
-			bar = s->arms[i].score;
+			bar = worth(a, s, i);
 		}
 	}
 	for (uint32_t i = 0; i < a->n_arms; i++)

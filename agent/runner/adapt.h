@@ -14,15 +14,16 @@
  * nothing of the time after.
  *
  * When the device is not busy all the time nothing can be gained, and each
- * request has a lane at once: the arm with most lanes. The same holds while
+ * request has a lane at once: unmerged, with all lanes. The same holds while
  * requests come when they like and all of them are served: any arm then does
  * the same work, and one with few lanes only makes them wait. It shows in how
  * much the number of those outstanding varies: tenants that wait for their
  * answers keep it where it is, unless they are served in bursts; so another arm
  * with all lanes is held if it does clearly more. Else the best one is
- * held; now and then another is tried, its neighbours and those that did well
- * more often than what did badly. One that gets worse loses its place by its
- * own score.
+ * held, where a little more work is not worth answers that come much later;
+ * now and then another is tried, its neighbours and those that did well more
+ * often than what did badly. One that gets worse loses its place by its own
+ * score.
  *
  * A pure machine: time comes in, nothing is asked, so it can be tested with
  * made-up devices. One thread; allocates at adapt_new() only.

@@ -54,6 +54,7 @@ struct sim {
 #define SLOWER		1.5
 #define LUMPS		8u
 #define SPEEDS		8u
+#define OVERLOADS	4u
 
 static double noise(struct sim *s)
 {
@@ -260,24 +261,31 @@ static void alone(void)
 	adapt_free(a);
 }
 
-/* Mean time from arrival to answer, a request each @every ns; ns. */
+/* Mean time from arrival to answer, and that in the agent, a request each @every ns; ns. */
 static double response(const struct device *d, double every, struct adapt *a,
-		       const struct adapt_arm *arm)
+		       const struct adapt_arm *arm, uint64_t seed, double *in_agent)
 {
-	struct sim s = { .d = d, .now = 1000, .seed = 5, .every = every };
+	struct sim s = { .d = d, .now = 1000, .seed = seed, .every = every };
+	double area, held = 0;
 	uint64_t before;
-	double area;
 
-	while (s.now < 1e9) {
+	while (s.now < 4e9) {
 		launch(&s, a, a ? adapt_arm(a) : arm);
 		step(&s, a);
 	}
 	before = s.done;
 	area = s.area;
-	while (s.now < 4e9) {
+	while (s.now < 7e9) {
+		uint32_t n;
+		double from = s.now;
+
 		launch(&s, a, a ? adapt_arm(a) : arm);
+		n = s.outstanding;
 		step(&s, a);
+		held += n * (s.now - from);
 	}
+	if (in_agent)
+		*in_agent = held / (s.done - before);
 	return (s.area - area) / (s.done - before);
 }
 
@@ -294,11 +302,40 @@ static void at_random(void)
 	for (int i = 0; i < 2; i++) {
 		struct adapt *a = adapt_new(POLICIES, LANES);
 		double every = 1e9 / (full * parts[i]);
-		double best = response(d, every, NULL, &arms[2]), got = response(d, every, a, NULL);
+		double best = response(d, every, NULL, &arms[2], 5, NULL);
+		double got = response(d, every, a, NULL, 5, NULL);
 
 		ok(got < 1.05 * best, "at %.0f%% of what there could be answers take %.3f of the least",
 		   100 * parts[i], got / best);
 		adapt_free(a);
+	}
+}
+
+/*
+ * As many as the device can do, or more, and merging gains nothing: all lanes full of
+ * merged requests make everybody wait for them, also who asks for little, whom the queue
+ * would have put first.
+ */
+static void overload(void)
+{
+	static const struct device d = { 2e3, 98e3, 3.5, 8, 1.3, 60e3, 0.05, true };
+	static const double parts[] = { 0.95, 1.0, 1.1 };
+	const double full = run(&d, LANES, NULL, &arms[0], 2e7, 1e9);
+
+	for (int i = 0; i < 3; i++) {
+		double best = 0, got = 0, agent;
+
+		for (uint64_t seed = 1; seed <= OVERLOADS; seed++) {
+			struct adapt *a = adapt_new(POLICIES, LANES);
+
+			response(&d, 1e9 / (full * parts[i]), NULL, &arms[0], seed, &agent);
+			best += agent;
+			response(&d, 1e9 / (full * parts[i]), a, NULL, seed, &agent);
+			got += agent;
+			adapt_free(a);
+		}
+		ok(got < 2 * best, "at %.0f%% they are %.2f times as long in the agent as unmerged ones",
+		   100 * parts[i], got / best);
 	}
 }
 
@@ -660,6 +697,7 @@ int main(void)
 	against_the_best();
 	alone();
 	at_random();
+	overload();
 	bursts();
 	other_speeds();
 	few_lanes();
