@@ -80,6 +80,14 @@ for as in processes streams; do
 	check "as $as, open loop" measures '$r->{mode} eq "open" && $run->{done} > 5' \
 		--as $as --backend cpu --models "$tmp/models" -l tiny_mlp:2 --open 100
 done
+# shellcheck disable=SC2016
+check "three requests as one" measures '$run->{done} > 0 && !$run->{failed} &&
+		$run->{done} % 3 == 0 && $run->{merge_degree_mean} == 3' \
+	--as streams --degree 3 --backend cpu --models "$tmp/models" -l tiny_mlp:2
+check "of braid's tenants it is not to be had" refuses 64 "processes or streams" --degree 3 \
+	-l tiny_mlp:1
+check "nor more than there are graphs for" refuses 64 "1 to 32" --as streams --degree 33 \
+	--models "$tmp/models" -l tiny_mlp:1
 # Requests so far only grow, and the last line has all that were done in the measured time.
 # shellcheck disable=SC2016
 check "--progress" sh -c '"$0" --progress "$1/progress" --warmup 0.1 -t 0.4 -j "$1/p.json" -q \

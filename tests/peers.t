@@ -88,6 +88,10 @@ peer -l a:2 --follow <"$tmp/rounds" && test "$(field 'len(d["runs"])')" = 2
 report "a round for each line of input" $?
 tools/bench/summary.py "$tmp/out.json" | grep -q "pytorch compile, batcher 2x8"
 report "its results go into the table" $?
+[ "$(cd tools/bench/peers && python3 -B -c 'from batcher import sizes_of as s
+print(s(8, "graph"), s(8, "compile"), s(6, "compile"), s(1, "compile"))')" = \
+	"[1, 2, 3, 4, 5, 6, 7, 8] [1, 2, 4, 8] [1, 2, 4, 6] [1]" ]
+report "compiled models have few sizes, the largest among them" $?
 
 mkdir -p "$tmp/torch/_inductor"
 mkdir "$tmp/torch/_dynamo"

@@ -58,7 +58,7 @@ struct options {
 	enum system_kind as;
 	const char *label;		/* in the report; NULL: as */
 	const char *models, *backend, *cache;	/* of those that execute themselves */
-	unsigned int sms;
+	unsigned int sms, degree;	/* requests that one launch merges */
 	enum tiles_for tiles;
 	unsigned int precision;
 	bool waits_in_driver;		/* those do, instead of polling */

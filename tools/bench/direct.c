@@ -2,7 +2,9 @@
 /*
  * Tenants that execute themselves: the same kernels as Braid's, without its
  * queue. One in a process is a context for each (time-sliced, or under MPS);
- * all in one are a stream for each in one context. Nothing is merged.
+ * all in one are a stream for each in one context. Nothing is merged, unless a
+ * tenant is asked to launch several requests as one: what merging gains is then
+ * seen without what it takes to bring requests of several processes together.
  *
  * What is compared with Braid is then the scheduling and nothing else: models,
  * kernels, graphs and copies are the backend's own. The process polls while
@@ -37,14 +39,14 @@ struct loaded {
 	struct backend_model *model;
 };
 
-/* Room for one request. */
+/* Room for one request, or for several that are launched as one. */
 struct seat {
 	struct seat *next;
 	struct direct_tenant *t;
 	struct backend_launch launch;
 	struct backend_group group;
-	struct backend_io io[BRAID_MAX_TENSORS];
 	uint64_t scheduled;
+	struct backend_io io[];		/* a row of tensors for each */
 };
 
 struct direct_tenant {
@@ -93,6 +95,11 @@ static int load(struct direct_bench *d, const char *name, struct loaded **out)
 		free(m);
 		return ret;
 	}
+	if (d->ops->degree(m->model, d->o->degree) != d->o->degree) {
+		snprintf(d->why, sizeof(d->why), "%.60s: %u at once is not to be had", name,
+			 d->o->degree);
+		return -EINVAL;
+	}
 	m->next = d->models;
 	d->models = m;
 	*out = m;
@@ -105,22 +112,23 @@ static const struct prog_tensor *tensor(const struct program *p, uint32_t i)
 					     p->outputs[i - p->n_inputs].tensor];
 }
 
-/* A buffer a request, as a tenant of Braid's has them. */
-static int make_seat(struct direct_bench *d, struct direct_tenant *t, const struct loaded *m,
-		     uint64_t *seed)
+static uint64_t bytes_of(const struct program *p, uint32_t i)
 {
-	const uint32_t n = m->prog->n_inputs + m->prog->n_outputs;
-	struct seat *s = calloc(1, sizeof(*s));
+	return tensor(p, i)->elems * prog_type_size(tensor(p, i)->type);
+}
+
+/* A buffer a request, as a tenant of Braid's has them; where its tensors are goes to @io. */
+static int make_request(struct direct_bench *d, const struct direct_tenant *t,
+			const struct program *p, struct backend_io *io, uint64_t *seed)
+{
+	const uint32_t n = p->n_inputs + p->n_outputs;
 	uint64_t bytes = 0, at = 0;
 	struct backend_buf *buf;
 	uint8_t *map;
 	int fd, ret;
 
-	if (!s || n > BRAID_MAX_TENSORS)
-		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		bytes += (tensor(m->prog, i)->elems * prog_type_size(tensor(m->prog, i)->type) +
-			  4095) / 4096 * 4096;
+		bytes += (bytes_of(p, i) + 4095) / 4096 * 4096;
 	fd = memfd_create("bench", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || ftruncate(fd, bytes) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
 		return -errno;
@@ -132,16 +140,30 @@ static int make_seat(struct direct_bench *d, struct direct_tenant *t, const stru
 	if (ret)
 		return ret;
 	for (uint32_t i = 0; i < n; i++) {
-		const struct prog_tensor *x = tensor(m->prog, i);
-		uint64_t size = x->elems * prog_type_size(x->type);
+		io[i] = (struct backend_io){ buf, at };
+		if (i < p->n_inputs)
+			fill_input(map + at, tensor(p, i)->type, bytes_of(p, i), seed);
+		at += (bytes_of(p, i) + 4095) / 4096 * 4096;
+	}
+	return 0;
+}
 
-		s->io[i] = (struct backend_io){ buf, at };
-		if (i < m->prog->n_inputs)
-			fill_input(map + at, x->type, size, seed);
-		at += (size + 4095) / 4096 * 4096;
+static int make_seat(struct direct_bench *d, struct direct_tenant *t, const struct loaded *m,
+		     uint64_t *seed)
+{
+	const uint32_t n = m->prog->n_inputs + m->prog->n_outputs, degree = d->o->degree;
+	struct seat *s = calloc(1, sizeof(*s) + degree * n * sizeof(s->io[0]));
+	int ret = s ? 0 : -ENOMEM;
+
+	for (uint32_t r = 0; r < degree && !ret; r++)
+		ret = make_request(d, t, m->prog, &s->io[r * n], seed);
+	if (ret) {
+		free(s);
+		return ret;
 	}
 	s->t = t;
-	s->group = (struct backend_group){ .model = m->model, .degree = 1, .io = s->io, .priv = s };
+	s->group = (struct backend_group){ .model = m->model, .degree = degree, .io = s->io,
+					   .priv = s };
 	s->launch = (struct backend_launch){ .groups = &s->group, .n_groups = 1 };
 	s->next = t->free;
 	t->free = s;
@@ -188,7 +210,7 @@ static int open_backend(struct direct_bench *d, unsigned int lanes)
 {
 	const struct options *o = d->o;
 	const struct backend_config cfg = {
-		.lanes = lanes < MAX_LANES ? lanes : MAX_LANES, .max_degree = 1,
+		.lanes = lanes < MAX_LANES ? lanes : MAX_LANES, .max_degree = o->degree,
 		.reaps_at_once = true, .polls = true, .sms = o->sms, .cache_dir = o->cache,
 		.beside = beside(o),
 		.say = say, .lost = lost, .arg = (void *)o,
@@ -281,12 +303,13 @@ static void reap(struct direct_bench *d)
 		struct result *res = s->t->res;
 		uint64_t counted = res->done;
 
-		result_add(d->o, d->sh, res, s->scheduled, now, done[i]->status);
-		if (res->done != counted) {
-			res->merge_sum++;
-			res->fuse_sum++;
+		for (uint32_t r = 0; r < s->group.degree; r++)
+			result_add(d->o, d->sh, res, s->scheduled, now, done[i]->status);
+		counted = res->done - counted;
+		res->merge_sum += counted * s->group.degree;
+		res->fuse_sum += counted;
+		if (counted)
 			res->device_ns += done[i]->device_ns;
-		}
 		s->next = s->t->free;
 		s->t->free = s;
 		d->busy--;

@@ -17,7 +17,8 @@
 
 enum { OPT_CONTROL = 256, OPT_AS, OPT_LABEL, OPT_MODELS, OPT_BACKEND, OPT_CACHE, OPT_SMS,
        OPT_PRECISION, OPT_SIGMA, OPT_WARMUP, OPT_DEADLINE, OPT_PATIENCE, OPT_REPEAT,
-       OPT_SEED, OPT_PROGRESS, OPT_WAIT, OPT_TILES, OPT_SPIN };
+       OPT_SEED, OPT_PROGRESS, OPT_WAIT, OPT_TILES, OPT_SPIN,
+       OPT_DEGREE };
 
 static const struct argp_option options[] = {
 	{ "socket", 's', "PATH", 0, "the queue ($BRAID_PATH, /dev/braid0, /run/braid/braid.sock)", 0 },
@@ -37,6 +38,9 @@ static const struct argp_option options[] = {
 	{ "tiles", OPT_TILES, "FOR", 0,
 	  "alone, crowd, or auto (default): crowd for processes under MPS, what is in flight "
 	  "decides for streams; for what is not braid", 0 },
+	{ "degree", OPT_DEGREE, "N", 0,
+	  "a tenant launches N requests as one, merged, instead of one (closed loop), for what is "
+	  "not braid", 0 },
 	{ "spin", OPT_SPIN, "US", 0,
 	  "how long braid's tenants look for an answer before they sleep (50); 10000: as processes "
 	  "that poll", 0 },
@@ -306,6 +310,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_SMS:
 		o->sms = strtoul(arg, NULL, 10);
 		return 0;
+	case OPT_DEGREE:
+		if (sscanf(arg, "%u%c", &o->degree, &end) != 1 || !o->degree || o->degree > 32)
+			argp_error(state, "--degree: 1 to 32");
+		return 0;
 	case OPT_PRECISION:
 		o->precision = !strcmp(arg, "fp16") ? 16 : !strcmp(arg, "fp32") ? 32 : 0;
 		if (!o->precision && strcmp(arg, "auto"))
@@ -343,6 +351,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (o->as && (!o->models || o->n_policies))
 			argp_error(state, "--as %s needs --models and has no --policies",
 				   as_words(o->as));
+		if (o->degree > 1 && (!o->as || o->mode == MODE_OPEN))
+			argp_error(state, "--degree is for a closed loop of processes or streams");
 		return 0;
 	}
 	if (key != 'o' && key != 't' && (key < OPT_SIGMA || key > OPT_REPEAT))
@@ -391,7 +401,7 @@ static const struct argp argp = {
 int options_parse(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){ .sigma = 1.5, .seconds = 5, .warmup = 1, .repeat = 1, .seed = 1,
-				.spin_us = -1, .patience = 30 };
+				.spin_us = -1, .patience = 30, .degree = 1 };
 	argp_parse(&argp, argc, argv, 0, NULL, o);
 	for (unsigned int i = 0; i < o->n_loads && o->mode == MODE_OPEN; i++) {
 		if (o->total_rate > 0)

@@ -6,8 +6,9 @@
 
 One process, one context. What waits of a model runs as one batch as soon as one of
 the model's instances (a stream, with a CUDA graph for each batch size) is free;
---delay-us has it wait for company. Inputs come from pinned memory of each tenant and
-outputs go back to it. Tenants are a list in the same process: what a server's clients
+--delay-us has it wait for company. Compiled models have sizes of powers of two, and
+what is between is padded, as compiling takes long. Inputs come from pinned memory of
+each tenant and outputs go back to it. Tenants are a list in the same process: what a server's clients
 pay for passing requests on is not in it. What one thread of Python takes to launch is:
 launch_share in the JSON tells what part of the time that was. Rounds and JSON are
 run.py's.
@@ -17,6 +18,13 @@ import collections
 import time
 
 import run
+
+
+def sizes_of(most, how):
+    """Batch sizes that there is a graph for."""
+    if how == "graph":
+        return list(range(1, most + 1))
+    return [2 ** k for k in range(16) if 2 ** k < most] + [most]
 
 
 class Torch:
@@ -29,9 +37,10 @@ class Torch:
         self.torch = torch
         self.host_in, self.host_out, self.graphs, self.streams = {}, {}, {}, {}
         self.nets = {}  # a graph does not keep the weights that it reads
+        self.sizes = {m: sizes_of(min(most, models.count(m)), how) for m in models}
         with torch.no_grad():
             for name in dict.fromkeys(models):
-                self._load(worker, name, how, instances, min(most, models.count(name)))
+                self._load(worker, name, how, instances)
             for key in self.graphs:
                 self._check(*key)
             for tenant, name in enumerate(models):
@@ -39,7 +48,7 @@ class Torch:
                 self.host_in[tenant] = x.cpu().pin_memory()
                 self.host_out[tenant] = torch.empty_like(y, device="cpu").pin_memory()
 
-    def _load(self, worker, name, how, instances, most):
+    def _load(self, worker, name, how, instances):
         torch = self.torch
         net, one = worker.load(name)
         if how == "compile":
@@ -52,7 +61,7 @@ class Torch:
         self.nets[name] = net
         for k in range(instances):
             self.streams[name, k] = torch.cuda.Stream()
-            for size in range(1, most + 1):
+            for size in self.sizes[name]:
                 x = one.cuda().repeat(size, *[1] * (one.dim() - 1))
                 if x.dim() == 4:
                     x = x.contiguous(memory_format=torch.channels_last)
@@ -83,7 +92,8 @@ class Torch:
             raise SystemExit(f"batcher: {name}, {size} at once: the graph makes something else")
 
     def launch(self, name, instance, tenants):
-        graph, _, _, rows = self.graphs[name, instance, len(tenants)]
+        size = next(s for s in self.sizes[name] if s >= len(tenants))
+        graph, _, _, rows = self.graphs[name, instance, size]
         with self.torch.cuda.stream(self.streams[name, instance]):
             for (x, _), tenant in zip(rows, tenants):
                 x.copy_(self.host_in[tenant], non_blocking=True)
