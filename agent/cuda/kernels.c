@@ -16,12 +16,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent/cuda/cuda.h"
 #include "agent/cuda/kernel_build.h"
 
 #define SHARED_PLAIN	(48 << 10)
 #define MAX_THREADS	16u
+/*
+ * Nobody waits for what the threads compile. At the priority of those who serve they would
+ * make these wait for a whole turn: beside two busy threads on two CPUs requests of the
+ * model null had a 99.9th percentile of 3.3 to 5.1 ms, beside two at this one 0.07.
+ */
+#define COMPILE_NICE	10	/* more than the agent itself */
 #define TELL_EACH	16u	/* kernels, till graphs are made anew */
 
 /* Compilers whose code is looked for in the cache when none is here. */
@@ -42,6 +49,7 @@ struct kernels {
 	struct kernel *all, *first, **end;
 	pthread_t threads[MAX_THREADS];
 	unsigned int n_threads, finished;
+	int nice;			/* the agent's own */
 	atomic_uint pending, compiled;
 	bool stop, told;
 	cu_module generic;
@@ -123,7 +131,16 @@ static int from_cache(struct kernels *ks, struct kernel *k)
 	return -ENOENT;
 }
 
-static int compile(struct kernels *ks, struct kernel *k, char *why, size_t len)
+/*
+ * This thread's priority, its own alone on Linux. It is raised again for the driver, as
+ * launches wait for its locks; which may be refused to an agent without rights.
+ */
+static void be_nice(const struct kernels *ks, int more)
+{
+	setpriority(PRIO_PROCESS, 0, ks->nice + more);
+}
+
+static int compile(struct kernels *ks, struct kernel *k, bool later, char *why, size_t len)
 {
 	const struct nvrtc_api *rt = &ks->dev->rt;
 	uint8_t key[CACHE_KEY_BYTES];
@@ -135,7 +152,11 @@ static int compile(struct kernels *ks, struct kernel *k, char *why, size_t len)
 		snprintf(why, len, "%s must be compiled: %s", k->name, ks->dev->no_rt);
 		return -ENOENT;
 	}
+	if (later)
+		be_nice(ks, COMPILE_NICE);
 	ret = kernel_compile(rt, k->name, k->source, ks->dev->sm, &image, &bytes, why, len);
+	if (later)
+		be_nice(ks, 0);
 	if (ret)
 		return ret;
 	ret = adopt(ks, k, image, why, len);
@@ -190,7 +211,7 @@ static void take_off(struct kernels *ks, struct kernel *k)
 static void compile_one(struct kernels *ks, struct kernel *k)
 {
 	char why[1024];
-	int ret = compile(ks, k, why, sizeof(why));
+	int ret = compile(ks, k, true, why, sizeof(why));
 
 	if (!ret)
 		return;
@@ -283,6 +304,7 @@ int kernels_new(struct device *d, struct cache *cache, struct chores *chores,
 	ks->say = say;
 	ks->arg = arg;
 	ks->end = &ks->first;
+	ks->nice = getpriority(PRIO_PROCESS, 0);
 	pthread_mutex_init(&ks->lock, NULL);
 	pthread_cond_init(&ks->more, NULL);
 	load_generic(ks);
@@ -391,7 +413,7 @@ static int get(struct kernels *ks, const struct gpu_kernel *from, bool wait, str
 		ret = from_generic(ks, k, why, len);
 	later = ret && !wait && ks->n_threads;
 	if (ret && !later)
-		ret = compile(ks, k, why, len);
+		ret = compile(ks, k, false, why, len);
 	if (ret && !later) {
 		release(ks, k);
 		return ret;

@@ -472,6 +472,9 @@ static void busy_compilers(void)
 	for (int i = 0; i < 2000 && !ops->settled(be); i++)
 		usleep(20000);
 	check(ops->settled(be), "all graphs that were asked for are made");
+	check(page->nice_compiled > 0, "threads that compile give way to those that serve");
+	check(geteuid() || !page->nice_loaded, "but not while the driver works: %llu times",
+	      (unsigned long long)page->nice_loaded);
 	n = in_form(BACKEND_SIDE_BY_SIDE, 20000);
 	check(n >= 40, "side by side: %u times; %s", n, said);
 	close_all();

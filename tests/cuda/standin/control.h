@@ -12,6 +12,8 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define STANDIN_MAGIC	0x6272616964647276ull
 
@@ -49,6 +51,8 @@ typedef _Atomic uint64_t standin_word;
  * @instantiated: graphs
  * @modules: loaded
  * @compiled: sources
+ * @nice_compiled: by a thread of lower priority than the process's first one
+ * @nice_loaded: modules, by such a thread
  * @registered: pieces of host memory
  * @pageable: copies from memory that is neither pinned nor registered
  * @bytes: allocated on the device now
@@ -63,9 +67,15 @@ struct standin {
 	standin_word fail_launch, fault, fault_as, hang, fail_alloc, fail_register, fail_compile, slow_us,
 		compile_ms, shuffle;
 	standin_word launches, allocs, instantiated, modules, compiled, registered, pageable,
-		bytes, running, most_running, misuse;
+		bytes, running, most_running, misuse, nice_compiled, nice_loaded;
 };
 
 #define STANDIN_ENV	"BRAID_STANDIN"
+
+/* This thread gives way to the process's first one. */
+static inline uint64_t standin_is_nice(void)
+{
+	return getpriority(PRIO_PROCESS, 0) > getpriority(PRIO_PROCESS, getpid());
+}
 
 #endif

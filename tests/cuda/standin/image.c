@@ -80,6 +80,7 @@ API cu_result cuModuleLoadData(cu_module *out, const void *image)
 	if (res)
 		return res;
 	si_count(&si.say->modules, 1);
+	si_count(&si.say->nice_loaded, standin_is_nice());
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return CU_OUT_OF_MEMORY;

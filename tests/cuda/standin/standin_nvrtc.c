@@ -168,6 +168,7 @@ API int nvrtcCompileProgram(nvrtc_program p, int n, const char *const *options)
 	size_t bytes;
 
 	atomic_fetch_add(&say->compiled, 1);
+	atomic_fetch_add(&say->nice_compiled, standin_is_nice());
 	usleep(say->compile_ms * 1000);
 	if (!options_are_good(n, options))
 		return INVALID_OPTION;
