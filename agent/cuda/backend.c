@@ -149,6 +149,7 @@ static int cuda_open(const struct backend_config *cfg, struct backend **out, cha
 	be->arg = cfg->arg;
 	be->polls = cfg->polls;
 	be->beside = cfg->beside;
+	be->crowd = cfg->crowd ? cfg->crowd : CROWD;
 	be->max_degree = cfg->max_degree ? cfg->max_degree : DEFAULT_DEGREE;
 	be->gone_end = &be->gone;
 	be->better.run = better;

@@ -295,7 +295,7 @@ void exec_retire(struct backend *be, struct exec *e);
 enum tiles { TILES_ALONE, TILES_CROWD, TILES };
 #define TILES_COMPOSED	TILES_ALONE	/* one or two such launches at once */
 
-#define CROWD		3u	/* others in flight, that make a crowd */
+#define CROWD		4u	/* launches at once that are a crowd, if nobody says otherwise */
 #define LATER_DEGREE	4u	/* the largest of a model's later slots, FULL_SLOTS have all */
 
 /**
@@ -524,7 +524,7 @@ struct backend {
 	struct chore better;		/* models_better() */
 	struct chore sweep;		/* frees @trash */
 	_Atomic(struct exec *) trash;
-	uint32_t max_degree, beside;
+	uint32_t max_degree, beside, crowd;
 	void (*say)(void *arg, const char *text);
 	void (*lost)(void *arg, const char *why, bool by_launch);
 	void *arg;

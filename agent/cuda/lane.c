@@ -154,7 +154,7 @@ static struct slot **find_slot(struct backend_model *m, enum tiles tiles, uint32
 static struct slot **choose_slot(struct backend *be, struct backend_model *m, uint32_t degree,
 				 enum tiles *tiles)
 {
-	const bool crowd = be->lanes.in_flight + be->beside >= CROWD;
+	const bool crowd = be->lanes.in_flight + be->beside + 1 >= be->crowd;
 	struct slot **at;
 
 	*tiles = crowd && m->sets[TILES_CROWD].plan ? TILES_CROWD : TILES_ALONE;

@@ -20,7 +20,7 @@
 #define FIRST_SLOTS	4u	/* there when a model is loaded, the others are made while it serves */
 #define FULL_SLOTS	8u	/* run every degree */
 #define SHARED_SLOTS	2u	/* for graphs of several models */
-#define ALONE_SLOTS	(CROWD + 1)	/* with graphs for who is alone: no more are */
+#define ALONE_SLOTS	CROWD	/* with graphs for who is alone: no more are */
 #define MEMORY_PART	16u	/* of the device, for one model's slots */
 #define MIN_SLOTS	2u	/* whatever that part is */
 

@@ -212,7 +212,7 @@ static int open_backend(struct direct_bench *d, unsigned int lanes)
 	const struct backend_config cfg = {
 		.lanes = lanes < MAX_LANES ? lanes : MAX_LANES, .max_degree = o->degree,
 		.reaps_at_once = true, .polls = true, .sms = o->sms, .cache_dir = o->cache,
-		.beside = beside(o),
+		.beside = beside(o), .crowd = o->tiles == TILES_FOR_ONE ? UINT_MAX : 0,
 		.say = say, .lost = lost, .arg = (void *)o,
 	};
 	char why[512] = "";
