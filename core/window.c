@@ -317,5 +317,6 @@ int bq_fetch(struct bq *q, struct bq_fetch *f, u64 now)
 	}
 	f->generation = q->generation;
 	f->fusion_policy = q->knobs[BQ_FUSION_POLICY];
+	f->queued = q->queued;
 	return 0;
 }

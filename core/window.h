@@ -65,6 +65,7 @@ int bq_window(struct bq *q, const struct braid_want *wants, u32 n_wants,
  * @generation: out
  * @reason: out, enum braid_close_reason
  * @fusion_policy: out
+ * @queued: out, requests that still wait in the order
  * @when: out with -EAGAIN, as in struct bq_look
  */
 struct bq_fetch {
@@ -84,6 +85,7 @@ struct bq_fetch {
 	u64 generation;
 	u32 reason;
 	u32 fusion_policy;
+	u32 queued;
 	u64 when;
 };
 

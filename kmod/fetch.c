@@ -99,6 +99,7 @@ static int copy_out(struct braid_fetch *arg, const struct bq_fetch *f)
 	arg->generation = f->generation;
 	arg->reason = f->reason;
 	arg->fusion_policy = f->fusion_policy;
+	arg->queued = f->queued;
 	return 0;
 }
 

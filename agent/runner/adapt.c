@@ -10,7 +10,6 @@
  */
 #include "agent/runner/adapt.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +48,6 @@
 #define MEMORY		8u		/* epochs in a score */
 #define STAY		1.02		/* so much better to take the best one's place */
 #define FEW_LANES	0.92f		/* of its score counts, where requests may have to wait for a lane */
-#define CROWDED		0.06f		/* of its score counts the power of this of lanes by requests held,
-					 * 0.92 for four to a lane
-					 */
 #define ODD		0.15f		/* so far from its score an epoch counts as if it were no farther, */
 #define ODD_TIMES	6u		/* unless so many in a row are: then things have changed */
 #define SEEN_EPOCHS	24u
@@ -62,7 +58,6 @@
 
 struct measure {
 	float score;			/* weighted requests a second, 0: none */
-	float held;			/* outstanding in the agent, mean */
 	uint32_t n, unready, odd;
 	uint64_t not_before;
 };
@@ -129,9 +124,7 @@ struct adapt *adapt_new(uint32_t policies, uint32_t lanes)
 			add_arm(a, BRAID_FUSION_MERGE, ADAPT_SPREAD, limits[i]);
 	if (policies & 1u << BRAID_FUSION_MERGE)
 		add_arm(a, BRAID_FUSION_MERGE, ADAPT_SPREAD, lanes);
-	else
-		add_arm(a, BRAID_FUSION_NONE, ADAPT_ALONE, lanes);
-	if (policies & 1u << BRAID_FUSION_NONE)
+	if (policies & 1u << BRAID_FUSION_NONE || !a->n_arms)
 		add_arm(a, BRAID_FUSION_NONE, ADAPT_ALONE, lanes);
 	a->idle_arm = a->n_arms - 1;
 	if (policies & 1u << BRAID_FUSION_MERGE)
@@ -295,18 +288,10 @@ static uint32_t another(const struct adapt *a, struct situation *s, uint64_t now
 	return s->best;
 }
 
-/*
- * What an arm is worth. With few lanes answers come later, and so do they where lanes
- * are full of requests merged: what the agent holds, the queue can't put behind those
- * of somebody who asks for less. That must be worth something.
- */
+/* What an arm is worth: with few lanes answers come later, which must be worth something. */
 static float worth(const struct adapt *a, const struct situation *s, uint32_t i)
 {
-	const struct measure *m = &s->arms[i];
-	const float lanes = a->arms[a->idle_arm].limit;
-
-	return m->score * (is_roomy(a, i) ? 1 : FEW_LANES) *
-	       (m->held > lanes ? powf(lanes / m->held, CROWDED) : 1);
+	return s->arms[i].score * (is_roomy(a, i) ? 1 : FEW_LANES);
 }
 
 static void find_best(const struct adapt *a, struct situation *s)
@@ -327,14 +312,14 @@ static void find_best(const struct adapt *a, struct situation *s)
 static void hold(struct adapt *a, uint32_t arm, enum adapt_why why, uint32_t load)
 {
 	const struct situation *s = a->here;
-	float best = s ? s->arms[s->best].score : 0;
+	float best = s ? worth(a, s, s->best) : 0;
 
 	a->arm = arm;
 	a->reason = (struct adapt_reason){ .arm = a->arms[arm], .why = why, .load = load,
 					  .shared = a->shared };
 	if (!s || best <= 0)
 		return;
-	a->reason.score = 1000 * s->arms[arm].score / best;
+	a->reason.score = 1000 * worth(a, s, arm) / best;
 	a->reason.best_is = arm != s->best;
 	a->reason.best = a->arms[s->best];
 }
@@ -447,7 +432,7 @@ static uint32_t witness(const struct adapt *a, const struct situation *s)
  * fall, which may be its own. Then another arm is looked at: where that fell as well, all
  * did.
  */
-static void compare(struct adapt *a, struct situation *s, struct measure *m, float got, float held)
+static void compare(struct adapt *a, struct situation *s, struct measure *m, float got)
 {
 	const float was = m->score;
 	const uint32_t n = m->n;
@@ -460,7 +445,6 @@ static void compare(struct adapt *a, struct situation *s, struct measure *m, flo
 	got = tamed(m, got);
 	m->n++;
 	m->score += (got - m->score) / (m->n < MEMORY ? m->n : MEMORY);
-	m->held += (held - m->held) / (m->n < MEMORY ? m->n : MEMORY);
 	if (a->arm != s->best || n < CONFIRM || m->n > 1)
 		return;
 	if (m->score > was)
@@ -480,7 +464,7 @@ static void score(struct adapt *a, struct situation *s, uint64_t now)
 		return;
 	}
 	m->unready = 0;
-	compare(a, s, m, a->work * 1e9 / (now - a->start_ns), a->sum / (now - a->start_ns));
+	compare(a, s, m, a->work * 1e9 / (now - a->start_ns));
 }
 
 /* What a request of this model counts. */
@@ -592,16 +576,16 @@ static bool is_unsure(const struct situation *s, uint32_t i)
 static void choose_roomy(struct adapt *a, uint32_t load)
 {
 	struct situation *s = a->here;
-	float bar = worth(a, s, a->idle_arm) * CLEARLY;
+	float bar = s->arms[a->idle_arm].score * CLEARLY;
 	uint32_t arm;
 
 	s->best = a->idle_arm;
 	for (uint32_t i = 0; i < a->n_arms; i++) {
 		if (!is_roomy(a, i))
 			continue;
-		if (worth(a, s, i) > bar) {
+		if (s->arms[i].score > bar) {
 			s->best = i;
-			bar = worth(a, s, i);
+			bar = s->arms[i].score;
 		}
 	}
 	for (uint32_t i = 0; i < a->n_arms; i++)
@@ -625,7 +609,7 @@ static void believe(float *mean, double now_is)
 	*mean += *mean < 0 ? now_is - *mean : (now_is - *mean) * LATELY;
 }
 
-/* What waits in the queue for a lane is not counted: it shows only where nothing does. */
+/* Of arms that make nobody wait: with few lanes tenants are answered in bursts. */
 static bool is_uneven(struct adapt *a, uint64_t now)
 {
 	double ns = now - a->start_ns, mean, now_is;

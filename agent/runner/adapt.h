@@ -20,10 +20,9 @@
  * much the number of those outstanding varies: tenants that wait for their
  * answers keep it where it is, unless they are served in bursts; so another arm
  * with all lanes is held if it does clearly more. Else the best one is
- * held, where a little more work is not worth answers that come much later;
- * now and then another is tried, its neighbours and those that did well more
- * often than what did badly. One that gets worse loses its place by its own
- * score.
+ * held; now and then another is tried, its neighbours and those that did well
+ * more often than what did badly. One that gets worse loses its place by its
+ * own score.
  *
  * A pure machine: time comes in, nothing is asked, so it can be tested with
  * made-up devices. One thread; allocates at adapt_new() only.
@@ -103,7 +102,8 @@ const struct adapt_reason *adapt_reason(const struct adapt *a);
  * adapt_window() - a window came
  * @a: the policy
  * @now: ns
- * @outstanding: requests that the agent has, this window's among them
+ * @outstanding: requests that the agent has, this window's among them, and that wait
+ *               in the queue
  *
  * After a pause what was being measured is dropped.
  * Return: whether another arm is held now
@@ -134,7 +134,7 @@ void adapt_launched(struct adapt *a, bool several, bool as_asked);
  * @degree: requests
  * @device_ns: device time of the group
  * @left: launches still in flight
- * @outstanding: requests that the agent still has
+ * @outstanding: requests that the agent still has, and that wait in the queue
  *
  * Return: true: another arm is held from now on.
  */

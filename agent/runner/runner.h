@@ -132,6 +132,7 @@ struct runner {
 	struct adapt *adapt;
 	enum braid_fusion_policy policy;	/* of the last window */
 	uint32_t outstanding;		/* requests */
+	uint32_t queued;		/* that waited in the queue when it last told */
 	struct watchdog dog;
 	uint32_t in_flight;		/* launches */
 	struct outside_watch *watch;	/* NULL: nobody tells */

@@ -198,7 +198,7 @@ static void group_done(struct runner *r, struct run_group *rg)
 		model_ran(rg->model, pg->degree, g->device_ns);
 		if (r->policy == BRAID_FUSION_ADAPTIVE &&
 		    adapt_done(r->adapt, g->end_ns, rg->model->number, pg->degree, g->device_ns,
-			       r->in_flight, r->outstanding))
+			       r->in_flight, r->outstanding + r->queued))
 			runner_limit(r);
 	}
 	explain_group(r->explain, w, rg->number);
@@ -322,7 +322,7 @@ static void how_to_plan(struct runner *r, struct window *w, struct plan_job *job
 	*how = (struct plan_how){ .policy = r->policy, .max_groups = RUNNER_GROUPS };
 	w->adaptive = r->policy == BRAID_FUSION_ADAPTIVE;
 	if (w->adaptive) {
-		if (adapt_window(r->adapt, w->taken_ns, r->outstanding))
+		if (adapt_window(r->adapt, w->taken_ns, r->outstanding + r->queued))
 			runner_limit(r);
 		arm = adapt_arm(r->adapt);
 		how->policy = arm->policy;
@@ -356,6 +356,7 @@ void window_take(struct runner *r, const struct link_window *in)
 	int ret;
 
 	events(r, in);
+	r->queued = in->arg.queued < INT32_MAX ? in->arg.queued : INT32_MAX;
 	if (!in->arg.jobs.count || r->failed)
 		return;
 	w = r->free_windows;	/* there is one: see runner_want() */

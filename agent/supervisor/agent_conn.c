@@ -157,6 +157,7 @@ void agent_answer_fetch(struct server *s, uint64_t *when)
 	arg->generation = f.generation;
 	arg->reason = f.reason;
 	arg->fusion_policy = f.fusion_policy;
+	arg->queued = f.queued;
 	wire_reply_start(&r, &a->fetch, s->out, sizeof(s->out));
 	wire_reply_put(&r, 1, a->jobs, f.n_jobs, f.n_jobs);
 	wire_reply_put(&r, 2, a->slices, f.n_slices, f.n_slices);

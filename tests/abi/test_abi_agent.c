@@ -184,7 +184,11 @@ static void test_room(uint64_t m)
 	for (int i = 0; i < 3; i++)
 		abi_submit(&t, m, 1, 0, NULL);
 	w.count = 2;
-	is_int(fetch(room(), &w, 1), 0, "three requests, two wanted");
+	x = room();
+	x.size = sizeof(x);
+	x.wants = (struct braid_array){ sizeof(w), 1, (uintptr_t)&w };
+	is_int(abi_call(&a, BRAID_NR_FETCH, &x), 0, "three requests, two wanted");
+	is_int(x.queued, 1, "one still waits, it says");
 	ok(jobs[0].cookie && jobs[1].cookie && jobs[0].n_inputs == 1 && jobs[1].first_slice == 2 &&
 	   slices[2].buffer == t.buf, "two come, their slices in order");
 	abi_commit(&a, a.generation, jobs[0].cookie, 0);
@@ -197,6 +201,7 @@ static void test_room(uint64_t m)
 	abi_commit(&a, a.generation, jobs[0].cookie, 0);
 	is_int(abi_jobs(&a, &f, m, 4, ABI_LONG), 0, "the other one comes the next time");
 	is_int(f.arg.jobs.count, 1, "alone");
+	is_int(f.arg.queued, 0, "and none waits");
 	abi_commit_all(&a, &f);
 	for (int i = 0; i < 4; i++)
 		is_int(abi_status(&t, NULL, ABI_LONG), 0, "request %d completes", i);

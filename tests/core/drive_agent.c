@@ -159,6 +159,7 @@ static void fetch(struct drive *d, const struct braid_want *w, u32 n, u32 jobs,
 	drive_same(d, "fetch's window", a.window, b.window);
 	drive_same(d, "fetch's generation", a.generation, b.generation);
 	drive_same(d, "fetch's policy", a.fusion_policy, b.fusion_policy);
+	drive_same(d, "what still waits", a.queued, b.queued);
 	drive_same(d, "jobs", a.n_jobs, b.n_jobs);
 	drive_same(d, "slices", a.n_slices, b.n_slices);
 	drive_same(d, "events", a.n_events, b.n_events);

@@ -161,7 +161,7 @@ AT(braid_event, id, 8);
 AT(braid_event, length, 16);
 AT(braid_event, tenant, 24);
 
-SIZE(braid_fetch, 96);
+SIZE(braid_fetch, 104);
 AT(braid_fetch, size, 0);
 AT(braid_fetch, flags, 4);
 AT(braid_fetch, wants, 8);
@@ -172,6 +172,7 @@ AT(braid_fetch, window, 72);
 AT(braid_fetch, generation, 80);
 AT(braid_fetch, reason, 88);
 AT(braid_fetch, fusion_policy, 92);
+AT(braid_fetch, queued, 96);
 
 SIZE(braid_result, 32);
 AT(braid_result, cookie, 0);

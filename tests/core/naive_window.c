@@ -312,6 +312,9 @@ int nv_fetch(struct naive *nv, struct bq_fetch *f, u64 now)
 		return -EAGAIN;
 	f->generation = nv->generation;
 	f->fusion_policy = nv->knobs[BQ_FUSION_POLICY];
+	f->queued = 0;
+	NV_FOR_EACH(nv, request, r)
+		f->queued += r->state == NV_QUEUED;
 	nv_forget(nv);
 	return 0;
 }

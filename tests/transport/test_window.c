@@ -57,6 +57,7 @@ static unsigned int reap(struct backend *b, struct backend_group **done, unsigne
 		done[n] = &be.has[0]->groups[n];
 		done[n]->status = 0;
 		done[n]->device_ns = 100;
+		done[n]->start_ns = done[n]->end_ns = runner_now();
 	}
 	be.has[0] = be.has[1];
 	be.n--;
@@ -346,6 +347,20 @@ int main(void)
 	n = committed(r.link, &up, got);
 	ok(n == 3 && got[0].status == -ENOENT && got[1].status == -ENOENT && !got[2].status,
 	   "what can't be placed is answered, the rest is run");
+
+	/* Under the adaptive policy, after a pause: what waits in the queue is a part of the load. */
+	in.arg.fusion_policy = BRAID_FUSION_ADAPTIVE;
+	for (int i = 0; i < 3; i++) {
+		in.arg.jobs.count = 1;
+		in.arg.queued = 10 * i;
+		in.jobs[0] = (struct braid_job){ .cookie = 200 + i, .model = 1, .tenant = 1, .id = 50 + i };
+		usleep(30000 * i);
+		window_take(&r, &in);
+		while (r.busy && rounds++ < 60)
+			windows_reap(&r);
+		committed(r.link, &up, got);
+	}
+	is_int(adapt_reason(r.adapt)->load, 21, "one that the agent has, twenty in the queue");
 
 	test_want(&r, &up);
 	test_refused(&r, &up, &down);

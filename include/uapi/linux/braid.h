@@ -642,6 +642,7 @@ struct braid_event {
  * @generation: out
  * @reason: out, enum braid_close_reason
  * @fusion_policy: out, enum braid_fusion_policy in force
+ * @queued: out, requests that still wait in the queue, of whatever model
  *
  * Blocks until there is a job or an event. Jobs that do not fit @jobs or
  * @slices, or whose new buffers do not fit @events, stay queued. A second
@@ -663,6 +664,7 @@ struct braid_fetch {
 	__u64 generation;
 	__u32 reason;
 	__u32 fusion_policy;
+	__u64 queued;
 };
 
 #define BRAID_FETCH_NONBLOCK	(1U << 0)
