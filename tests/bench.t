@@ -104,14 +104,23 @@ check "waiting in the driver, where there is none" refuses 1 "only a GPU's" --as
 	--backend cpu --wait driver --models "$tmp/models" -l tiny_mlp:1
 waits_in_driver() {
 	(
+		# shellcheck disable=SC2030
 		export LD_LIBRARY_PATH="$O/standin"
 		# shellcheck disable=SC2016
 		measures '$run->{done} > 0 && !$run->{failed}' --as processes --wait driver \
 			--models "$tmp/models" -l tiny_mlp:2
 	)
 }
+too_many() {
+	(
+		# shellcheck disable=SC2031
+		export LD_LIBRARY_PATH="$O/standin"
+		refuses 1 "9 at once" --as streams --degree 9 --models "$tmp/models" -l tiny_mlp:1
+	)
+}
 if [ -e "$O/standin/libcuda.so.1" ]; then
 	check "and where there is one, or its stand-in" waits_in_driver
+	check "as many at once as there is no graph for" too_many
 fi
 check "no models" refuses 64 "needs --models" --as processes -l tiny_mlp:1
 if command -v python3 >/dev/null; then

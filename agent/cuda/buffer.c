@@ -18,9 +18,8 @@
 #include "agent/cuda/cuda.h"
 
 /*
- * As many as a tenant with 64 requests of two tensors outstanding has, twice. What
- * is over that is staged when used, and rows for that are few: with 64 the open
- * loop at nine tenths of the capacity waited for them (Documentation/gpu-results.md).
+ * As many as a tenant with 64 requests of two tensors outstanding has, twice: what is
+ * over that is staged till it is used again, and a model's rows for that are few.
  */
 #define BURST		256u		/* registrations at once */
 #define REFILL_NS	20000000ull	/* one more each so often */

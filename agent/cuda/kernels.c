@@ -25,8 +25,7 @@
 #define MAX_THREADS	16u
 /*
  * Nobody waits for what the threads compile. At the priority of those who serve they would
- * make these wait for a whole turn: beside two busy threads on two CPUs requests of the
- * model null had a 99.9th percentile of 3.3 to 5.1 ms, beside two at this one 0.07.
+ * make these wait for a whole turn of the scheduler where CPUs are short.
  */
 #define COMPILE_NICE	10	/* more than the agent itself */
 #define TELL_EACH	16u	/* kernels, till graphs are made anew */

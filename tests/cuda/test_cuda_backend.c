@@ -456,8 +456,18 @@ static void side_by_side(void)
 }
 
 /* Branches need no compiler, so they do not wait for what does; that it is at work is told. */
+/* A thread of this process can give way, and take it back. */
+static bool can_give_way(void)
+{
+	const int own = getpriority(PRIO_PROCESS, 0);
+
+	return own < PRIO_MAX - 1 && !setpriority(PRIO_PROCESS, 0, own + 1) &&
+	       !setpriority(PRIO_PROCESS, 0, own);
+}
+
 static void busy_compilers(void)
 {
+	const bool may_be_nicer = can_give_way();
 	unsigned int n;
 
 	if (!load_all(8, NULL))
@@ -472,9 +482,11 @@ static void busy_compilers(void)
 	for (int i = 0; i < 2000 && !ops->settled(be); i++)
 		usleep(20000);
 	check(ops->settled(be), "all graphs that were asked for are made");
-	check(page->nice_compiled > 0, "threads that compile give way to those that serve");
-	check(geteuid() || !page->nice_loaded, "but not while the driver works: %llu times",
-	      (unsigned long long)page->nice_loaded);
+	if (may_be_nicer) {
+		check(page->nice_compiled > 0, "threads that compile give way to those that serve");
+		check(!page->nice_loaded, "but not while the driver works: %llu times",
+		      (unsigned long long)page->nice_loaded);
+	}
 	n = in_form(BACKEND_SIDE_BY_SIDE, 20000);
 	check(n >= 40, "side by side: %u times; %s", n, said);
 	close_all();
@@ -512,20 +524,23 @@ static void greedy(void)
 	usleep(100000);
 	before = told("registered");
 	fd = memory(4096, &map);
+	munmap(map, 4096);
 	for (int i = 0; i < MANY; i++)
 		check(!ops->buf_map(be, fd, 4096, 7, &bufs[i]), "a buffer is mapped");
+	for (int i = 0; i < 2; i++) {
+		const size_t bytes = SLOTS * m->stride * sizeof(float);
+		int two = memory(bytes, &map);
+
+		later += !ops->buf_unmap(be, m->buf[i], m);
+		munmap(m->map[i], bytes);
+		m->map[i] = map;
+		check(!ops->buf_map(be, two, bytes, 7, &m->buf[i]), "and two more");
+		close(two);
+	}
 	check(!ops->buf_map(be, fd, 4096, 8, &other), "and one of another tenant");
 	close(fd);
-	for (int i = 0; i < 2; i++) {
-		later += !ops->buf_unmap(be, m->buf[i], m);
-		fd = memory(SLOTS * m->stride * sizeof(float), &m->map[i]);
-		check(!ops->buf_map(be, fd, SLOTS * m->stride * sizeof(float), 7, &m->buf[i]),
-		      "and two more");
-		close(fd);
-	}
-	for (int i = 0; i < 500 && told("registered") - before < AT_ONCE + 1; i++)
+	for (int i = 0; i < 1000 && !ops->settled(be); i++)
 		usleep(10000);
-	usleep(50000);
 	n = told("registered") - before;
 	check(n > AT_ONCE && n <= AT_ONCE + 1 + SOME_MORE, "%lld of %d are registered", n,
 	      MANY + 3);

@@ -95,15 +95,13 @@ static int load(struct direct_bench *d, const char *name, struct loaded **out)
 		free(m);
 		return ret;
 	}
-	if (d->ops->degree(m->model, d->o->degree) != d->o->degree) {
-		snprintf(d->why, sizeof(d->why), "%.60s: %u at once is not to be had", name,
-			 d->o->degree);
-		return -EINVAL;
-	}
 	m->next = d->models;
 	d->models = m;
 	*out = m;
-	return 0;
+	if (d->ops->degree(m->model, d->o->degree) == d->o->degree)
+		return 0;
+	snprintf(d->why, sizeof(d->why), "%.60s: %u at once is not to be had", name, d->o->degree);
+	return -EINVAL;
 }
 
 static const struct prog_tensor *tensor(const struct program *p, uint32_t i)
@@ -152,7 +150,7 @@ static int make_seat(struct direct_bench *d, struct direct_tenant *t, const stru
 		     uint64_t *seed)
 {
 	const uint32_t n = m->prog->n_inputs + m->prog->n_outputs, degree = d->o->degree;
-	struct seat *s = calloc(1, sizeof(*s) + degree * n * sizeof(s->io[0]));
+	struct seat *s = n > BRAID_MAX_TENSORS ? NULL : calloc(1, sizeof(*s) + degree * n * sizeof(s->io[0]));
 	int ret = s ? 0 : -ENOMEM;
 
 	for (uint32_t r = 0; r < degree && !ret; r++)
