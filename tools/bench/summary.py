@@ -107,7 +107,7 @@ def escape(text):
 def svg(title, unit, lines, path):
     """lines: {system: [(tenants, value)]}"""
     xs = sorted({x for pts in lines.values() for x, _ in pts})
-    top = max(y for pts in lines.values() for _, y in pts) * 1.05
+    top = max(y for pts in lines.values() for _, y in pts) * 1.05 or 1
     span = max(1, len(xs) - 1)
 
     def at(x, y):
