@@ -139,7 +139,7 @@ static void be_nice(const struct kernels *ks, int more)
 	setpriority(PRIO_PROCESS, 0, ks->nice + more);
 }
 
-static int compile(struct kernels *ks, struct kernel *k, bool later, char *why, size_t len)
+static int compile(struct kernels *ks, struct kernel *k, bool waited_for, char *why, size_t len)
 {
 	const struct nvrtc_api *rt = &ks->dev->rt;
 	uint8_t key[CACHE_KEY_BYTES];
@@ -151,10 +151,10 @@ static int compile(struct kernels *ks, struct kernel *k, bool later, char *why, 
 		snprintf(why, len, "%s must be compiled: %s", k->name, ks->dev->no_rt);
 		return -ENOENT;
 	}
-	if (later)
+	if (!waited_for)
 		be_nice(ks, COMPILE_NICE);
 	ret = kernel_compile(rt, k->name, k->source, ks->dev->sm, &image, &bytes, why, len);
-	if (later)
+	if (!waited_for)
 		be_nice(ks, 0);
 	if (ret)
 		return ret;
@@ -210,7 +210,7 @@ static void take_off(struct kernels *ks, struct kernel *k)
 static void compile_one(struct kernels *ks, struct kernel *k)
 {
 	char why[1024];
-	int ret = compile(ks, k, true, why, sizeof(why));
+	int ret = compile(ks, k, false, why, sizeof(why));
 
 	if (!ret)
 		return;
@@ -412,7 +412,7 @@ static int get(struct kernels *ks, const struct gpu_kernel *from, bool wait, str
 		ret = from_generic(ks, k, why, len);
 	later = ret && !wait && ks->n_threads;
 	if (ret && !later)
-		ret = compile(ks, k, false, why, len);
+		ret = compile(ks, k, true, why, len);
 	if (ret && !later) {
 		release(ks, k);
 		return ret;

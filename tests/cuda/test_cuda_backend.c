@@ -419,8 +419,8 @@ static void crowd(void)
 }
 
 /*
- * Launches, till 40 have run in that form; how many did. One in four does while others
- * are in flight, as there are two copies of a graph.
+ * Launches, till 40 have run in that form; how many did. It is a part of them, which
+ * depends on what else is in flight.
  */
 static unsigned int in_form(enum backend_form form, unsigned int pause_us)
 {
@@ -455,7 +455,6 @@ static void side_by_side(void)
 	composed(BACKEND_SIDE_BY_SIDE);
 }
 
-/* Branches need no compiler, so they do not wait for what does; that it is at work is told. */
 /* A thread of this process can give way, and take it back. */
 static bool can_give_way(void)
 {
@@ -465,6 +464,7 @@ static bool can_give_way(void)
 	       !setpriority(PRIO_PROCESS, 0, own);
 }
 
+/* Branches need no compiler, so they do not wait for what does; that it is at work is told. */
 static void busy_compilers(void)
 {
 	const bool may_be_nicer = can_give_way();

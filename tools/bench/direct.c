@@ -115,6 +115,12 @@ static uint64_t bytes_of(const struct program *p, uint32_t i)
 	return tensor(p, i)->elems * prog_type_size(tensor(p, i)->type);
 }
 
+/* In whole pages. */
+static uint64_t room_of(const struct program *p, uint32_t i)
+{
+	return (bytes_of(p, i) + 4095) / 4096 * 4096;
+}
+
 /* A buffer a request, as a tenant of Braid's has them; where its tensors are goes to @io. */
 static int make_request(struct direct_bench *d, const struct direct_tenant *t,
 			const struct program *p, struct backend_io *io, uint64_t *seed)
@@ -126,7 +132,7 @@ static int make_request(struct direct_bench *d, const struct direct_tenant *t,
 	int fd, ret;
 
 	for (uint32_t i = 0; i < n; i++)
-		bytes += (bytes_of(p, i) + 4095) / 4096 * 4096;
+		bytes += room_of(p, i);
 	fd = memfd_create("bench", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || ftruncate(fd, bytes) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
 		return -errno;
@@ -141,7 +147,7 @@ static int make_request(struct direct_bench *d, const struct direct_tenant *t,
 		io[i] = (struct backend_io){ buf, at };
 		if (i < p->n_inputs)
 			fill_input(map + at, tensor(p, i)->type, bytes_of(p, i), seed);
-		at += (bytes_of(p, i) + 4095) / 4096 * 4096;
+		at += room_of(p, i);
 	}
 	return 0;
 }
@@ -150,8 +156,8 @@ static int make_seat(struct direct_bench *d, struct direct_tenant *t, const stru
 		     uint64_t *seed)
 {
 	const uint32_t n = m->prog->n_inputs + m->prog->n_outputs, degree = d->o->degree;
-	struct seat *s = n > BRAID_MAX_TENSORS ? NULL : calloc(1, sizeof(*s) + degree * n * sizeof(s->io[0]));
-	int ret = s ? 0 : -ENOMEM;
+	struct seat *s = calloc(1, sizeof(*s) + degree * n * sizeof(s->io[0]));
+	int ret = s && n <= BRAID_MAX_TENSORS ? 0 : -ENOMEM;
 
 	for (uint32_t r = 0; r < degree && !ret; r++)
 		ret = make_request(d, t, m->prog, &s->io[r * n], seed);

@@ -8,10 +8,10 @@ One process, one context. What waits of a model runs as one batch as soon as one
 the model's instances (a stream, with a CUDA graph for each batch size) is free;
 --delay-us has it wait for company. Compiled models have sizes of powers of two, and
 what is between is padded, as compiling takes long. Inputs come from pinned memory of
-each tenant and outputs go back to it. Tenants are a list in the same process: what a server's clients
-pay for passing requests on is not in it. What one thread of Python takes to launch is:
-launch_share in the JSON tells what part of the time that was. Rounds and JSON are
-run.py's.
+each tenant and outputs go back to it. Tenants are a list in the same process: what a
+server's clients pay for passing requests on is not in it. What one thread of Python
+takes to launch is: launch_share in the JSON tells what part of the time that was.
+Rounds and JSON are run.py's.
 """
 import argparse
 import collections
