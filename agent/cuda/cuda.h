@@ -381,7 +381,7 @@ struct backend_model {
 	struct slot *free;
 	struct pinned bounce;
 	uint32_t *bounce_free, n_bounce;
-	struct choice copy[TILES][GPU_MAX_DEGREES];
+	struct choice copy[GPU_MAX_DEGREES];	/* of launches that are not in a crowd */
 	float alone_ns[GPU_MAX_DEGREES];
 	uint64_t id;
 	atomic_uint uses;
@@ -485,7 +485,7 @@ struct flight {
 	uint64_t start_ns, v0;
 	uint32_t others;
 	enum tiles tiles;
-	bool staged;
+	bool staged, crowd;
 	int16_t row[CUDA_MAX_PARTS][GPU_MAX_DEGREE];	/* of bounce, -1: none */
 };
 

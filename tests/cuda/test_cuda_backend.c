@@ -418,6 +418,54 @@ static void crowd(void)
 	close_all();
 }
 
+/* Launches at once; how many of those that found three in flight had their inputs copied. */
+static unsigned int copied(struct model *m, unsigned int n, unsigned int *in_crowd)
+{
+	static struct flight flights[6];
+	unsigned int copied = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		fill(m, i, i);
+		flights[i].left = 1;
+		prepare(&flights[i], 0, m, &i, 1);
+		flights[i].launch = (struct backend_launch){ .groups = flights[i].groups, .n_groups = 1 };
+		while (ops->launch(be, &flights[i].launch) == -EAGAIN)
+			reap_one();
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct backend_group *g = flights[i].groups;
+
+		while (flights[i].left)
+			reap_one();
+		check(right(m, i, i), "request %u", i);
+		*in_crowd += g->others >= 3;
+		copied += (n == 1 || g->others >= 3) && g->staged;
+	}
+	return copied;
+}
+
+/* Alone what is cheaper is found out; in a crowd inputs are copied, whatever was found. */
+static void copying(void)
+{
+	unsigned int n = 0, alone = 0, beside = 0, in_crowd = 0;
+
+	page->slow_us = 3000;
+	describe(&models[0], 5000, 2);
+	if (open_it(6, NULL, said, sizeof(said)) || load(&models[0], said, sizeof(said))) {
+		check(false, "%s", said);
+		return;
+	}
+	for (; n < 20; n++)
+		alone += copied(&models[0], 1, &in_crowd);
+	check(alone && alone < n && !in_crowd, "alone both ways are tried: %u of %u are copied", alone, n);
+	for (n = 0; n < 10; n++)
+		beside += copied(&models[0], 6, &in_crowd);
+	check(in_crowd > 10 && beside == in_crowd, "%u of %u are copied in a crowd", beside, in_crowd);
+	unload(&models[0]);
+	ops->close(be);
+	check(!page->misuse && !page->bytes, "nothing is left");
+}
+
 /*
  * Launches, till 40 have run in that form; how many did. It is a part of them, which
  * depends on what else is in flight.
@@ -746,6 +794,7 @@ static const struct {
 	{ "branches", branches, "several models in one graph, a branch each" },
 	{ "side_by_side", side_by_side, "several models side by side in the same kernels" },
 	{ "busy_compilers", busy_compilers, "branches do not wait for kernels that are compiled" },
+	{ "copying", copying, "in a crowd inputs are copied" },
 	{ "staged", staged, "memory that can't be registered is staged" },
 	{ "greedy", greedy, "registering is limited for each tenant" },
 	{ "integrated", integrated, "one memory for host and device" },
