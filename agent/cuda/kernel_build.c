@@ -19,12 +19,13 @@
 void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, bool crowd,
 		    const struct gpu_tiles *tiles)
 {
-	if (crowd)
-		n_sms = n_sms / CROWD_PART ? n_sms / CROWD_PART : 1;
 	*opt = (struct gpu_options){
-		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = sm, .n_sms = n_sms,
-		.tiles = tiles,
+		.mode = fp32 ? GPU_FP32 : GPU_FP16, .sm = sm, .n_sms = n_sms, .tiles = tiles,
 	};
+	if (!crowd)
+		return;
+	opt->crowd = n_sms;
+	opt->n_sms = n_sms / CROWD_PART ? n_sms / CROWD_PART : 1;
 }
 
 int kernel_tiles(const char *dir, int sm, uint32_t n_sms, bool crowd, struct gpu_tiles **out, char *why,
@@ -39,7 +40,7 @@ int kernel_tiles(const char *dir, int sm, uint32_t n_sms, bool crowd, struct gpu
 		return 0;
 	kernel_options(&opt, sm, n_sms, false, crowd, NULL);
 	snprintf(path, sizeof(path), "%s/" KERNEL_TILES, dir);
-	ret = gpu_tiles_read(path, opt.sm, opt.n_sms, out);
+	ret = gpu_tiles_read(path, &opt, out);
 	if (ret == -EINVAL)
 		snprintf(why, len, "%s is no table of tiles; those built in serve", path);
 	else if (ret)

@@ -52,6 +52,8 @@ enum gpu_mode {
  * @mode: storage of floats
  * @sm: compute capability, 80 to 90 (87: Jetson Orin)
  * @n_sms: multiprocessors that the launches will have, 0: 132
+ * @crowd: of the device, where it runs other launches as well and @n_sms are what one
+ *         of them gets; 0: launches have all there are
  * @degrees: ascending; tiles are chosen for these, and a degree between two of
  *           them takes those of the lower; NULL: 1 to 8, 12, 16, 24, 32
  * @n_degrees: how many, at most GPU_MAX_DEGREES
@@ -64,7 +66,7 @@ enum gpu_mode {
  */
 struct gpu_options {
 	enum gpu_mode mode;
-	uint32_t sm, n_sms;
+	uint32_t sm, n_sms, crowd;
 	const uint32_t *degrees;
 	uint32_t n_degrees;
 	const struct gpu_tiles *tiles;
@@ -158,12 +160,12 @@ enum gpu_mode gpu_mode_auto(const struct program *p);
 /**
  * gpu_tiles_read() - a measured table of tiles from a file
  * @path: as braid-tune sweep writes it, of any devices
- * @sm, @n_sms: the device
+ * @opt: the device, and whether launches are in a crowd
  * @out: set; NULL where there is no such file, or nothing of this device in it
  *
  * Return: 0, -EINVAL where it is no such table, or what reading gave.
  */
-int gpu_tiles_read(const char *path, uint32_t sm, uint32_t n_sms, struct gpu_tiles **out);
+int gpu_tiles_read(const char *path, const struct gpu_options *opt, struct gpu_tiles **out);
 void gpu_tiles_free(struct gpu_tiles *t);
 
 /**

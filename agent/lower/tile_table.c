@@ -12,12 +12,18 @@
 
 #define MAX_ROWS	8192u
 #define MAX_TEXT	(4u << 20)
+#define MAX_BUILTIN	8u
+#define WHOLE		132u	/* multiprocessors, where nobody says how many */
 
 /* The text of kernels/tiles.txt. */
 extern const char gpu_tiles_text[];
 
-static struct gpu_tiles none, *builtin = &none;
-static uint32_t builtin_sm, builtin_sms;
+static struct gpu_tiles none;
+static struct {
+	struct gpu_options of;
+	struct gpu_tiles *rows;
+} builtin[MAX_BUILTIN];
+static uint32_t n_builtin;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static bool same_shape(const struct tile_row *a, const struct tile_row *b)
@@ -70,21 +76,45 @@ static int read_row(const char *line, struct tile_row *row)
 	return -EINVAL;
 }
 
-int tile_table_read(const char *from, uint32_t sm, uint32_t n_sms, struct gpu_tiles **out)
+static uint32_t all_sms(const struct gpu_options *opt)
+{
+	return opt->crowd ? opt->crowd : opt->n_sms ? opt->n_sms : WHOLE;
+}
+
+static bool same_device(const struct gpu_options *a, const struct gpu_options *b)
+{
+	return a->sm == b->sm && all_sms(a) == all_sms(b) && !a->crowd == !b->crowd;
+}
+
+/* Behind the word "tiles". */
+static int read_head(const char *line, struct gpu_options *of)
+{
+	int end = 0;
+
+	*of = (struct gpu_options){ 0 };
+	if (sscanf(line, "%u %u%n", &of->sm, &of->n_sms, &end) != 2)
+		return -EINVAL;
+	line += end;
+	if (!strncmp(line, " crowd", 6)) {
+		of->crowd = of->n_sms;
+		line += 6;
+	}
+	return *line && *line != '\n' ? -EINVAL : 0;
+}
+
+int tile_table_read(const char *from, const struct gpu_options *opt, struct gpu_tiles **out)
 {
 	struct gpu_tiles *t = calloc(1, sizeof(*t));
 	bool mine = false;
 	int ret = t ? 0 : -ENOMEM;
 
 	for (const char *line = from; *line && !ret; line += *line == '\n') {
-		unsigned int its_sm, its_sms;
+		struct gpu_options its;
 		struct tile_row row = { 0 };
 
 		if (!strncmp(line, "tiles ", 6)) {
-			if (sscanf(line, "tiles %u %u", &its_sm, &its_sms) != 2)
-				ret = -EINVAL;
-			else
-				mine = its_sm == sm && its_sms == n_sms;
+			ret = read_head(line + 6, &its);
+			mine = !ret && same_device(&its, opt);
 		} else if (mine && !strncmp(line, "tile ", 5)) {
 			ret = read_row(line + 5, &row);
 			if (!ret)
@@ -120,7 +150,7 @@ static char *text_of(FILE *f)
 	return text;
 }
 
-int gpu_tiles_read(const char *path, uint32_t sm, uint32_t n_sms, struct gpu_tiles **out)
+int gpu_tiles_read(const char *path, const struct gpu_options *opt, struct gpu_tiles **out)
 {
 	FILE *f = fopen(path, "re");
 	char *text;
@@ -130,7 +160,7 @@ int gpu_tiles_read(const char *path, uint32_t sm, uint32_t n_sms, struct gpu_til
 	if (!f)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	text = text_of(f);
-	ret = text ? tile_table_read(text, sm, n_sms, out) : -errno;
+	ret = text ? tile_table_read(text, opt, out) : -errno;
 	if (!ret && !(*out)->n) {
 		gpu_tiles_free(*out);
 		*out = NULL;
@@ -145,18 +175,24 @@ void gpu_tiles_free(struct gpu_tiles *t)
 	tile_table_free(t);
 }
 
-/* Of all that is built in, the first device's; a broken text is found by a test. */
+/* A broken text is found by a test. */
 static void read_builtin(void)
 {
-	struct gpu_tiles *t;
+	for (const char *line = gpu_tiles_text; (line = strstr(line, "\ntiles ")) && n_builtin < MAX_BUILTIN;) {
+		struct gpu_options of;
 
-	if (sscanf(gpu_tiles_text, "%*[^\n]\ntiles %u %u", &builtin_sm, &builtin_sms) == 2 &&
-	    !tile_table_read(gpu_tiles_text, builtin_sm, builtin_sms, &t))
-		builtin = t;
+		line += sizeof("\ntiles ") - 1;
+		if (read_head(line, &of) || tile_table_read(gpu_tiles_text, &of, &builtin[n_builtin].rows))
+			continue;
+		builtin[n_builtin++].of = of;
+	}
 }
 
-const struct gpu_tiles *tile_table_builtin(uint32_t sm, uint32_t n_sms)
+const struct gpu_tiles *tile_table_builtin(const struct gpu_options *opt)
 {
 	pthread_once(&once, read_builtin);
-	return sm == builtin_sm && n_sms == builtin_sms ? builtin : &none;
+	for (uint32_t i = 0; i < n_builtin; i++)
+		if (same_device(&builtin[i].of, opt))
+			return builtin[i].rows;
+	return &none;
 }

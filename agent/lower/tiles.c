@@ -194,7 +194,7 @@ struct tile_choice tile_choose(const struct gpu_options *opt, const struct tile_
 	double least = 0;
 
 	if (look_up(opt, opt->tiles, s, &best) ||
-	    look_up(opt, tile_table_builtin(opt->sm, opt->n_sms ? opt->n_sms : 132), s, &best))
+	    look_up(opt, tile_table_builtin(opt), s, &best))
 		return best;
 	for (uint32_t t = 0; t < n_tile_infos; t++)
 		for (uint32_t split = 1; split <= 8; split *= 2) {

@@ -64,18 +64,20 @@ struct gpu_tiles {
 /**
  * tile_table_read() - a table from text
  * @from: as braid-tune sweep writes it: lines "tile M N K GROUPS KIND TILE PARTS
- *        NANOSECONDS" behind one "tiles SM MULTIPROCESSORS"; of several for one
- *        shape the fastest counts, what begins otherwise is no part of it
- * @sm, @n_sms: the device: a table of another one has no rows
+ *        NANOSECONDS" behind one "tiles SM MULTIPROCESSORS", with " crowd" where many
+ *        launches ran at once; of several for one shape the fastest counts, what
+ *        begins otherwise is no part of it
+ * @opt: the device, and whether launches are in a crowd: a table of another one, or
+ *       not for that, has no rows
  * @out: set here; tile_table_free() it
  *
  * Return: 0, -EINVAL where a line is not what it should be, -ENOMEM.
  */
-int tile_table_read(const char *from, uint32_t sm, uint32_t n_sms, struct gpu_tiles **out);
+int tile_table_read(const char *from, const struct gpu_options *opt, struct gpu_tiles **out);
 void tile_table_free(struct gpu_tiles *t);
 
 /** tile_table_builtin() - what was measured on a device like this; may have no rows */
-const struct gpu_tiles *tile_table_builtin(uint32_t sm, uint32_t n_sms);
+const struct gpu_tiles *tile_table_builtin(const struct gpu_options *opt);
 
 #define TILE_LARGE	128u	/* rows: tiles with more are for many of them (kernels/big.cuh) */
 

@@ -67,7 +67,7 @@ const void *gpu_generic_image(size_t *bytes)
 	return &fake_image;
 }
 
-int gpu_tiles_read(const char *path, uint32_t sm, uint32_t n_sms, struct gpu_tiles **out)
+int gpu_tiles_read(const char *path, const struct gpu_options *opt, struct gpu_tiles **out)
 {
 	*out = NULL;
 	return 0;

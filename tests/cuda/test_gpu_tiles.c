@@ -15,6 +15,9 @@
 #include "kernels/conv_args.h"
 #include "tests/tap.h"
 
+static const struct gpu_options h100 = { .sm = 90, .n_sms = 132 }, orin = { .sm = 87, .n_sms = 14 };
+static const struct gpu_options crowded = { .sm = 90, .n_sms = 16, .crowd = 132 };
+
 static const char table[] =
 	"# a comment\n"
 	"tile 1 1 1 1 0 64x64 1 1\n"
@@ -25,7 +28,9 @@ static const char table[] =
 	"tile 100 64 512 1 0 32x32 4 2000.5\n"
 	"tile 100 64 512 1 0 64x32 1 4000\n"
 	"tile 100 64 512 1 3 16x64 2 4000\n"
-	"tile 400 64 512 1 0 64x64 1 5000\n";
+	"tile 400 64 512 1 0 64x64 1 5000\n"
+	"tiles 90 132 crowd\n"
+	"tile 100 64 512 1 0 128x64 1 900\n";
 
 static bool is(struct tile_choice c, const char *name, uint32_t split)
 {
@@ -37,19 +42,22 @@ static void reading(void)
 	static const char *const bad[] = {
 		"tiles 90\n", "tiles 90 132\ntile 1 2 3\n", "tiles 90 132\ntile 1 2 3 1 0 7x7 1 5\n",
 		"tiles 90 132\ntile 1 2 3 1 9 64x64 1 5\n", "tiles 90 132\ntile 1 2 3 1 0 64x64 0 5\n",
-		"tiles 90 132\ntile 1 2 3 1 0 64x64 1 5 6\n",
+		"tiles 90 132\ntile 1 2 3 1 0 64x64 1 5 6\n", "tiles 90 132 many\n",
 	};
 	struct gpu_tiles *t = NULL;
 	int refused = 0;
 
-	ok(!tile_table_read(table, 90, 132, &t) && t->n == 3, "a table of this device: best of each shape");
+	ok(!tile_table_read(table, &h100, &t) && t->n == 3, "a table of this device: best of each shape");
 	tile_table_free(t);
 	t = NULL;
-	ok(!tile_table_read(table, 87, 14, &t) && !t->n, "a table of another device has no rows");
+	ok(!tile_table_read(table, &crowded, &t) && t->n == 1, "and what is for a crowd");
+	tile_table_free(t);
+	t = NULL;
+	ok(!tile_table_read(table, &orin, &t) && !t->n, "a table of another device has no rows");
 	tile_table_free(t);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		refused += tile_table_read(bad[i], 90, 132, &t) == -EINVAL;
-	ok(refused == 6, "broken tables are refused");
+		refused += tile_table_read(bad[i], &h100, &t) == -EINVAL;
+	ok(refused == 7, "broken tables are refused");
 }
 
 static void choosing(void)
@@ -58,7 +66,7 @@ static void choosing(void)
 	struct gpu_options opt = { .sm = 90, .n_sms = 132 };
 	struct gpu_tiles *t = NULL;
 
-	if (!ok(!tile_table_read(table, 90, 132, &t), "a table"))
+	if (!ok(!tile_table_read(table, &h100, &t), "a table"))
 		return;
 	opt.tiles = t;
 	ok(is(tile_choose(&opt, &s), "32x32", 4), "its own row");
@@ -89,7 +97,7 @@ static void kept(void)
 	kernel_options(&opt, 90, 132, false, false, NULL);
 	ok(is(tile_choose(&opt, &s), "32x32", 1), "the one built in has a row");
 	f = fopen(path, "we");
-	fputs("tiles 90 132\ntile 3136 64 64 1 0 64x64 1 5\ntiles 90 16\ntile 3136 64 64 1 0 128x64 1 5\n", f);
+	fputs("tiles 90 132\ntile 3136 64 64 1 0 64x64 1 5\ntiles 90 132 crowd\ntile 3136 64 64 1 0 128x64 1 5\n", f);
 	fclose(f);
 	ok(!kernel_tiles(dir, 90, 132, false, &t, why, sizeof(why)) && t && t->n == 1 &&
 	   !kernel_tiles(dir, 90, 132, true, &crowd, why, sizeof(why)) && crowd, "a table is read");
@@ -146,8 +154,12 @@ static void by_model(uint32_t sm, uint32_t n_sms)
 
 int main(void)
 {
-	ok(tile_table_builtin(90, 132)->n > 100, "a measured table is built in");
-	ok(!tile_table_builtin(87, 14)->n, "and not for every device");
+	const struct gpu_options part = { .sm = 90, .n_sms = 16 };
+
+	ok(tile_table_builtin(&h100)->n > 100, "a measured table is built in");
+	ok(tile_table_builtin(&crowded)->n > 100 && tile_table_builtin(&crowded) != tile_table_builtin(&h100),
+	   "and one for launches in a crowd");
+	ok(!tile_table_builtin(&orin)->n && !tile_table_builtin(&part)->n, "not for every device");
 	reading();
 	choosing();
 	kept();
