@@ -109,7 +109,7 @@ static int check(struct gpu *g, const struct program *p, const char *name, enum 
 		printf("%s: %s\n", name, why);
 		return 1;
 	}
-	if (gpu_compile(g, plan, NULL))
+	if (gpu_compile(g, &plan, NULL, 1))
 		return 1;
 	draw(p, &d);
 	for (uint32_t r = 0; r < REQUESTS; r++)
@@ -118,7 +118,7 @@ static int check(struct gpu *g, const struct program *p, const char *name, enum 
 	for (uint32_t r = 1; r < REQUESTS; r++)
 		for (uint32_t o = 0; o < p->n_outputs; o++)
 			apart = fmin(apart, distance(p, o, d.want[r][o], d.want[r - 1][o]));
-	l = lane_new(g, p, plan, REQUESTS);
+	l = lane_new(g, p, plan, REQUESTS, NULL);
 	for (uint32_t i = 0; i < n; i++) {
 		double off = run(l, &d, degrees[i], NULL);
 

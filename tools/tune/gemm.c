@@ -231,9 +231,9 @@ static int one(struct gpu *g, struct cublas *c, const struct product *p, const s
 	cu_exec e;
 	int bad = 0;
 
-	if (!prog || gpu_plan_make(prog, &opt, &plan, why, sizeof(why)) || gpu_compile(g, plan, NULL))
+	if (!prog || gpu_plan_make(prog, &opt, &plan, why, sizeof(why)) || gpu_compile(g, &plan, NULL, 1))
 		return 1;
-	l = lane_new(g, prog, plan, p->degree);
+	l = lane_new(g, prog, plan, p->degree, NULL);
 	fill(l, p);
 	step = step_of(l, p->degree, &launch);
 	e = lane_graph(l, p->degree, 0, plan->n_steps - 1, 1, ORDER_GRAPH);

@@ -137,21 +137,37 @@ cu_function gpu_function(struct gpu *g, const char *name)
 	return NULL;
 }
 
-int gpu_compile(struct gpu *g, const struct gpu_plan *plan, const bool *only)
+static bool is_there(const struct work *w, const char *name)
+{
+	for (uint32_t i = 0; i < w->n; i++)
+		if (!strcmp(w->todo[i]->name, name))
+			return true;
+	return gpu_function(w->g, name);
+}
+
+static void add_work(struct work *w, const struct gpu_plan *plan, const bool *only)
+{
+	w->todo = realloc(w->todo, (w->n + plan->n_kernels + 1) * sizeof(*w->todo));
+	if (!w->todo)
+		exit(1);
+	for (uint32_t i = 0; i < plan->n_kernels; i++)
+		if ((!only || only[i]) && !is_there(w, plan->kernels[i].name))
+			w->todo[w->n++] = &plan->kernels[i];
+}
+
+int gpu_compile(struct gpu *g, struct gpu_plan *const *plans, bool *const *only, uint32_t n)
 {
 	struct work w = { .g = g, .lock = PTHREAD_MUTEX_INITIALIZER };
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	long n_threads = sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t threads[MAX_THREADS];
 
-	w.todo = calloc(plan->n_kernels + 1, sizeof(*w.todo));
-	w.images = calloc(plan->n_kernels + 1, sizeof(*w.images));
-	for (uint32_t i = 0; i < plan->n_kernels; i++)
-		if ((!only || only[i]) && !gpu_function(g, plan->kernels[i].name))
-			w.todo[w.n++] = &plan->kernels[i];
-	n = n > MAX_THREADS ? MAX_THREADS : n;
-	for (long i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++)
+		add_work(&w, plans[i], only ? only[i] : NULL);
+	w.images = calloc(w.n + 1, sizeof(*w.images));
+	n_threads = n_threads > MAX_THREADS ? MAX_THREADS : n_threads;
+	for (long i = 0; i < n_threads; i++)
 		pthread_create(&threads[i], NULL, compile_some, &w);
-	for (long i = 0; i < n; i++)
+	for (long i = 0; i < n_threads; i++)
 		pthread_join(threads[i], NULL);
 	for (uint32_t i = 0; i < w.n && !w.failed; i++) {
 		struct code *c = &g->codes[g->n_codes];
@@ -188,19 +204,21 @@ static cu_ptr get(struct gpu *g, uint64_t bytes)
 }
 
 struct lane *lane_new(struct gpu *g, const struct program *p, const struct gpu_plan *plan,
-		      uint32_t degree)
+		      uint32_t degree, const struct lane *beside)
 {
 	struct lane *l = calloc(1, sizeof(*l));
 	uint32_t width = p->n_inputs + p->n_outputs;
 	uint64_t zero, scratch = gpu_plan_scratch(plan, degree, &zero);
 
 	*l = (struct lane) { .gpu = g, .p = p, .plan = plan, .degree = degree };
-	l->image = get(g, plan->image_bytes);
+	l->shares = beside;
+	l->image = beside ? beside->image : get(g, plan->image_bytes);
 	l->arena = get(g, plan->arena_bytes * degree);
 	l->scratch = get(g, scratch);
 	l->table = get(g, (uint64_t)width * degree * 8);
 	l->buffers = calloc((size_t)width * degree + 1, sizeof(*l->buffers));
-	gpu_die(g, g->cu.copy_to(l->image, plan->image, plan->image_bytes), "weights");
+	if (!beside)
+		gpu_die(g, g->cu.copy_to(l->image, plan->image, plan->image_bytes), "weights");
 	gpu_die(g, g->cu.set_d32(l->scratch, 0, scratch / 4 + 1), "scratch");
 	gpu_die(g, g->cu.set_d32(l->arena, ~0u, plan->arena_bytes * degree / 4 + 1), "arena");
 	for (uint32_t r = 0; r < degree; r++)
@@ -222,7 +240,8 @@ void lane_free(struct lane *l)
 
 	for (uint32_t i = 0; i < n; i++)
 		l->gpu->cu.mem_free(l->buffers[i]);
-	l->gpu->cu.mem_free(l->image);
+	if (!l->shares)
+		l->gpu->cu.mem_free(l->image);
 	l->gpu->cu.mem_free(l->arena);
 	l->gpu->cu.mem_free(l->scratch);
 	l->gpu->cu.mem_free(l->table);
@@ -349,7 +368,7 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-double gpu_time(struct gpu *g, cu_exec e, uint32_t launches)
+static double time_all(struct gpu *g, const cu_exec *e, const cu_stream *streams, uint32_t n, uint32_t launches)
 {
 	double t[5];
 
@@ -357,11 +376,53 @@ double gpu_time(struct gpu *g, cu_exec e, uint32_t launches)
 		double start = now();
 
 		for (uint32_t k = 0; k < launches; k++)
-			gpu_die(g, g->cu.graph_launch(e, g->stream), "launch");
-		gpu_die(g, g->cu.stream_synchronize(g->stream), "run");
+			for (uint32_t j = 0; j < n; j++)
+				gpu_die(g, g->cu.graph_launch(e[j], streams[j]), "launch");
+		for (uint32_t j = 0; j < n; j++)
+			gpu_die(g, g->cu.stream_synchronize(streams[j]), "run");
 		if (i >= 0)
 			t[i] = (now() - start) / launches;
 	}
 	qsort(t, 5, sizeof(*t), by_value);
 	return t[2];
+}
+
+double gpu_time(struct gpu *g, cu_exec e, uint32_t launches)
+{
+	return time_all(g, &e, &g->stream, 1, launches);
+}
+
+/* ---- several at once ---- */
+
+void lanes_new(struct lane **l, uint32_t n, struct gpu *g, const struct program *p,
+	       const struct gpu_plan *plan, uint32_t degree)
+{
+	for (; g->n_streams < n; g->n_streams++)
+		gpu_die(g, g->cu.stream_new(&g->streams[g->n_streams], CU_STREAM_NON_BLOCKING, 0), "stream");
+	for (uint32_t i = 0; i < n; i++)
+		l[i] = lane_new(g, p, plan, degree, i ? l[0] : NULL);
+}
+
+void lanes_free(struct lane **l, uint32_t n)
+{
+	while (n)
+		lane_free(l[--n]);
+}
+
+/* To launch a graph takes as long as some of its steps: all must have work meanwhile. */
+double lanes_time(struct lane *const *l, uint32_t n, uint32_t degree, uint32_t first, uint32_t last,
+		  uint32_t times, enum order order)
+{
+	struct gpu *g = l[0]->gpu;
+	const uint32_t launches = n > 1 || last > first ? 4 : 1;
+	cu_exec e[MAX_BESIDE] = { NULL };
+	double us;
+
+	for (uint32_t i = 0; i < n; i++)
+		e[i] = lane_graph(l[i], degree, first, last, times, order);
+	gpu_die(g, g->cu.stream_synchronize(g->stream), "graph");
+	us = time_all(g, e, g->streams, n, launches);
+	for (uint32_t i = 0; i < n; i++)
+		g->cu.exec_free(e[i]);
+	return us / times;
 }

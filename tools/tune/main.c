@@ -4,8 +4,10 @@
  */
 #include "tools/tune/tune.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "agent/cuda/kernel_build.h"
 #include "agent/program/load.h"
 #include "agent/program/program.h"
 
@@ -30,6 +32,48 @@ struct program *load_program(const char *path)
 	return p;
 }
 
+uint32_t run_beside(const struct run_options *o, uint32_t degree)
+{
+	return o->in_flight > degree ? o->in_flight / degree : 1;
+}
+
+/* As the agent has it. */
+void run_plan(const struct run_options *o, const struct gpu *g, struct gpu_options *opt)
+{
+	kernel_options(opt, (int)g->sm, g->n_sms, false, o->in_flight, NULL);
+}
+
+int options(struct run_options *o, int argc, char **argv)
+{
+	int i = 0;
+
+	*o = (struct run_options) { { 1, 2, 8 }, 3, 0, -1, false };
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		char *value = argv[i] + 2, *end = value;
+
+		switch (argv[i][1]) {
+		case 's':
+			o->steps = true;
+			break;
+		case 'k':
+			o->kind = (int)strtol(value, &end, 10);
+			break;
+		case 'f':
+			o->in_flight = (uint32_t)strtoul(value, &end, 10);
+			break;
+		case 'd':
+			for (o->n_degrees = 0; *end && o->n_degrees < 8; end += strspn(end, ","))
+				o->degrees[o->n_degrees++] = (uint32_t)strtoul(end, &end, 10);
+			break;
+		}
+		if (*end || end == argv[i] + (argv[i][1] == 's' ? 0 : 2) || o->in_flight > MAX_BESIDE) {
+			fprintf(stderr, "%s: no such option\n", argv[i]);
+			return -1;
+		}
+	}
+	return i;
+}
+
 int main(int argc, char **argv)
 {
 	struct gpu g;
@@ -42,7 +86,7 @@ int main(int argc, char **argv)
 		printf("device %s sm_%u %u multiprocessors\n", g.name, g.sm, g.n_sms);
 		return commands[i].run(&g, argc - 2, argv + 2);
 	}
-	fprintf(stderr, "usage: braid-tune check|time [-s] [-dDEGREE,...]|sweep [-dDEGREE,...] [-kKIND] MODEL.onnx...\n"
+	fprintf(stderr, "usage: braid-tune check|time [-s] [-dDEGREE,...] [-fREQUESTS]|sweep [-dDEGREE,...] [-fREQUESTS] [-kKIND] MODEL.onnx...\n"
 		"       braid-tune gemm [-a]\n");
 	return 2;
 }

@@ -2,7 +2,9 @@
 /*
  * braid-tune sweep: every product of some models, with every tile and number of
  * parts, at some degrees. Writes a line for each, a table as tile_table_read()
- * takes it. -kKIND: only products of a kind, as the table numbers them.
+ * takes it. -kKIND: only products of a kind, as the table numbers them; -fN: with
+ * N requests in flight, in as many launches as that takes: a table for launches in
+ * a crowd.
  */
 #include "tools/tune/tune.h"
 
@@ -13,8 +15,9 @@
 #include "agent/program/program.h"
 #include "kernels/conv_args.h"
 
-#define REPEAT		16
+#define REPEAT		32
 #define MAX_SEEN	8192
+#define MAX_CHOICES	64
 
 static struct tile_shape seen[MAX_SEEN];
 static uint32_t n_seen;
@@ -63,110 +66,138 @@ static bool is_new(const struct tile_shape *s)
 	return true;
 }
 
+/* A tile and number of parts for all products of a degree. */
+struct choice {
+	struct tile_choice c;
+	struct gpu_plan *plan;
+	bool *only;		/* kernels to be compiled */
+};
+
 /* Can it be, and is it not far from what the model takes for the best? */
-static bool is_worth(const struct gpu *g, const struct tile_shape *s, struct tile_choice c)
+static bool is_worth(const struct gpu *g, uint32_t beside, const struct tile_shape *s, struct tile_choice c)
 {
-	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms };
+	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms / beside };
 	struct tile_choice best = tile_choose(&opt, s);
 
-	return tile_is_sound(&opt, s, &c) && tile_model(&opt, s, &c) < 2.2 * tile_model(&opt, s, &best);
+	return tile_is_sound(&opt, s, &c) && tile_model(&opt, s, &c) < 2.5 * tile_model(&opt, s, &best);
 }
 
-static void one_choice(struct gpu *g, const struct program *p, uint32_t degree, const struct todo *todo,
-		       uint32_t n, struct tile_choice c)
+/* Weights of another plan do where they are as many: nobody looks at results. */
+static bool make(struct gpu *g, const struct program *p, struct gpu_options opt, uint32_t beside,
+		 const struct todo *todo, uint32_t n, struct choice *to)
 {
-	struct tile_row row = { .choice = c };
+	struct tile_row row = { .choice = to->c };
 	const struct gpu_tiles tiles = { &row, 1 };
-	const struct gpu_options opt = {
-		.mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms, .degrees = &degree, .n_degrees = 1,
-		.tiles = &tiles,
-	};
-	uint32_t left = 0;
-	struct gpu_plan *plan;
-	struct lane *l;
-	bool *only;
+	bool any = false;
 	char why[512];
 
 	for (uint32_t i = 0; i < n; i++)
-		left += is_worth(g, &todo[i].shape, c);
-	if (!left || gpu_plan_make(p, &opt, &plan, why, sizeof(why)))
-		return;
-	only = calloc(plan->n_kernels + 1, sizeof(*only));
+		any |= is_worth(g, beside, &todo[i].shape, to->c);
+	opt.tiles = &tiles;
+	if (!any || gpu_plan_make(p, &opt, &to->plan, why, sizeof(why)))
+		return false;
+	to->only = calloc(to->plan->n_kernels + 1, sizeof(*to->only));
 	for (uint32_t i = 0; i < n; i++) {
 		const struct gpu_addresses at = { 0 };
 		struct gpu_launch launch;
 
-		gpu_step_bind(plan, todo[i].step, degree, &at, &launch);
-		only[launch.kernel] |= is_worth(g, &todo[i].shape, c);
+		gpu_step_bind(to->plan, todo[i].step, opt.degrees[0], &at, &launch);
+		to->only[launch.kernel] |= is_worth(g, beside, &todo[i].shape, to->c);
 	}
-	if (gpu_compile(g, plan, only))
-		exit(1);
-	l = lane_new(g, p, plan, degree);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct tile_shape *s = &todo[i].shape;
-		cu_exec e;
-
-		if (!is_worth(g, s, c))
-			continue;
-		e = lane_graph(l, degree, todo[i].step, todo[i].step, REPEAT, ORDER_CHAIN);
-		printf("tile %u %u %u %u %u %s %u %.0f\n", s->m, s->n, s->k, s->groups, tile_kind(s),
-		       tile_infos[c.tile].name, c.split, gpu_time(g, e, 1) / REPEAT * 1e3);
-		g->cu.exec_free(e);
-	}
-	fflush(stdout);
-	lane_free(l);
-	free(only);
-	gpu_plan_free(plan);
+	return true;
 }
 
-static int one_degree(struct gpu *g, const struct program *p, uint32_t degree, int kind)
+static void measure(struct gpu *g, const struct program *p, uint32_t degree, uint32_t beside,
+		    const struct todo *todo, uint32_t n, const struct choice *ch)
 {
-	const struct gpu_options opt = {
-		.mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms, .degrees = &degree, .n_degrees = 1,
-	};
+	struct lane *l[MAX_BESIDE];
+
+	lanes_new(l, beside, g, p, ch->plan, degree);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct tile_shape *s = &todo[i].shape;
+		double us;
+
+		if (!is_worth(g, beside, s, ch->c))
+			continue;
+		us = lanes_time(l, beside, degree, todo[i].step, todo[i].step, REPEAT, ORDER_CHAIN);
+		printf("tile %u %u %u %u %u %s %u %.0f\n", s->m, s->n, s->k, s->groups, tile_kind(s),
+		       tile_infos[ch->c.tile].name, ch->c.split, us * 1e3);
+	}
+	fflush(stdout);
+	lanes_free(l, beside);
+}
+
+/* All are compiled at once, by all processors. */
+static int all_choices(struct gpu *g, const struct program *p, const struct gpu_options *opt, uint32_t beside,
+		       const struct todo *todo, uint32_t n)
+{
+	struct gpu_plan *plans[MAX_CHOICES];
+	struct choice all[MAX_CHOICES];
+	bool *only[MAX_CHOICES];
+	uint32_t made = 0;
+
+	for (uint32_t t = 0; t < n_tile_infos && n; t++)
+		for (uint32_t split = 1; split <= 8 && made < MAX_CHOICES; split *= 2) {
+			all[made] = (struct choice) { .c = { t, split } };
+			if (!make(g, p, *opt, beside, todo, n, &all[made]))
+				continue;
+			plans[made] = all[made].plan;
+			only[made] = all[made].only;
+			made++;
+		}
+	if (gpu_compile(g, plans, only, made))
+		return 1;
+	for (uint32_t i = 0; i < made; i++) {
+		measure(g, p, opt->degrees[0], beside, todo, n, &all[i]);
+		free(only[i]);
+		gpu_plan_free(plans[i]);
+	}
+	return 0;
+}
+
+static int one_degree(struct gpu *g, const struct program *p, uint32_t degree, const struct run_options *o)
+{
+	struct gpu_options opt;
 	struct gpu_plan *plan;
 	struct todo *todo;
 	uint32_t n = 0;
 	char why[512];
+	int ret;
 
+	run_plan(o, g, &opt);
+	opt.degrees = &degree;
+	opt.n_degrees = 1;
 	if (gpu_plan_make(p, &opt, &plan, why, sizeof(why)))
 		return 1;
 	todo = calloc(plan->n_steps + 1, sizeof(*todo));
 	for (uint32_t s = 0; s < plan->n_steps; s++) {
 		todo[n].step = s;
 		if (shape_of(plan, s, degree, &todo[n].shape) &&
-		    (kind < 0 || tile_kind(&todo[n].shape) == (enum tile_kind)kind) &&
+		    (o->kind < 0 || tile_kind(&todo[n].shape) == (enum tile_kind)o->kind) &&
 		    is_new(&todo[n].shape))
 			n++;
 	}
+	opt.image = plan->image;
+	opt.image_bytes = plan->image_bytes;
+	ret = all_choices(g, p, &opt, run_beside(o, degree), todo, n);
 	gpu_plan_free(plan);
-	for (uint32_t t = 0; t < n_tile_infos && n; t++)
-		for (uint32_t split = 1; split <= 8; split *= 2)
-			one_choice(g, p, degree, todo, n, (struct tile_choice) { t, split });
 	free(todo);
-	return 0;
+	return ret;
 }
 
 int cmd_sweep(struct gpu *g, int argc, char **argv)
 {
-	uint32_t degrees[8] = { 1, 2, 8 }, n = 3;
-	int i = 0, kind = -1;
+	struct run_options o;
+	int i = options(&o, argc, argv);
 
-	printf("tiles %u %u\n", g->sm, g->n_sms);
-	for (; i < argc && argv[i][0] == '-'; i++) {
-		if (argv[i][1] == 'k')
-			kind = atoi(argv[i] + 2);
-		if (argv[i][1] != 'd')
-			continue;
-		n = 0;
-		for (char *s = argv[i] + 2; *s && n < 8; s += strspn(s, ","))
-			degrees[n++] = (uint32_t)strtoul(s, &s, 10);
-	}
+	if (i < 0)
+		return 1;
+	printf("tiles %u %u%s\n", g->sm, g->n_sms, o.in_flight ? " crowd" : "");
 	for (; i < argc; i++) {
 		struct program *p = load_program(argv[i]);
 
-		for (uint32_t d = 0; d < n && p; d++)
-			if (one_degree(g, p, degrees[d], kind))
+		for (uint32_t d = 0; d < o.n_degrees && p; d++)
+			if (one_degree(g, p, o.degrees[d], &o))
 				return 1;
 		program_free(p);
 	}

@@ -13,73 +13,68 @@
 
 #define REPEAT	20
 
-static void by_step(struct lane *l, const char *name, uint32_t degree)
+static void by_step(struct lane *const *l, uint32_t n, const char *name, uint32_t degree)
 {
+	const struct gpu_plan *plan = l[0]->plan;
 	double all = 0;
 
-	for (uint32_t s = 0; s < l->plan->n_steps; s++) {
+	for (uint32_t s = 0; s < plan->n_steps; s++) {
 		const struct gpu_addresses at = { 0 };
 		struct gpu_launch launch;
-		cu_exec e = lane_graph(l, degree, s, s, REPEAT, ORDER_CHAIN);
-		double us = gpu_time(l->gpu, e, 1) / REPEAT;
+		double us = lanes_time(l, n, degree, s, s, REPEAT, ORDER_CHAIN);
 		const char *call;
 
-		gpu_step_bind(l->plan, s, degree, &at, &launch);
-		call = l->plan->kernels[launch.kernel].call;
+		gpu_step_bind(plan, s, degree, &at, &launch);
+		call = plan->kernels[launch.kernel].call;
 		printf("step %s %u %3u %7.2f us grid %6u %-14s %-24.*s %s\n", name, degree, s, us,
-		       launch.grid, l->plan->steps[s].what, (int)strcspn(call, "("), call,
-		       l->plan->steps[s].node);
+		       launch.grid, plan->steps[s].what, (int)strcspn(call, "("), call,
+		       plan->steps[s].node);
 		all += us;
-		l->gpu->cu.exec_free(e);
 	}
 	printf("steps %s degree %u: %.1f us in all\n", name, degree, all);
 }
 
-int cmd_time(struct gpu *g, int argc, char **argv)
+static int one_model(struct gpu *g, const struct run_options *o, const char *path)
 {
 	static const char *const orders[] = { "graph", "chain", "dependent" };
-	uint32_t degrees[8] = { 1, 2, 8 }, n = 3;
-	bool steps = false;
-	int i = 0;
+	struct gpu_options opt;
+	struct program *p = load_program(path);
+	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	struct lane *l[MAX_BESIDE];
+	struct gpu_plan *plan;
+	char why[512];
 
-	for (; i < argc && argv[i][0] == '-'; i++) {
-		if (!strcmp(argv[i], "-s"))
-			steps = true;
-		if (!strncmp(argv[i], "-d", 2)) {
-			n = 0;
-			for (char *s = argv[i] + 2; *s && n < 8; s += strspn(s, ","))
-				degrees[n++] = (uint32_t)strtoul(s, &s, 10);
-		}
+	run_plan(o, g, &opt);
+	opt.degrees = o->degrees;
+	opt.n_degrees = o->n_degrees;
+	if (!p || gpu_plan_make(p, &opt, &plan, why, sizeof(why)) || gpu_compile(g, &plan, NULL, 1))
+		return 1;
+	for (uint32_t d = 0; d < o->n_degrees; d++) {
+		const uint32_t degree = o->degrees[d], n = run_beside(o, degree);
+
+		lanes_new(l, n, g, p, plan, degree);
+		printf("time %s degree %u beside %u steps %u:", name, degree, n, plan->n_steps);
+		for (int k = ORDER_GRAPH; k <= ORDER_DEPENDENT; k++)
+			printf(" %s %.1f us", orders[k],
+			       lanes_time(l, n, degree, 0, plan->n_steps - 1, 1, (enum order)k));
+		printf("\n");
+		fflush(stdout);
+		if (o->steps)
+			by_step(l, n, name, degree);
+		lanes_free(l, n);
 	}
-	for (; i < argc; i++) {
-		struct gpu_options opt = {
-			.mode = GPU_FP16, .sm = g->sm, .n_sms = g->n_sms, .degrees = degrees, .n_degrees = n,
-		};
-		struct program *p = load_program(argv[i]);
-		const char *name = strrchr(argv[i], '/') ? strrchr(argv[i], '/') + 1 : argv[i];
-		struct gpu_plan *plan;
-		struct lane *l;
-		char why[512];
-
-		if (!p || gpu_plan_make(p, &opt, &plan, why, sizeof(why)) || gpu_compile(g, plan, NULL))
-			return 1;
-		l = lane_new(g, p, plan, degrees[n - 1]);
-		for (uint32_t d = 0; d < n; d++) {
-			printf("time %s degree %u steps %u:", name, degrees[d], plan->n_steps);
-			for (int o = ORDER_GRAPH; o <= ORDER_DEPENDENT; o++) {
-				cu_exec e = lane_graph(l, degrees[d], 0, plan->n_steps - 1, 1, o);
-
-				printf(" %s %.1f us", orders[o], gpu_time(g, e, 20));
-				g->cu.exec_free(e);
-			}
-			printf("\n");
-			fflush(stdout);
-		}
-		for (uint32_t d = 0; d < n && steps; d++)
-			by_step(l, name, degrees[d]);
-		lane_free(l);
-		gpu_plan_free(plan);
-		program_free(p);
-	}
+	gpu_plan_free(plan);
+	program_free(p);
 	return 0;
+}
+
+int cmd_time(struct gpu *g, int argc, char **argv)
+{
+	struct run_options o;
+	int i = options(&o, argc, argv);
+
+	for (; i >= 0 && i < argc; i++)
+		if (one_model(g, &o, argv[i]))
+			return 1;
+	return i < 0;
 }

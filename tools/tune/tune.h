@@ -15,6 +15,8 @@
 #include "agent/cuda/nvrtc.h"
 #include "agent/cuda/plan.h"
 
+#define MAX_BESIDE	32u
+
 struct program;
 struct code;
 
@@ -23,14 +25,15 @@ struct code;
  * @cu: the driver; what it lacks is looked up by name
  * @rt: the compiler
  * @sm: compute capability
+ * @streams: as many as launches ran at once so far
  * @codes: kernels compiled so far, by name
  */
 struct gpu {
 	struct cu_api cu;
 	struct nvrtc_api rt;
 	cu_context ctx;
-	cu_stream stream;
-	uint32_t sm, n_sms;
+	cu_stream stream, streams[MAX_BESIDE];
+	uint32_t sm, n_sms, n_streams;
 	char name[128];
 	struct code *codes;
 	uint32_t n_codes;
@@ -49,7 +52,7 @@ enum order {
 
 /**
  * struct lane - memory of a plan
- * @io: the table, host copy
+ * @shares: the weights are another lane's
  * @buffers: of every input and output of every request, as the table has them
  */
 struct lane {
@@ -57,6 +60,7 @@ struct lane {
 	const struct program *p;
 	const struct gpu_plan *plan;
 	uint32_t degree;
+	bool shares;
 	cu_ptr image, arena, scratch, table;
 	cu_ptr *buffers;
 };
@@ -64,12 +68,13 @@ struct lane {
 int gpu_open(struct gpu *g);
 void gpu_die(struct gpu *g, cu_result res, const char *what);
 
-/** gpu_compile() - kernels of a plan that are not compiled yet; @only: those marked, or all */
-int gpu_compile(struct gpu *g, const struct gpu_plan *plan, const bool *only);
+/** gpu_compile() - kernels of @n plans that are not compiled yet; @only: those marked, NULL: all */
+int gpu_compile(struct gpu *g, struct gpu_plan *const *plans, bool *const *only, uint32_t n);
 cu_function gpu_function(struct gpu *g, const char *name);
 
+/** lane_new() - @beside: a lane of the same plan, whose weights it shares, or NULL */
 struct lane *lane_new(struct gpu *g, const struct program *p, const struct gpu_plan *plan,
-		      uint32_t degree);
+		      uint32_t degree, const struct lane *beside);
 void lane_free(struct lane *l);
 void lane_input(struct lane *l, uint32_t request, uint32_t i, const void *data);
 void lane_output(struct lane *l, uint32_t request, uint32_t o, void *data);
@@ -80,6 +85,36 @@ cu_exec lane_graph(struct lane *l, uint32_t degree, uint32_t first, uint32_t las
 
 /** gpu_time() - microseconds a launch of a graph takes, the median of several tries */
 double gpu_time(struct gpu *g, cu_exec e, uint32_t launches);
+
+/**
+ * lanes_time() - microseconds that steps [first, last] of one lane take while all @n do the same
+ *
+ * Each in a stream of its own, @times times over.
+ */
+double lanes_time(struct lane *const *l, uint32_t n, uint32_t degree, uint32_t first, uint32_t last,
+		  uint32_t times, enum order order);
+
+/** lanes_new() - @n lanes at @l */
+void lanes_new(struct lane **l, uint32_t n, struct gpu *g, const struct program *p,
+	       const struct gpu_plan *plan, uint32_t degree);
+void lanes_free(struct lane **l, uint32_t n);
+
+/** struct run_options - what braid-tune's commands are told beside models */
+struct run_options {
+	uint32_t degrees[8], n_degrees;
+	uint32_t in_flight;	/* requests; 0: one launch at a time */
+	int kind;		/* of a product, -1: all */
+	bool steps;
+};
+
+/** run_beside() - launches at once at a degree */
+uint32_t run_beside(const struct run_options *o, uint32_t degree);
+
+/** run_plan() - how plans are made: for launches in a crowd where requests are in flight */
+void run_plan(const struct run_options *o, const struct gpu *g, struct gpu_options *opt);
+
+/** options() - the index of what is no option, -1: one that is none */
+int options(struct run_options *o, int argc, char **argv);
 
 /** load_program() - an ONNX file, a free batch bound to 1 */
 struct program *load_program(const char *path);
