@@ -81,6 +81,42 @@ static void choosing(void)
 	tile_table_free(t);
 }
 
+/* In a crowd a row goes further, that of fewer rows furthest. */
+static void choosing_in_crowd(void)
+{
+	static const char rows[] = "tiles 90 132 crowd\n"
+				   "tile 100 64 512 1 0 64x32 1 900\ntile 400 64 512 1 0 32x64 1 900\n";
+	static const struct {
+		uint32_t m;
+		const char *tile;
+	} want[] = {
+		{ 100, "64x32" }, { 60, "64x32" }, { 199, "64x32" }, { 240, "64x32" }, { 330, "32x64" },
+		{ 400, "32x64" }, { 1500, "32x64" },
+	};
+	struct gpu_options opt = crowded;
+	struct gpu_tiles *t = NULL;
+
+	if (!ok(!tile_table_read(rows, &crowded, &t), "a table for a crowd"))
+		return;
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		const struct tile_shape s = { .m = want[i].m, .n = 64, .k = 512, .groups = 1 };
+
+		opt.tiles = t;
+		ok(is(tile_choose(&opt, &s), want[i].tile, 1), "%u rows: %s", want[i].m, want[i].tile);
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct tile_shape s = { .m = i ? 1700 : 40, .n = 64, .k = 512, .groups = 1 };
+		struct tile_choice with, without;
+
+		opt.tiles = t;
+		with = tile_choose(&opt, &s);
+		opt.tiles = NULL;
+		without = tile_choose(&opt, &s);
+		ok(with.tile == without.tile && with.split == without.split, "%u rows: no row is near", s.m);
+	}
+	tile_table_free(t);
+}
+
 /* As it lies with the cache of kernels: what it has comes before what is built in. */
 static void kept(void)
 {
@@ -162,6 +198,7 @@ int main(void)
 	ok(!tile_table_builtin(&orin)->n && !tile_table_builtin(&part)->n, "not for every device");
 	reading();
 	choosing();
+	choosing_in_crowd();
 	kept();
 	by_model(87, 14);
 	by_model(89, 128);
