@@ -32,9 +32,9 @@ struct backend_buf;
  * @device: which GPU, the first is 0
  * @sms: multiprocessors to use (a green context), 0 for all
  * @beside: launches of other processes that run beside this one's, so that it
- *          chooses as in a crowd (programs that share a GPU by MPS)
- * @crowd: how many run at once in a crowd, where each runs as one among several;
- *         0 for the backend's choice
+ *          runs as in a crowd (programs that share a GPU by MPS)
+ * @crowd: how many run at once in a crowd, where each runs as one among several,
+ *         with tiles for that and inputs copied; 0 for the backend's choice
  * @no_compiler: never compile; what was built ahead and what is kept must do
  * @cache_dir: where to keep what took long to make, NULL or "" for nowhere
  * @cache_bytes: how much of it

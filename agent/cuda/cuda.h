@@ -363,7 +363,7 @@ struct io_desc {
  * @free: plain slots that are free, @n_free; @n_full of them run any degree
  * @bounce: pinned rows for tensors that the device can't reach; @bounce_free
  *          is a stack of those that are free
- * @copy: in place or copied, by tiles and index of the degree
+ * @copy: in place or copied, by index of the degree, where launches are not in a crowd
  * @uses: the caller's one, and every chore that is queued for it
  */
 struct backend_model {
@@ -381,7 +381,7 @@ struct backend_model {
 	struct slot *free;
 	struct pinned bounce;
 	uint32_t *bounce_free, n_bounce;
-	struct choice copy[GPU_MAX_DEGREES];	/* of launches that are not in a crowd */
+	struct choice copy[GPU_MAX_DEGREES];
 	float alone_ns[GPU_MAX_DEGREES];
 	uint64_t id;
 	atomic_uint uses;

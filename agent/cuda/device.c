@@ -12,18 +12,6 @@
 #include "agent/cuda/cuda.h"
 
 #define MIN_SM		80
-#define CONNECTIONS	"32"
-
-/*
- * With the driver's 8 hardware queues lanes wait for each other: 32 of them
- * fell from 26,000 to 17,000 requests a second. Under MPS a client that asks
- * for more takes its neighbours' channels.
- */
-static void want_connections(void)
-{
-	if (!getenv("CUDA_MPS_PIPE_DIRECTORY"))
-		setenv("CUDA_DEVICE_MAX_CONNECTIONS", CONNECTIONS, 0);
-}
 
 static int attribute(const struct device *d, enum cu_attribute a)
 {
@@ -91,7 +79,6 @@ static int find(struct device *d, unsigned int number, char *why, size_t len)
 	int ret, n = 0;
 
 	memset(d, 0, sizeof(*d));
-	want_connections();
 	ret = cu_load(&d->cu, why, len);
 	if (ret)
 		return ret;

@@ -7,9 +7,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DRIVER	"libcuda.so.1"
+#define CONNECTIONS	"32"
 
 struct symbol {
 	const char *name;
@@ -132,10 +134,22 @@ static int start(struct cu_api *cu, char *why, size_t len)
 	return 0;
 }
 
+/*
+ * With the driver's 8 hardware queues lanes wait for each other: 32 of them
+ * fell from 26,000 to 17,000 requests a second. Under MPS a client that asks
+ * for more takes its neighbours' channels.
+ */
+static void want_connections(void)
+{
+	if (!getenv("CUDA_MPS_PIPE_DIRECTORY"))
+		setenv("CUDA_DEVICE_MAX_CONNECTIONS", CONNECTIONS, 0);
+}
+
 int cu_load(struct cu_api *cu, char *why, size_t len)
 {
 	int ret;
 
+	want_connections();
 	memset(cu, 0, sizeof(*cu));
 	cu->lib = dlopen(DRIVER, RTLD_NOW | RTLD_LOCAL);
 	if (!cu->lib) {

@@ -60,7 +60,8 @@ static void add_tiles(struct sha256_ctx *h, const struct gpu_tiles *t)
 bool image_key(const struct program *p, const struct gpu_options *opt, uint8_t key[CACHE_KEY_BYTES])
 {
 	static const uint8_t none[sizeof(p->digest)];
-	const uint32_t v[] = { opt->mode, opt->sm, opt->n_sms, opt->no_fusion, opt->n_degrees };
+	const uint32_t v[] = { opt->mode, opt->sm, opt->n_sms, opt->crowd, opt->no_fusion,
+			       opt->n_degrees };
 	struct sha256_ctx h;
 
 	if (!memcmp(p->digest, none, sizeof(none)))

@@ -33,7 +33,8 @@ struct gpu_tiles;
  * @sm: architecture
  * @n_sms: multiprocessors
  * @fp32: in 32 bits
- * @crowd: with tiles for one launch among several: for an eighth of the device
+ * @crowd: with tiles for one launch among several: those measured so, else for an
+ *         eighth of the device
  * @tiles: of kernel_tiles() with the same @crowd; may be NULL
  */
 void kernel_options(struct gpu_options *opt, int sm, uint32_t n_sms, bool fp32, bool crowd,

@@ -92,14 +92,15 @@ static int read_head(const char *line, struct gpu_options *of)
 	int end = 0;
 
 	*of = (struct gpu_options){ 0 };
-	if (sscanf(line, "%u %u%n", &of->sm, &of->n_sms, &end) != 2)
+	if (sscanf(line, "%u %u%n", &of->sm, &of->n_sms, &end) != 2 || !of->n_sms)
 		return -EINVAL;
 	line += end;
 	if (!strncmp(line, " crowd", 6)) {
 		of->crowd = of->n_sms;
 		line += 6;
 	}
-	return *line && *line != '\n' ? -EINVAL : 0;
+	line += strspn(line, " ");
+	return *line && *line != '\n' && *line != '#' ? -EINVAL : 0;
 }
 
 int tile_table_read(const char *from, const struct gpu_options *opt, struct gpu_tiles **out)

@@ -29,7 +29,7 @@ static const char table[] =
 	"tile 100 64 512 1 0 64x32 1 4000\n"
 	"tile 100 64 512 1 3 16x64 2 4000\n"
 	"tile 400 64 512 1 0 64x64 1 5000\n"
-	"tiles 90 132 crowd\n"
+	"tiles 90 132 crowd # so many at once\n"
 	"tile 100 64 512 1 0 128x64 1 900\n";
 
 static bool is(struct tile_choice c, const char *name, uint32_t split)
@@ -43,6 +43,7 @@ static void reading(void)
 		"tiles 90\n", "tiles 90 132\ntile 1 2 3\n", "tiles 90 132\ntile 1 2 3 1 0 7x7 1 5\n",
 		"tiles 90 132\ntile 1 2 3 1 9 64x64 1 5\n", "tiles 90 132\ntile 1 2 3 1 0 64x64 0 5\n",
 		"tiles 90 132\ntile 1 2 3 1 0 64x64 1 5 6\n", "tiles 90 132 many\n",
+		"tiles 90 0 crowd\n",
 	};
 	struct gpu_tiles *t = NULL;
 	int refused = 0;
@@ -57,7 +58,7 @@ static void reading(void)
 	tile_table_free(t);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		refused += tile_table_read(bad[i], &h100, &t) == -EINVAL;
-	ok(refused == 7, "broken tables are refused");
+	ok(refused == 8, "broken tables are refused");
 }
 
 static void choosing(void)
@@ -141,6 +142,14 @@ static void kept(void)
 	ok(is(tile_choose(&opt, &s), "64x64", 1), "its row comes first");
 	kernel_options(&opt, 90, 132, false, true, crowd);
 	ok(is(tile_choose(&opt, &s), "128x64", 1), "a crowd has its own");
+	kernel_options(&opt, 90, 132, false, true, NULL);
+	s.n = 128;
+	s.k = 256;
+	ok(is(tile_choose(&opt, &s), "64x128", 1), "which is built in as well");
+	kernel_options(&opt, 90, 128, false, true, NULL);
+	ok(!is(tile_choose(&opt, &s), "64x128", 1), "for this device");
+	s.n = 64;
+	s.k = 64;
 	s.k = 16;
 	kernel_options(&opt, 90, 132, false, false, t);
 	ok(is(tile_choose(&opt, &s), "32x32", 1), "what it does not have is as built in");

@@ -86,6 +86,9 @@ static void names(void)
 	other.n_sms = 16;
 	ok(image_key(p, &other, b) && memcmp(a, b, sizeof(a)), "so has another number of multiprocessors");
 	other = opt;
+	other.crowd = 1056;
+	ok(image_key(p, &other, b) && memcmp(a, b, sizeof(a)), "and a crowd on a larger device");
+	other = opt;
 	other.mode = GPU_FP32;
 	ok(image_key(p, &other, b) && memcmp(a, b, sizeof(a)), "and another precision");
 	program_free(p);

@@ -37,7 +37,7 @@ static const struct argp_option options[] = {
 	  "poll (default), or driver: in cuCtxSynchronize(), for what is not braid", 0 },
 	{ "tiles", OPT_TILES, "FOR", 0,
 	  "alone, crowd, or auto (default): crowd for processes under MPS, what is in flight "
-	  "decides for streams, as in braid; for what is not braid", 0 },
+	  "decides for streams, as in braid; crowd copies inputs, too; for what is not braid", 0 },
 	{ "degree", OPT_DEGREE, "N", 0,
 	  "a tenant launches N requests as one, merged, instead of one (closed loop), for what is "
 	  "not braid", 0 },

@@ -136,7 +136,7 @@ static int check(struct gpu *g, const struct program *p, const char *name, enum 
 	return bad;
 }
 
-int cmd_check(struct gpu *g, int argc, char **argv)
+int cmd_check(struct gpu *g, const struct run_options *o, int argc, char **argv)
 {
 	static const uint32_t many[] = { 1, 2, 3, 8 }, few[] = { 1, 2 };
 	int bad = 0;

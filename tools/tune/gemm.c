@@ -282,17 +282,17 @@ static int each_tile(struct gpu *g, const struct product *p)
 	return bad;
 }
 
-int cmd_gemm(struct gpu *g, int argc, char **argv)
+int cmd_gemm(struct gpu *g, const struct run_options *o, int argc, char **argv)
 {
 	struct cublas c;
-	bool has = cublas_open(g, &c), all = argc > 0 && !strcmp(argv[0], "-a");
+	bool has = cublas_open(g, &c);
 	int bad = 0;
 
 	if (!has)
 		printf("there is no cuBLAS to compare with\n");
 	for (size_t i = 0; i < sizeof(products) / sizeof(*products); i++)
 		bad |= one(g, has ? &c : NULL, &products[i], NULL);
-	for (size_t i = 0; i < sizeof(products) / sizeof(*products) && all; i++)
+	for (size_t i = 0; i < sizeof(products) / sizeof(*products) && o->all; i++)
 		bad |= each_tile(g, &products[i]);
 	return bad;
 }

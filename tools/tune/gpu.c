@@ -368,7 +368,8 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double time_all(struct gpu *g, const cu_exec *e, const cu_stream *streams, uint32_t n, uint32_t launches)
+static double time_all(struct gpu *g, const cu_exec *e, const cu_stream *streams, uint32_t n,
+		       uint32_t launches)
 {
 	double t[5];
 
@@ -414,7 +415,7 @@ double lanes_time(struct lane *const *l, uint32_t n, uint32_t degree, uint32_t f
 		  uint32_t times, enum order order)
 {
 	struct gpu *g = l[0]->gpu;
-	const uint32_t launches = n > 1 || last > first ? 4 : 1;
+	const uint32_t launches = last > first ? 20 : n > 1 ? 4 : 1;
 	cu_exec e[MAX_BESIDE] = { NULL };
 	double us;
 

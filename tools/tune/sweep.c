@@ -74,9 +74,10 @@ struct choice {
 };
 
 /* Can it be, and is it not far from what the model takes for the best? */
-static bool is_worth(const struct gpu *g, uint32_t beside, const struct tile_shape *s, struct tile_choice c)
+static bool is_worth(const struct gpu *g, uint32_t beside, const struct tile_shape *s,
+		     struct tile_choice c)
 {
-	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms / beside };
+	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms > beside ? g->n_sms / beside : 1 };
 	struct tile_choice best = tile_choose(&opt, s);
 
 	return tile_is_sound(&opt, s, &c) && tile_model(&opt, s, &c) < 2.5 * tile_model(&opt, s, &best);
@@ -128,8 +129,8 @@ static void measure(struct gpu *g, const struct program *p, uint32_t degree, uin
 }
 
 /* All are compiled at once, by all processors. */
-static int all_choices(struct gpu *g, const struct program *p, const struct gpu_options *opt, uint32_t beside,
-		       const struct todo *todo, uint32_t n)
+static int all_choices(struct gpu *g, const struct program *p, const struct gpu_options *opt,
+		       uint32_t beside, const struct todo *todo, uint32_t n)
 {
 	struct gpu_plan *plans[MAX_CHOICES];
 	struct choice all[MAX_CHOICES];
@@ -137,7 +138,11 @@ static int all_choices(struct gpu *g, const struct program *p, const struct gpu_
 	uint32_t made = 0;
 
 	for (uint32_t t = 0; t < n_tile_infos && n; t++)
-		for (uint32_t split = 1; split <= 8 && made < MAX_CHOICES; split *= 2) {
+		for (uint32_t split = 1; split <= 8; split *= 2) {
+			if (made == MAX_CHOICES) {
+				fprintf(stderr, "too many tiles\n");
+				exit(1);
+			}
 			all[made] = (struct choice) { .c = { t, split } };
 			if (!make(g, p, *opt, beside, todo, n, &all[made]))
 				continue;
@@ -164,11 +169,13 @@ static int one_degree(struct gpu *g, const struct program *p, uint32_t degree, c
 	char why[512];
 	int ret;
 
-	run_plan(o, g, &opt);
+	run_lowering(o, g, &opt);
 	opt.degrees = &degree;
 	opt.n_degrees = 1;
-	if (gpu_plan_make(p, &opt, &plan, why, sizeof(why)))
+	if (gpu_plan_make(p, &opt, &plan, why, sizeof(why))) {
+		fprintf(stderr, "degree %u: %s\n", degree, why);
 		return 1;
+	}
 	todo = calloc(plan->n_steps + 1, sizeof(*todo));
 	for (uint32_t s = 0; s < plan->n_steps; s++) {
 		todo[n].step = s;
@@ -185,19 +192,14 @@ static int one_degree(struct gpu *g, const struct program *p, uint32_t degree, c
 	return ret;
 }
 
-int cmd_sweep(struct gpu *g, int argc, char **argv)
+int cmd_sweep(struct gpu *g, const struct run_options *o, int argc, char **argv)
 {
-	struct run_options o;
-	int i = options(&o, argc, argv);
-
-	if (i < 0)
-		return 1;
-	printf("tiles %u %u%s\n", g->sm, g->n_sms, o.in_flight ? " crowd" : "");
-	for (; i < argc; i++) {
+	printf("tiles %u %u%s\n", g->sm, g->n_sms, o->in_flight ? " crowd" : "");
+	for (int i = 0; i < argc; i++) {
 		struct program *p = load_program(argv[i]);
 
-		for (uint32_t d = 0; d < o.n_degrees && p; d++)
-			if (one_degree(g, p, o.degrees[d], &o))
+		for (uint32_t d = 0; d < o->n_degrees && p; d++)
+			if (one_degree(g, p, o->degrees[d], o))
 				return 1;
 		program_free(p);
 	}

@@ -44,19 +44,27 @@ static int one_model(struct gpu *g, const struct run_options *o, const char *pat
 	struct gpu_plan *plan;
 	char why[512];
 
-	run_plan(o, g, &opt);
+	run_lowering(o, g, &opt);
 	opt.degrees = o->degrees;
 	opt.n_degrees = o->n_degrees;
-	if (!p || gpu_plan_make(p, &opt, &plan, why, sizeof(why)) || gpu_compile(g, &plan, NULL, 1))
+	if (!p)
+		return 1;
+	if (gpu_plan_make(p, &opt, &plan, why, sizeof(why))) {
+		fprintf(stderr, "%s: %s\n", path, why);
+		return 1;
+	}
+	if (gpu_compile(g, &plan, NULL, 1))
 		return 1;
 	for (uint32_t d = 0; d < o->n_degrees; d++) {
 		const uint32_t degree = o->degrees[d], n = run_beside(o, degree);
 
 		lanes_new(l, n, g, p, plan, degree);
-		printf("time %s degree %u beside %u steps %u:", name, degree, n, plan->n_steps);
+		printf("time %s degree %u steps %u:", name, degree, plan->n_steps);
 		for (int k = ORDER_GRAPH; k <= ORDER_DEPENDENT; k++)
 			printf(" %s %.1f us", orders[k],
 			       lanes_time(l, n, degree, 0, plan->n_steps - 1, 1, (enum order)k));
+		if (n > 1)
+			printf(" beside %u", n - 1);
 		printf("\n");
 		fflush(stdout);
 		if (o->steps)
@@ -68,13 +76,10 @@ static int one_model(struct gpu *g, const struct run_options *o, const char *pat
 	return 0;
 }
 
-int cmd_time(struct gpu *g, int argc, char **argv)
+int cmd_time(struct gpu *g, const struct run_options *o, int argc, char **argv)
 {
-	struct run_options o;
-	int i = options(&o, argc, argv);
-
-	for (; i >= 0 && i < argc; i++)
-		if (one_model(g, &o, argv[i]))
+	for (int i = 0; i < argc; i++)
+		if (one_model(g, o, argv[i]))
 			return 1;
-	return i < 0;
+	return 0;
 }

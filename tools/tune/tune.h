@@ -102,26 +102,23 @@ void lanes_free(struct lane **l, uint32_t n);
 /** struct run_options - what braid-tune's commands are told beside models */
 struct run_options {
 	uint32_t degrees[8], n_degrees;
-	uint32_t in_flight;	/* requests; 0: one launch at a time */
+	uint32_t in_flight;	/* requests, two launches at least; 0: one launch at a time */
 	int kind;		/* of a product, -1: all */
-	bool steps;
+	bool steps, all;
 };
 
 /** run_beside() - launches at once at a degree */
 uint32_t run_beside(const struct run_options *o, uint32_t degree);
 
-/** run_plan() - how plans are made: for launches in a crowd where requests are in flight */
-void run_plan(const struct run_options *o, const struct gpu *g, struct gpu_options *opt);
-
-/** options() - the index of what is no option, -1: one that is none */
-int options(struct run_options *o, int argc, char **argv);
+/** run_lowering() - how models are lowered: for a crowd where requests are in flight */
+void run_lowering(const struct run_options *o, const struct gpu *g, struct gpu_options *opt);
 
 /** load_program() - an ONNX file, a free batch bound to 1 */
 struct program *load_program(const char *path);
 
-int cmd_check(struct gpu *g, int argc, char **argv);
-int cmd_time(struct gpu *g, int argc, char **argv);
-int cmd_sweep(struct gpu *g, int argc, char **argv);
-int cmd_gemm(struct gpu *g, int argc, char **argv);
+int cmd_check(struct gpu *g, const struct run_options *o, int argc, char **argv);
+int cmd_time(struct gpu *g, const struct run_options *o, int argc, char **argv);
+int cmd_sweep(struct gpu *g, const struct run_options *o, int argc, char **argv);
+int cmd_gemm(struct gpu *g, const struct run_options *o, int argc, char **argv);
 
 #endif
