@@ -177,6 +177,12 @@ static bool is_copied(struct backend *be, struct backend_model *m, uint32_t degr
 	return crowd || choice_pick(&m->copy[degree]) == COPIED;
 }
 
+/* A window's copies run under the kernels of the one before it. */
+static bool is_window_copied(const struct backend *be)
+{
+	return !be->dev.integrated && be->lanes.in_flight;
+}
+
 /* For tests: a stream that waits for what never comes, an address that is nobody's. */
 static cu_result commit_sabotage(struct backend *be, struct flight *f,
 				 enum backend_sabotage sabotage)
@@ -316,6 +322,7 @@ static bool launch_composed(struct backend *be, struct backend_launch *launch)
 		c->slots[i]->busy = true;
 	f->composed = c;
 	f->tiles = TILES_COMPOSED;
+	f->staged = is_window_copied(be);
 	fly(be, f, c->exec, launch->sabotage);
 	return true;
 }
@@ -416,7 +423,7 @@ static uint32_t land(struct backend *be, struct flight *f, uint64_t now,
 		g->start_ns = f->start_ns;
 		g->end_ns = now;
 		g->others = f->others;
-		g->staged = f->staged;
+		g->staged = f->staged && g->model->stage_row >= COPY_BYTES;
 		g->crowd = f->tiles == TILES_CROWD;
 		learn(g->model, f, g);
 		s->busy = false;
