@@ -27,13 +27,14 @@ bad_degrees() {
 }
 
 bad_numbers() {
-	for f in -f -f1 -f33 -f-2 -f4294967298 -f8x -k4 -k-1; do
+	for f in -f -f1 -f33 -f-2 -f4294967298 -f8x -k4 -k-1 -e0 -e; do
 		refuses "$f: not" sweep "$f" x.onnx || return 1
 	done
 }
 
 others_options() {
 	refuses "-s: not" sweep -s x.onnx && refuses "-k1: not" time -k1 x.onnx &&
+		refuses "-e8: not" time -f32 -e8 x.onnx &&
 		refuses "-d1: not" check -d1 x.onnx && refuses "-f8: not" gemm -f8
 }
 
@@ -42,7 +43,7 @@ no_command() {
 }
 
 right() {
-	takes sweep -k3 -f32 -d1,2,4,8 && takes time -s -f2 -d1 && takes check
+	takes sweep -k3 -f32 -e8 -d1,2,4,8 && takes time -s -f2 -d1 && takes check
 }
 
 check "no command, no model" no_command

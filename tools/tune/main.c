@@ -19,7 +19,7 @@ static const struct {
 } commands[] = {
 	{ "check", "", cmd_check, false },
 	{ "time", "sdf", cmd_time, false },
-	{ "sweep", "kdf", cmd_sweep, false },
+	{ "sweep", "kdfe", cmd_sweep, false },
 	{ "gemm", "a", cmd_gemm, true },
 };
 
@@ -37,6 +37,11 @@ struct program *load_program(const char *path)
 uint32_t run_beside(const struct run_options *o, uint32_t degree)
 {
 	return o->in_flight > degree ? o->in_flight / degree : 1;
+}
+
+uint32_t run_also(const struct run_options *o, uint32_t degree)
+{
+	return o->also < run_beside(o, degree) ? o->also : 0;
 }
 
 /* As the agent has it. */
@@ -91,6 +96,9 @@ static bool read_option(const char *allowed, char *s, struct run_options *o)
 	case 'f':
 		good = read_number(&s, 2, MAX_BESIDE, &o->in_flight);
 		break;
+	case 'e':
+		good = read_number(&s, 1, MAX_BESIDE, &o->also);
+		break;
 	case 'd':
 		good = read_degrees(&s, o);
 		break;
@@ -103,7 +111,7 @@ static int read_options(const char *allowed, struct run_options *o, int argc, ch
 {
 	int i = 0;
 
-	*o = (struct run_options) { { 1, 2, 8 }, 3, 0, -1, false, false };
+	*o = (struct run_options) { .degrees = { 1, 2, 8 }, .n_degrees = 3, .kind = -1 };
 	for (; i < argc && argv[i][0] == '-'; i++)
 		if (!read_option(allowed, argv[i] + 1, o)) {
 			fprintf(stderr, "%s: not an option here, or not with this value\n", argv[i]);
@@ -121,10 +129,11 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: braid-tune check MODEL.onnx...\n"
 		"       braid-tune time [-s] [-dDEGREE,...] [-fREQUESTS] MODEL.onnx...\n"
-		"       braid-tune sweep [-kKIND] [-dDEGREE,...] [-fREQUESTS] MODEL.onnx...\n"
+		"       braid-tune sweep [-kKIND] [-dDEGREE,...] [-fREQUESTS [-eLAUNCHES]] MODEL.onnx...\n"
 		"       braid-tune gemm [-a]\n"
 		"-d  degrees, ascending, 1 to %u (1,2,8)\n"
 		"-f  with so many requests in flight, 2 to %u, in as many launches as that takes\n"
+		"-e  where those are more than LAUNCHES, with LAUNCHES as well: the geometric mean\n"
 		"-s  by step   -k  products of a kind, 0 to %u   -a  by every tile\n",
 		GPU_MAX_DEGREE, MAX_BESIDE, TILE_SCALED);
 	return 2;

@@ -4,10 +4,11 @@
  * parts, at some degrees. Writes a line for each, a table as tile_table_read()
  * takes it. -kKIND: only products of a kind, as the table numbers them; -fN: with
  * N requests in flight, in as many launches as that takes: a table for launches in
- * a crowd.
+ * a crowd. -eM: and with M launches, where those are fewer.
  */
 #include "tools/tune/tune.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,9 +74,13 @@ struct choice {
 	bool *only;		/* kernels to be compiled */
 };
 
+/* Launches at once, and fewer that count as much where they are not 0. */
+struct at_once {
+	uint32_t launches, also;
+};
+
 /* Can it be, and is it not far from what the model takes for the best? */
-static bool is_worth(const struct gpu *g, uint32_t beside, const struct tile_shape *s,
-		     struct tile_choice c)
+static bool is_good(const struct gpu *g, uint32_t beside, const struct tile_shape *s, struct tile_choice c)
 {
 	const struct gpu_options opt = { .sm = g->sm, .n_sms = g->n_sms > beside ? g->n_sms / beside : 1 };
 	struct tile_choice best = tile_choose(&opt, s);
@@ -83,9 +88,15 @@ static bool is_worth(const struct gpu *g, uint32_t beside, const struct tile_sha
 	return tile_is_sound(&opt, s, &c) && tile_model(&opt, s, &c) < 2.5 * tile_model(&opt, s, &best);
 }
 
+static bool is_worth(const struct gpu *g, const struct at_once *n, const struct tile_shape *s,
+		     struct tile_choice c)
+{
+	return is_good(g, n->launches, s, c) || (n->also && is_good(g, n->also, s, c));
+}
+
 /* Weights of another plan do where they are as many: nobody looks at results. */
-static bool make(struct gpu *g, const struct program *p, struct gpu_options opt, uint32_t beside,
-		 const struct todo *todo, uint32_t n, struct choice *to)
+static bool make(struct gpu *g, const struct program *p, struct gpu_options opt,
+		 const struct at_once *beside, const struct todo *todo, uint32_t n, struct choice *to)
 {
 	struct tile_row row = { .choice = to->c };
 	const struct gpu_tiles tiles = { &row, 1 };
@@ -108,29 +119,32 @@ static bool make(struct gpu *g, const struct program *p, struct gpu_options opt,
 	return true;
 }
 
-static void measure(struct gpu *g, const struct program *p, uint32_t degree, uint32_t beside,
-		    const struct todo *todo, uint32_t n, const struct choice *ch)
+static void measure(struct gpu *g, const struct program *p, uint32_t degree,
+		    const struct at_once *beside, const struct todo *todo, uint32_t n, const struct choice *ch)
 {
 	struct lane *l[MAX_BESIDE];
 
-	lanes_new(l, beside, g, p, ch->plan, degree);
+	lanes_new(l, beside->launches, g, p, ch->plan, degree);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct tile_shape *s = &todo[i].shape;
+		const uint32_t step = todo[i].step;
 		double us;
 
 		if (!is_worth(g, beside, s, ch->c))
 			continue;
-		us = lanes_time(l, beside, degree, todo[i].step, todo[i].step, REPEAT, ORDER_CHAIN);
+		us = lanes_time(l, beside->launches, degree, step, step, REPEAT, ORDER_CHAIN);
+		if (beside->also)
+			us = sqrt(us * lanes_time(l, beside->also, degree, step, step, REPEAT, ORDER_CHAIN));
 		printf("tile %u %u %u %u %u %s %u %.0f\n", s->m, s->n, s->k, s->groups, tile_kind(s),
 		       tile_infos[ch->c.tile].name, ch->c.split, us * 1e3);
 	}
 	fflush(stdout);
-	lanes_free(l, beside);
+	lanes_free(l, beside->launches);
 }
 
 /* All are compiled at once, by all processors. */
 static int all_choices(struct gpu *g, const struct program *p, const struct gpu_options *opt,
-		       uint32_t beside, const struct todo *todo, uint32_t n)
+		       const struct at_once *beside, const struct todo *todo, uint32_t n)
 {
 	struct gpu_plan *plans[MAX_CHOICES];
 	struct choice all[MAX_CHOICES];
@@ -162,6 +176,7 @@ static int all_choices(struct gpu *g, const struct program *p, const struct gpu_
 
 static int one_degree(struct gpu *g, const struct program *p, uint32_t degree, const struct run_options *o)
 {
+	const struct at_once beside = { run_beside(o, degree), run_also(o, degree) };
 	struct gpu_options opt;
 	struct gpu_plan *plan;
 	struct todo *todo;
@@ -186,7 +201,7 @@ static int one_degree(struct gpu *g, const struct program *p, uint32_t degree, c
 	}
 	opt.image = plan->image;
 	opt.image_bytes = plan->image_bytes;
-	ret = all_choices(g, p, &opt, run_beside(o, degree), todo, n);
+	ret = all_choices(g, p, &opt, &beside, todo, n);
 	gpu_plan_free(plan);
 	free(todo);
 	return ret;

@@ -103,12 +103,16 @@ void lanes_free(struct lane **l, uint32_t n);
 struct run_options {
 	uint32_t degrees[8], n_degrees;
 	uint32_t in_flight;	/* requests, two launches at least; 0: one launch at a time */
+	uint32_t also;		/* launches at once, where that are more; 0: not also so many */
 	int kind;		/* of a product, -1: all */
 	bool steps, all;
 };
 
 /** run_beside() - launches at once at a degree */
 uint32_t run_beside(const struct run_options *o, uint32_t degree);
+
+/** run_also() - fewer at once that count as much, 0: none */
+uint32_t run_also(const struct run_options *o, uint32_t degree);
 
 /** run_lowering() - how models are lowered: for a crowd where requests are in flight */
 void run_lowering(const struct run_options *o, const struct gpu *g, struct gpu_options *opt);
