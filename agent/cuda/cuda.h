@@ -485,7 +485,7 @@ struct flight {
 	uint64_t start_ns, v0;
 	uint32_t others;
 	enum tiles tiles;
-	bool staged, crowd;
+	bool staged;
 	int16_t row[CUDA_MAX_PARTS][GPU_MAX_DEGREE];	/* of bounce, -1: none */
 };
 

@@ -150,6 +150,12 @@ static struct slot **find_slot(struct backend_model *m, enum tiles tiles, uint32
 	return best;
 }
 
+/* Does a launch that finds so many others in flight run as one among several? */
+static bool is_crowd(const struct backend *be, uint32_t others)
+{
+	return others + be->beside + 1 >= be->crowd;
+}
+
 /* Who has the device almost to himself gets tiles for that, if there are any left. */
 static struct slot **choose_slot(struct backend_model *m, uint32_t degree, bool crowd, enum tiles *tiles)
 {
@@ -228,7 +234,7 @@ static struct flight *flight_new(struct backend *be, struct backend_launch *laun
 	f->groups = groups;
 	f->n_groups = n;
 	f->composed = NULL;
-	f->staged = f->crowd = false;
+	f->staged = false;
 	f->start_ns = backend_now();
 	return f;
 }
@@ -260,7 +266,7 @@ static int launch_group(struct backend *be, struct backend_launch *launch,
 {
 	struct backend_model *m = g->model;
 	int degree = model_degree(m, g->degree);
-	const bool crowd = be->lanes.in_flight + be->beside + 1 >= be->crowd;
+	const bool crowd = is_crowd(be, be->lanes.in_flight);
 	struct slot **at, *s;
 	enum tiles tiles;
 	struct flight *f;
@@ -279,7 +285,6 @@ static int launch_group(struct backend *be, struct backend_launch *launch,
 	s->busy = true;
 	f->slots[0] = s;
 	f->tiles = tiles;
-	f->crowd = crowd;
 	f->staged = is_copied(be, m, degree, crowd);
 	fly(be, f, graph_of(be, s, tiles, degree), launch->sabotage);
 	return 0;
@@ -379,7 +384,7 @@ static void learn(struct backend_model *m, const struct flight *f, const struct 
 
 	if (f->n_groups > 1)
 		return;
-	if (!f->crowd)
+	if (!is_crowd(m->be, f->others))
 		choice_learn(&m->copy[degree], f->staged ? COPIED : IN_PLACE,
 			     (float)g->device_ns / g->degree);
 	*alone += ((float)g->device_ns - *alone) / (*alone ? 16 : 1);
