@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "agent/lower/lower.h"
+#include "agent/lower/tiles.h"
 
 /**
  * struct gpu_plan_priv - what gpu_step_bind() reads
@@ -74,8 +75,7 @@ static void (*const lowerings[PROG_KINDS])(struct lower *l) = {
 static bool options_ok(struct lower *l, const struct gpu_options *opt)
 {
 	l->opt = *opt;
-	if (!l->opt.n_sms)
-		l->opt.n_sms = 132;
+	l->opt.n_sms = tile_sms(&l->opt);
 	if (!l->opt.degrees) {
 		l->opt.degrees = default_degrees;
 		l->opt.n_degrees = sizeof(default_degrees) / sizeof(*default_degrees);

@@ -13,7 +13,6 @@
 #define MAX_ROWS	8192u
 #define MAX_TEXT	(4u << 20)
 #define MAX_BUILTIN	8u
-#define WHOLE		132u	/* multiprocessors, where nobody says how many */
 
 /* The text of kernels/tiles.txt. */
 extern const char gpu_tiles_text[];
@@ -78,7 +77,7 @@ static int read_row(const char *line, struct tile_row *row)
 
 static uint32_t all_sms(const struct gpu_options *opt)
 {
-	return opt->crowd ? opt->crowd : opt->n_sms ? opt->n_sms : WHOLE;
+	return opt->crowd ? opt->crowd : tile_sms(opt);
 }
 
 static bool same_device(const struct gpu_options *a, const struct gpu_options *b)

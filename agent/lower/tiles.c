@@ -14,10 +14,16 @@ static const struct tile_info generics[] = { K_CONV_GENERIC(INFO) };
 #undef INFO
 const uint32_t n_tile_infos = sizeof(tile_infos) / sizeof(*tile_infos);
 
+#define WHOLE		132u	/* multiprocessors, where nobody says how many */
 #define BLOCK		1024u	/* shared memory that a block takes beside its own */
 #define STEP		K_CONV_STEP
 #define NEAR		1.25	/* times the rows: a table's choice is as good */
 #define NEAR_IN_CROWD	4.0
+
+uint32_t tile_sms(const struct gpu_options *opt)
+{
+	return opt->n_sms ? opt->n_sms : WHOLE;
+}
 
 static double larger(double a, double b)
 {
@@ -89,7 +95,7 @@ double tile_model(const struct gpu_options *opt, const struct tile_shape *s,
 		  const struct tile_choice *c)
 {
 	const struct tile_info *t = &tile_infos[c->tile];
-	uint32_t sms = opt->n_sms ? opt->n_sms : 132, steps = tile_per(s, c->split);
+	uint32_t sms = tile_sms(opt), steps = tile_per(s, c->split);
 	uint64_t tiles = (uint64_t)((s->m + t->bm - 1) / t->bm) * ((s->n + t->bn - 1) / t->bn) * s->groups;
 	uint64_t blocks = tiles * c->split;
 	uint32_t most = resident(opt, s, c), on = (uint32_t)((blocks + sms - 1) / sms);
@@ -125,7 +131,7 @@ enum tile_kind tile_kind(const struct tile_shape *s)
  */
 static bool is_large(const struct gpu_options *opt, const struct tile_shape *s, const struct tile_info *t)
 {
-	uint32_t sms = opt->n_sms ? opt->n_sms : 132;
+	uint32_t sms = tile_sms(opt);
 
 	return sms >= 64 && s->k >= 12 * STEP && (s->m / t->bm) * (s->n / t->bn) * s->groups >= 5 * sms / 2;
 }

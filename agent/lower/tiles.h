@@ -76,6 +76,9 @@ struct gpu_tiles {
 int tile_table_read(const char *from, const struct gpu_options *opt, struct gpu_tiles **out);
 void tile_table_free(struct gpu_tiles *t);
 
+/** tile_sms() - multiprocessors that launches will have */
+uint32_t tile_sms(const struct gpu_options *opt);
+
 /** tile_table_builtin() - what was measured on a device like this; may have no rows */
 const struct gpu_tiles *tile_table_builtin(const struct gpu_options *opt);
 
