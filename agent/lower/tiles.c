@@ -173,7 +173,7 @@ bool tile_any(const struct gpu_options *opt, const struct tile_shape *s)
  * crowd nothing depends on how many tiles fill the device once, so a row goes a long way,
  * and one of fewer rows further: on an H100 (sweeps with 32 requests in flight, four
  * networks) the choice for half as many took 1.01 times what the fastest tile did, for a
- * fourth 1.02, for twice as many 1.07, the model's 1.15.
+ * fourth 1.02, for twice as many 1.03, the model's 1.15.
  */
 static double distance(const struct gpu_options *opt, const struct tile_row *r, const struct tile_shape *s)
 {
