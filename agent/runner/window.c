@@ -274,11 +274,14 @@ static bool launch_rest(struct runner *r, struct window *w)
 			.form = w->form, .started = started, .priv = w,
 			.sabotage = w->bad ? sabotage_of(w, pl) : BACKEND_NO_SABOTAGE,
 		};
+		/* Before: the fault of a short kernel is seen while it is launched, see window_blame(). */
+		w->launched++;
 		ret = r->hang ? 0 : r->ops->launch(r->be, &w->launches[i]);
 		w->started = w->launches[i].started;
-		if (ret == -EAGAIN)
+		if (ret == -EAGAIN) {
+			w->launched--;
 			return false;
-		w->launched++;
+		}
 		w->started = 0;
 		for (uint32_t k = 0; k < pl->n_groups; k++)
 			w->run[pl->first + k].model->waiting--;

@@ -5,7 +5,8 @@
  * can't be used or is damaged. Each is told in words that name what and how
  * much, and whatever can be served is served, rightly. A request that hangs the
  * device while every call of the driver waits for it ends alone, as others that
- * hang or fault do in test_poison (tests/cuda/service.t).
+ * hang or fault do in test_poison (tests/cuda/service.t); so does one whose fault
+ * comes before its launch is over.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -188,6 +189,29 @@ static int infer_within(struct daemon *d, float first, unsigned int seconds)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 }
 
+/* A kernel so short that its fault is seen by the call that launches it. */
+static void at_once(void)
+{
+	const char *what = "fault while launching";
+	struct daemon d;
+	struct storm *s;
+
+	play((struct standin){ .blocking = 1 });
+	daemon_start(&d, both, "[runner]\nbackend = cuda\n[debug]\nfault_gpu_on = tiny_mlp:777\n");
+	s = storm_new(&d);
+	setenv("BRAID_TEST_BACKEND", "cuda", 1);
+	storm_start(s, both, 2);
+	unsetenv("BRAID_TEST_BACKEND");
+	is_int(infer_within(&d, 777, 30), EIO, "%s: the offender ends in EIO", what);
+	is_int(daemon_counter(&d, "killed"), 1, "%s: it alone", what);
+	is_int(daemon_logged(&d, "fault injected"), 2, "%s: after one runner among others, one alone",
+	       what);
+	ok(storm_progress(s, 50), "%s: the others are served", what);
+	storm_end(s);
+	storm_check(s, what);
+	is_int(daemon_stop(&d), 0, "%s: braidd ends well", what);
+}
+
 /* Nothing that calls the driver goes on: neither the serving thread nor any other. */
 static void stuck(void)
 {
@@ -252,6 +276,7 @@ int main(void)
 	no_compiler();
 	no_cache();
 	damaged_cache();
+	at_once();
 	stuck();
 	stuck_at_the_end();
 	unlink(page);

@@ -32,6 +32,8 @@ typedef _Atomic uint64_t standin_word;
  * @no_register: memory of others can't be registered
  * @stuck: while a stream waits for a value, so does every call, as those of the real
  *         driver may once one of its own threads waits for the device
+ * @blocking: a launch of a graph returns once it has ended, with its error, as under
+ *            CUDA_LAUNCH_BLOCKING
  *
  * Faults; a count of n hits the n-th from now, 0 is never:
  * @fail_launch: that launch returns an error, and so does everything after it
@@ -63,7 +65,7 @@ typedef _Atomic uint64_t standin_word;
 struct standin {
 	standin_word magic;
 	standin_word driver_version, devices, sm, multiprocessors, integrated, memory,
-		no_register, stuck;
+		no_register, stuck, blocking;
 	standin_word fail_launch, fault, fault_as, hang, fail_alloc, fail_register, fail_compile, slow_us,
 		compile_ms, shuffle;
 	standin_word launches, allocs, instantiated, modules, compiled, registered, pageable,

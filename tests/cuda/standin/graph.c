@@ -207,5 +207,6 @@ API cu_result cuGraphLaunch(cu_exec e, cu_stream s)
 	if (!g)
 		return CU_OUT_OF_MEMORY;
 	*g = (struct graph_work){ { .run = graph_run, .drop = graph_drop, .launch = true }, e };
-	return stream_put(s, &g->work);
+	res = stream_put(s, &g->work);
+	return res || !si.say->blocking ? res : stream_end(s);
 }

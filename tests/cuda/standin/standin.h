@@ -94,4 +94,7 @@ struct work {
 
 cu_result stream_put(cu_stream s, struct work *w);
 
+/* Till nothing of it is left to do, or the device is broken: with that error. */
+cu_result stream_end(cu_stream s);
+
 #endif

@@ -156,7 +156,7 @@ API cu_result cuStreamCreateWithPriority(cu_stream *out, unsigned int flags, int
 	return CU_SUCCESS;
 }
 
-static cu_result wait(cu_stream s)
+cu_result stream_end(cu_stream s)
 {
 	cu_result res;
 
@@ -172,7 +172,7 @@ API cu_result cuStreamDestroy_v2(cu_stream s)
 {
 	struct cu_stream_opaque **link;
 
-	wait(s);
+	stream_end(s);
 	pthread_mutex_lock(&si.lock);
 	for (link = &si.streams; *link && *link != s; link = &(*link)->next)
 		;
@@ -204,7 +204,7 @@ API cu_result cuStreamSynchronize(cu_stream s)
 	cu_result res = si_check();
 
 	/* What goes to the default stream is done at once here. */
-	return res || !s ? res : wait(s);
+	return res || !s ? res : stream_end(s);
 }
 
 API cu_result cuCtxSynchronize(void)
