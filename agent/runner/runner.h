@@ -94,7 +94,7 @@ struct window {
 	uint64_t id;
 	uint64_t taken_ns;
 	uint32_t groups_left;
-	uint32_t launched;		/* launches that the backend has */
+	uint32_t launched;		/* launches that the backend has, or is given now */
 	uint32_t started;		/* groups that it has of the next one */
 	enum backend_form form;
 	bool adaptive;

@@ -274,7 +274,7 @@ static bool launch_rest(struct runner *r, struct window *w)
 			.form = w->form, .started = started, .priv = w,
 			.sabotage = w->bad ? sabotage_of(w, pl) : BACKEND_NO_SABOTAGE,
 		};
-		/* Before: the fault of a short kernel is seen while it is launched, see window_blame(). */
+		/* Before it is, see window_blame(). */
 		w->launched++;
 		ret = r->hang ? 0 : r->ops->launch(r->be, &w->launches[i]);
 		w->started = w->launches[i].started;
@@ -416,6 +416,8 @@ void window_take(struct runner *r, const struct link_window *in)
 /*
  * The device faulted: was it a request that ran alone? Then it fails, and the next agent
  * has nothing to find out. With others beside it nobody knows which of them it was.
+ * The fault of a short kernel is seen while it is launched. It can't be an older one: only
+ * requests launch kernels, and all before this one had ended without an error.
  */
 void window_blame(struct runner *r)
 {
