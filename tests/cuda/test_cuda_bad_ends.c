@@ -45,14 +45,21 @@ static bool logged(const struct daemon *d, const char *text)
 	return daemon_logged(d, text) > 0;
 }
 
-static void serves(struct daemon *d, const char *const *models, unsigned int n, const char *what)
+/* Tenants that compare answers: in fp16, other kernels for the same sums may round the other way. */
+static struct storm *storm_of(struct daemon *d, const char *const *models, unsigned int n)
 {
 	struct storm *s = storm_new(d);
 
-	/* Of answers: in fp16, other kernels for the same sums may round the other way. */
 	setenv("BRAID_TEST_BACKEND", "cuda", 1);
 	storm_start(s, models, n);
 	unsetenv("BRAID_TEST_BACKEND");
+	return s;
+}
+
+static void serves(struct daemon *d, const char *const *models, unsigned int n, const char *what)
+{
+	struct storm *s = storm_of(d, models, n);
+
 	ok(storm_progress(s, 50), "%s: tenants are served", what);
 	storm_end(s);
 	storm_check(s, what);
@@ -198,10 +205,7 @@ static void at_once(void)
 
 	play((struct standin){ .blocking = 1 });
 	daemon_start(&d, both, "[runner]\nbackend = cuda\n[debug]\nfault_gpu_on = tiny_mlp:777\n");
-	s = storm_new(&d);
-	setenv("BRAID_TEST_BACKEND", "cuda", 1);
-	storm_start(s, both, 2);
-	unsetenv("BRAID_TEST_BACKEND");
+	s = storm_of(&d, both, 2);
 	is_int(infer_within(&d, 777, 30), EIO, "%s: the offender ends in EIO", what);
 	is_int(daemon_counter(&d, "killed"), 1, "%s: it alone", what);
 	is_int(daemon_logged(&d, "fault injected"), 2, "%s: after one runner among others, one alone",
@@ -222,10 +226,7 @@ static void stuck(void)
 	play((struct standin){ .stuck = 1 });
 	daemon_start(&d, both, "[queue]\nmax_attempts = 2\n[runner]\nbackend = cuda\n"
 		     "watchdog_ms = 500\n[debug]\nhang_gpu_on = tiny_mlp:777\n");
-	s = storm_new(&d);
-	setenv("BRAID_TEST_BACKEND", "cuda", 1);
-	storm_start(s, both, 2);
-	unsetenv("BRAID_TEST_BACKEND");
+	s = storm_of(&d, both, 2);
 	is_int(infer_within(&d, 777, 30), EIO, "%s: the offender ends in EIO", what);
 	is_int(daemon_counter(&d, "killed"), 1, "%s: it alone", what);
 	is_int(daemon_logged(&d, "fault injected"), 3, "%s: after one runner among others, two alone",
