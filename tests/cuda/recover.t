@@ -35,7 +35,7 @@ cache_dir = $tmp/cache
 [debug]
 fault_gpu_on = tiny_mlp:777
 EOF
-LD_LIBRARY_PATH=$O/standin "$O/braidd" --config "$tmp/conf" 2>"$tmp/log" &
+TMPDIR=$tmp LD_LIBRARY_PATH=$O/standin "$O/braidd" --config "$tmp/conf" 2>"$tmp/log" &
 pid=$!
 for _ in $(seq 600); do
 	grep -q "agent ready" "$tmp/log" && break
