@@ -181,6 +181,7 @@ int runner_start(struct server *s, char *why, size_t len)
 	struct runner_proc *r = &s->runner;
 	int queue, control[2], ret;
 	pid_t parent = getpid();
+	uint64_t started;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control))
 		return -errno;
@@ -189,6 +190,7 @@ int runner_start(struct server *s, char *why, size_t len)
 		ret = queue;
 		goto err_control;
 	}
+	started = server_now();		/* before the runner takes its own times */
 	r->pid = fork();
 	if (r->pid < 0) {
 		ret = -errno;
@@ -203,7 +205,7 @@ int runner_start(struct server *s, char *why, size_t len)
 	queue = control[1] = -1;
 	r->srv = s;
 	r->starts++;
-	r->started_ns = server_now();
+	r->started_ns = started;
 	r->ready_ns = 0;
 	r->done = done(s);
 	if (!r->backoff_ms)
