@@ -196,49 +196,45 @@ static int infer_within(struct daemon *d, float first, unsigned int seconds)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 }
 
-/* A kernel so short that its fault is seen by the call that launches it. */
-static void at_once(void)
+/*
+ * One request of one of two models ends its runner: it does once in company and alone till
+ * @runners of them have ended, each with its last words, and the others are served.
+ */
+static void offends(const char *what, const char *config, int runners, const char *last_words)
 {
-	const char *what = "fault while launching";
 	struct daemon d;
 	struct storm *s;
 
-	play((struct standin){ .blocking = 1 });
-	daemon_start(&d, both, "[runner]\nbackend = cuda\n[debug]\nfault_gpu_on = tiny_mlp:777\n");
+	daemon_start(&d, both, config);
 	s = storm_of(&d, both, 2);
 	is_int(infer_within(&d, 777, 30), EIO, "%s: the offender ends in EIO", what);
 	is_int(daemon_counter(&d, "killed"), 1, "%s: it alone", what);
-	is_int(daemon_logged(&d, "fault injected"), 2, "%s: after one runner among others, one alone",
-	       what);
-	ok(storm_progress(s, 50), "%s: the others are served", what);
-	storm_end(s);
-	storm_check(s, what);
-	is_int(daemon_stop(&d), 0, "%s: braidd ends well", what);
-}
-
-/* Nothing that calls the driver goes on: neither the serving thread nor any other. */
-static void stuck(void)
-{
-	const char *what = "stuck in the driver";
-	struct daemon d;
-	struct storm *s;
-
-	play((struct standin){ .stuck = 1 });
-	daemon_start(&d, both, "[queue]\nmax_attempts = 2\n[runner]\nbackend = cuda\n"
-		     "watchdog_ms = 500\n[debug]\nhang_gpu_on = tiny_mlp:777\n");
-	s = storm_of(&d, both, 2);
-	is_int(infer_within(&d, 777, 30), EIO, "%s: the offender ends in EIO", what);
-	is_int(daemon_counter(&d, "killed"), 1, "%s: it alone", what);
-	is_int(daemon_logged(&d, "fault injected"), 3, "%s: after one runner among others, two alone",
-	       what);
-	is_int(daemon_logged(&d, "watchdog: the runner is stuck"), 3, "%s: the watchdog ended them",
-	       what);
+	is_int(daemon_logged(&d, "fault injected"), runners, "%s: after one runner among others, %d alone",
+	       what, runners - 1);
+	is_int(daemon_logged(&d, last_words), runners, "%s: \"%s\" is said of them", what, last_words);
 	if (!daemon_counter(&d, "killed"))
 		daemon_kill(&d, SIGKILL);	/* nobody would ever be served */
 	ok(d.pid && storm_progress(s, 50), "%s: the others are served", what);
 	storm_end(s);
 	storm_check(s, what);
 	is_int(daemon_stop(&d), 0, "%s: braidd ends well", what);
+}
+
+/* A kernel so short that its fault is seen by the call that launches it. */
+static void at_once(void)
+{
+	play((struct standin){ .blocking = 1 });
+	offends("fault while launching", "[runner]\nbackend = cuda\n[debug]\nfault_gpu_on = tiny_mlp:777\n",
+		2, "the GPU is lost while launching");
+}
+
+/* Nothing that calls the driver goes on: neither the serving thread nor any other. */
+static void stuck(void)
+{
+	play((struct standin){ .stuck = 1 });
+	offends("stuck in the driver", "[queue]\nmax_attempts = 2\n[runner]\nbackend = cuda\n"
+		"watchdog_ms = 500\n[debug]\nhang_gpu_on = tiny_mlp:777\n",
+		3, "watchdog: the runner is stuck");
 }
 
 /* The same while braidd ends: it does not wait for what never ends. */

@@ -149,7 +149,6 @@ static void kept(void)
 	kernel_options(&opt, 90, 128, false, true, NULL);
 	ok(!is(tile_choose(&opt, &s), "64x128", 1), "for this device");
 	s.n = 64;
-	s.k = 64;
 	s.k = 16;
 	kernel_options(&opt, 90, 132, false, false, t);
 	ok(is(tile_choose(&opt, &s), "32x32", 1), "what it does not have is as built in");
