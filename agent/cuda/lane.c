@@ -202,6 +202,12 @@ static cu_result commit_sabotage(struct backend *be, struct flight *f,
 	return be->dev.cu.stream_wait(f->stream, be->lanes.never, DONE, CU_WAIT_EQUAL);
 }
 
+/* Atomic, as lanes_ended() looks at flags from another thread at any time. */
+static void clear(struct flight *f)
+{
+	__atomic_store_n(f->flag, 0, __ATOMIC_RELAXED);
+}
+
 static cu_result start(struct backend *be, struct flight *f, struct exec *e,
 		       enum backend_sabotage sabotage)
 {
@@ -212,7 +218,7 @@ static cu_result start(struct backend *be, struct flight *f, struct exec *e,
 		res = fill_table(be, f, p, &f->groups[p]);
 	if (!res && sabotage)
 		res = commit_sabotage(be, f, sabotage);
-	*f->flag = 0;
+	clear(f);
 	/* Table and flag are in memory before the device is told to look. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!res)
@@ -416,7 +422,7 @@ static uint32_t land(struct backend *be, struct flight *f, uint64_t now,
 
 	clock_move(l, now);
 	atomic_store_explicit(&l->in_flight, l->in_flight - 1, memory_order_relaxed);
-	*f->flag = 0;
+	clear(f);
 	share(f, l->clock - f->v0);
 	for (uint32_t p = 0; p < f->n_groups; p++) {
 		struct backend_group *g = &f->groups[p];
@@ -508,7 +514,7 @@ static void try_flags(struct backend *be)
 
 	be->lanes.by_query = cu->stream_write(f->stream, f->flag_at, DONE, CU_WRITE_PLAIN) ||
 			     cu->stream_synchronize(f->stream) || *f->flag != DONE;
-	*f->flag = 0;
+	clear(f);
 }
 
 /* A flag has a cache line of its own, so that looking at it disturbs no other. */

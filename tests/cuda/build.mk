@@ -95,7 +95,7 @@ test_witness-libs := cuda
 test_witness-ldlibs := -ljansson
 
 tests += test_cuda_models
-test_cuda_models-src := tests/cuda/test_cuda_models.c
+test_cuda_models-src := tests/cuda/test_cuda_models.c tests/cuda/spoil.c
 test_cuda_models-libs := draw zoo cuda lower program cpu onnxpb
 test_cuda_models-ldlibs := -lprotobuf-c -lnettle -ljansson -lm
 $(O)/tests/test_cuda_models: $(standin)

@@ -11,11 +11,15 @@
  * be noticed. Runs on the stand-in driver with small models; on a machine with
  * a GPU, BRAID_TEST_GPU=1 takes that and all of the zoo.
  *
+ * Before each launch the memory between a plan's steps is filled with NaN: a step
+ * that did not wait for what it reads would show.
+ *
  *   BRAID_TEST_MODELS=a,b   these of the zoo
  *   BRAID_TEST_BESIDE=NAME  with this one in forms of several models (tiny_mlp)
  *   BRAID_TEST_CACHE=DIR    keep compiled kernels there
  *   BRAID_TEST_JSON=FILE    what was measured
- *   BRAID_TEST_SHORT=1      fewer rounds, for tools that slow everything down
+ *   BRAID_TEST_SHORT=1      fewer rounds, for tools that slow everything down, and no
+ *                           memory filled, which initcheck would take for results
  *   BRAID_TEST_MODES=fp16   only this precision
  *   BRAID_TEST_FORMS=a,b    only these of lanes, branches, side by side
  */
@@ -33,6 +37,7 @@
 #include "agent/backend/backend.h"
 #include "agent/program/load.h"
 #include "agent/program/program.h"
+#include "tests/cuda/spoil.h"
 #include "tests/tap.h"
 #include "tools/zoo/draw.h"
 #include "tools/zoo/models.h"
@@ -64,6 +69,7 @@ struct model {
 
 static struct backend *cpu, *gpu;
 static int patience = 16;	/* launches, until a form should be ready */
+static bool spoils;
 static json_t *measured;
 
 static void say(void *arg, const char *text)
@@ -220,11 +226,13 @@ static int go(struct flight *f, const struct backend_side *b)
 {
 	struct pollfd ready = { .fd = b->ops->event_fd(b->be), .events = POLLIN };
 	struct backend_group *done[8];
-	int ret;
+	int ret = 0;
 
 	f->launch.groups = f->groups;
 	f->left = f->launch.n_groups;
-	ret = b->ops->launch(b->be, &f->launch);
+	for (uint32_t g = 0; spoils && b->be == gpu && g < f->launch.n_groups; g++)
+		ret |= spoil(gpu, f->groups[g].model);
+	ret |= b->ops->launch(b->be, &f->launch);
 	while (!ret && f->left) {
 		unsigned int n = b->ops->reap(b->be, done, 8);
 
@@ -342,6 +350,8 @@ static double in_a_crowd(const struct model *m, const struct backend_side *b, ui
 		add_group(&flights[i], m, b, degree, straight + i * degree, straight + i * degree);
 		flights[i].launch.groups = flights[i].groups;
 	}
+	if (spoils && spoil(gpu, b->model))
+		return INFINITY;
 	for (uint32_t i = 0; i < n || left;) {
 		unsigned int ended = b->ops->reap(b->be, done, SLOTS);
 
@@ -559,6 +569,7 @@ int main(void)
 	if (!env)
 		on_stand_in();
 	names = wanted(real);
+	spoils = !getenv("BRAID_TEST_SHORT");
 	if (real)
 		patience = getenv("BRAID_TEST_SHORT") ? 16 : 60;
 	measured = json_array();

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Models loaded by several threads, with the loader, the CUDA backend and what lowers
+# Models loaded by several threads, and launches in every form beside the threads that
+# make graphs and watch for ends: with the loader, the CUDA backend and what lowers
 # programs built for ThreadSanitizer; the driver is the stand-in.
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -14,17 +15,29 @@ if [ ! -e "$O/standin/libcuda.so.1" ]; then
 	exit 0
 fi
 
-log=$dir/log
-sources="$(find agent/cuda agent/lower -name '*.c' ! -name generic_image.c)
-	$O/gen/kernel_headers.c $O/gen/tiles_text.c"
-# shellcheck disable=SC2086
-if $cc $flags -o "$dir/test_loading" tests/cuda/test_loading.c agent/runner/load.c $sources \
-	agent/backend/memory.c "$O/agent/cuda/generic_image.o" "$O/libprogram.a" "$O/libcpu.a" "$O/libonnxpb.a" \
-	"$O/libprogram.a" "$O/libcpu.a" -lprotobuf-c -lnettle -ljansson -lm >"$log" 2>&1 &&
-	TSAN_OPTIONS='halt_on_error=0 exitcode=66' O=$O "$dir/test_loading" >"$log" 2>&1; then
-	echo "ok 1 - models loaded at once: no data race"
-else
-	echo "not ok 1 - models loaded at once: no data race"
-	grep -v '^ok' "$log" | head -80 | sed 's/^/# /'
-fi
-echo "1..1"
+libs="$O/libzoo.a $O/libdraw.a $O/libprogram.a $O/libcpu.a $O/libonnxpb.a $O/libprogram.a $O/libcpu.a
+	-lprotobuf-c -lnettle -ljansson -lm"
+n=0
+
+without_race() { # WORDS PROGRAM SOURCE...
+	n=$((n + 1)) words=$1 program=$dir/$2
+	shift 2
+	# shellcheck disable=SC2086
+	if $cc $flags -o "$program" "$@" "$dir/backend.o" "$O/agent/cuda/generic_image.o" \
+		$libs >"$program.log" 2>&1 &&
+		TSAN_OPTIONS='halt_on_error=0 exitcode=66' O=$O "$program" >"$program.log" 2>&1; then
+		echo "ok $n - $words: no data race"
+	else
+		echo "not ok $n - $words: no data race"
+		grep -v '^ok' "$program.log" | head -80 | sed 's/^/# /'
+	fi
+}
+
+# One object for both.
+# shellcheck disable=SC2046,SC2086
+$cc $flags -r -o "$dir/backend.o" "$O/gen/kernel_headers.c" "$O/gen/tiles_text.c" \
+	$(find agent/cuda agent/lower -name '*.c' ! -name generic_image.c) agent/backend/memory.c || exit 1
+without_race "models loaded at once" test_loading tests/cuda/test_loading.c agent/runner/load.c
+export BRAID_TEST_MODELS=tiny_mlp,lstm BRAID_TEST_BESIDE=tiny_cnn BRAID_TEST_MODES=fp16
+without_race "launches in every form" test_models tests/cuda/test_cuda_models.c tests/cuda/spoil.c
+echo "1..$n"
