@@ -22,7 +22,8 @@ portable: $(portable-all)
 	$(Q)for f in $(portable-tests); do strip -o $(portable)/tests/$$f $(O)/tests/$$f || exit 1; done
 	$(Q)ldd $(portable-all) | awk '$$2 == "=>" && $$3 ~ /^\// { print $$3 }' | \
 		sort -u | grep -Ev '/($(portable-system))' | xargs -r cp -L -t $(portable)/lib
-	$(Q)cp tools/portable/gpu tools/portable/gpu-peers.sh tools/portable/probes.py tools/bench/summary.py $(portable)/
+	$(Q)cp tools/portable/gpu tools/portable/gpu-peers.sh tools/portable/gpu-checks.sh \
+		tools/portable/probes.py tools/bench/summary.py $(portable)/
 	$(Q)cp -r tools/bench/peers $(portable)/
 	$(Q)git rev-parse --short HEAD >$(portable)/commit 2>/dev/null || true
 	$(Q)[ ! -d $(onnx-testdata) ] || cp -r $(onnx-testdata) $(portable)/onnx
