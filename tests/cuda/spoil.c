@@ -16,10 +16,11 @@ static cu_result fill(struct backend *be, const struct slot *s)
 	return s->busy ? 0 : be->dev.cu.set_d32(s->arena, ~0u, (end - s->arena) / 4);
 }
 
-int spoil(struct backend *be, const struct backend_model *m)
+int spoil(struct backend *be, struct backend_model *m)
 {
 	cu_result res = 0;
 
+	model_grown(m);
 	for (const struct slot *s = m->free; s && !res; s = s->next_free)
 		res = fill(be, s);
 	/* Those for graphs of several models are in no list. */

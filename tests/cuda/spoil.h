@@ -12,10 +12,11 @@ struct backend_model;
 /**
  * spoil() - fill what lies between the steps of a model's next launch
  * @be: the CUDA backend
- * @m: of it; only free slots are filled
+ * @m: of it; only free slots are filled, and not the room for partial sums, some of
+ *     which has to be zero
  *
  * By the thread that launches; waits till it is done. Return: 0 or -EIO.
  */
-int spoil(struct backend *be, const struct backend_model *m);
+int spoil(struct backend *be, struct backend_model *m);
 
 #endif

@@ -11,8 +11,8 @@
  * be noticed. Runs on the stand-in driver with small models; on a machine with
  * a GPU, BRAID_TEST_GPU=1 takes that and all of the zoo.
  *
- * Before each launch the memory between a plan's steps is filled with NaN: a step
- * that did not wait for what it reads would show.
+ * Before each launch, or lot of them at once, the memory between a plan's steps is
+ * filled with NaN, so that a step that does not wait for what it reads can show.
  *
  *   BRAID_TEST_MODELS=a,b   these of the zoo
  *   BRAID_TEST_BESIDE=NAME  with this one in forms of several models (tiny_mlp)
@@ -226,13 +226,14 @@ static int go(struct flight *f, const struct backend_side *b)
 {
 	struct pollfd ready = { .fd = b->ops->event_fd(b->be), .events = POLLIN };
 	struct backend_group *done[8];
-	int ret = 0;
+	int ret;
 
 	f->launch.groups = f->groups;
 	f->left = f->launch.n_groups;
 	for (uint32_t g = 0; spoils && b->be == gpu && g < f->launch.n_groups; g++)
-		ret |= spoil(gpu, f->groups[g].model);
-	ret |= b->ops->launch(b->be, &f->launch);
+		if (spoil(gpu, f->groups[g].model))
+			return -EIO;
+	ret = b->ops->launch(b->be, &f->launch);
 	while (!ret && f->left) {
 		unsigned int n = b->ops->reap(b->be, done, 8);
 

@@ -39,7 +39,13 @@ tap() {
 # ---- trained ----
 
 trained() {
-	[ -d "$here/demo/models" ] || { say "trained: no models in $here/demo"; return 0; }
+	if [ ! -d "$here/demo/models" ]; then
+		say "trained: there are no models in $here/demo"
+		touch "$out/.failed"
+		return 0
+	fi
+	# Each takes up to four minutes, most of it compiling what runs side by side.
+	[ "$limit" -le 240 ] || limit=240
 	step trained-fp32 trained_in fp32 1e-4
 	step trained-auto trained_in auto 1e-2
 	step trained-fp16 trained_in fp16 1e-2
@@ -76,22 +82,23 @@ trained_load() { # TOLERANCE POLICY [header]
 		"$sock/q" 2 "$2" ${3:-}
 }
 
-# The eighth column is how many groups ran as one launch, in the mean. A first load asks
-# for what is made before the next one.
+# A load asks for what is made before the next one, so it is repeated till every model's
+# groups had company, 1.2 a launch in the mean, or four times; some must have had.
 trained_together() { # TOLERANCE POLICY
 	for round in $(seq "${TRAINED_ROUNDS:-4}"); do
+		[ "$round" -eq 1 ] || settle "${TRAINED_COMPOSE:-400}"
 		trained_load "$1" "$2" >"$sock/rows" || { cat "$sock/rows"; return 1; }
-		[ "$round" -eq 1 ] || ! is_together || break
-		settle "${TRAINED_COMPOSE:-400}"
+		! are_together 1.2 || break
 	done
 	cat "$sock/rows"
-	is_together && return 0
-	echo "$2: no two groups ran as one launch"
+	are_together 1.01 && return 0
+	echo "$2: not all models ran in one launch with others"
 	return 1
 }
 
-is_together() {
-	awk '$2 == "all" && $8 + 0 > 1 { ok = 1 } END { exit !ok }' "$sock/rows"
+# The last column but two is how many groups ran as one launch, in the mean.
+are_together() { # AT LEAST
+	awk -v least="$1" '$(NF - 2) + 0 < least { few = 1 } END { exit few || NR == 0 }' "$sock/rows"
 }
 
 # ---- recovery ----
@@ -124,21 +131,27 @@ recovery() {
 
 # ---- sanitize ----
 
-# racecheck looks at a block's shared memory, initcheck at what a launch reads, so launches
-# may as well wait for each other: of a graph's branches that run at one time both tools
-# lose launches now and then, which one counts as an error and the other as memory that
-# nobody wrote. That steps wait for what they read is for test_cuda_models to find.
 options_of() {
 	[ "$1" != racecheck ] ||
 		echo "--force-blocking-launches --racecheck-report all --print-limit 50"
 }
+
+# Nothing is left out: a form whose kernels came too late is for the next time.
+whole() {
+	tap "$@" && ! grep -q "# SKIP" "$found"
+}
+
+# racecheck looks at a block's shared memory, initcheck at what a launch reads, so launches
+# may as well come through one hardware queue: where a graph's branches run at one time
+# both seem to lose launches now and then (gpu-results.md, "Right, and alone"). That steps
+# wait for what they read is for test_cuda_models to find.
 
 sanitized() { # NAME TOOL PROGRAM VARIABLES...
 	name=$1 tool=$2 program=$3
 	shift 3
 	case $tool in racecheck | initcheck) set -- CUDA_DEVICE_MAX_CONNECTIONS=1 "$@" ;; esac
 	# shellcheck disable=SC2046
-	step "sanitize-$tool-$name" tap env BRAID_TEST_GPU=1 "$@" timeout "${SANITIZE_LIMIT:-400}" \
+	step "sanitize-$tool-$name" whole env BRAID_TEST_GPU=1 "$@" timeout "${SANITIZE_LIMIT:-400}" \
 		compute-sanitizer --tool "$tool" $(options_of "$tool") --error-exitcode 9 "$here/tests/$program"
 }
 
@@ -155,7 +168,7 @@ sanitize_by() { # TOOL
 	wait
 }
 
-# racecheck takes as long as all the others.
+# racecheck takes longer than all the others, one after the other.
 sanitize() {
 	! has racecheck "$sanitizers" || sanitize_by racecheck &
 	for tool in $sanitizers; do
