@@ -248,6 +248,11 @@ struct cache *cache_open(const char *dir, uint64_t max_bytes, cache_say say, voi
 	return c;
 }
 
+bool cache_keeps(const struct cache *c)
+{
+	return c && c->dir >= 0;
+}
+
 void cache_close(struct cache *c)
 {
 	if (!c)

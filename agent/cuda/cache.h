@@ -15,6 +15,7 @@
 #ifndef BRAID_AGENT_CUDA_CACHE_H
 #define BRAID_AGENT_CUDA_CACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,8 @@ struct cache_blob {
  */
 struct cache *cache_open(const char *dir, uint64_t max_bytes, cache_say say, void *arg);
 void cache_close(struct cache *c);
+/** cache_keeps() - can anything be kept? What is wrong has been said */
+bool cache_keeps(const struct cache *c);
 
 /** cache_get() - find; 0 or -ENOENT */
 int cache_get(struct cache *c, const uint8_t key[CACHE_KEY_BYTES], struct cache_blob *blob);

@@ -248,13 +248,33 @@ void daemon_prepare(struct daemon *d, const char *const *zoo, const char *extra)
 	fclose(f);
 }
 
+/* What it ended with is left for who waits for it. */
+static bool has_ended(const struct daemon *d)
+{
+	siginfo_t i = { 0 };
+
+	return d->pid > 0 && !waitid(P_PID, d->pid, &i, WEXITED | WNOHANG | WNOWAIT) && i.si_pid;
+}
+
+static void say_log(const struct daemon *d)
+{
+	FILE *f = fopen(d->log, "re");
+	char line[1024];
+
+	while (f && fgets(line, sizeof(line), f))
+		printf("# %s", line);
+	if (f)
+		fclose(f);
+}
+
 void daemon_start(struct daemon *d, const char *const *zoo, const char *extra)
 {
 	daemon_prepare(d, zoo, extra);
 	daemon_spawn(d);
 	if (!daemon_wait_ready(d, 1)) {
-		errno = ETIMEDOUT;
-		bail("braidd");
+		say_log(d);
+		errno = has_ended(d) ? ECHILD : ETIMEDOUT;
+		bail("braidd does not serve");
 	}
 }
 
@@ -320,6 +340,8 @@ bool daemon_wait_ready(struct daemon *d, long long generation)
 		if (daemon_status(d, "agent_up") == 1 &&
 		    daemon_status(d, "generation") >= generation)
 			return true;
+		if (has_ended(d))
+			return false;
 		nanosleep(&ts, NULL);
 	}
 	return false;

@@ -12,6 +12,8 @@ braid-roundtrip-libs := braid
 braid-roundtrip-ldlibs := -ljansson
 
 progs += braid-recover
+install-bin += braid-recover
+install-files += tools/bench/braid-recover.1:$(mandir)/man1
 braid-recover-src := tools/bench/recover.c
 braid-recover-libs = braid ctl $(ctl-libs)
 braid-recover-ldlibs = $(ctl-ldlibs)

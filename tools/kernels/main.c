@@ -40,6 +40,18 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
+static unsigned int number(struct argp_state *state, const char *option, const char *s,
+			   unsigned long low, unsigned long high)
+{
+	unsigned long v;
+	char *end;
+
+	v = strtoul(s, &end, 10);
+	if (*s < '0' || *s > '9' || *end || v < low || v > high)
+		argp_error(state, "--%s %s: expected a number from %lu to %lu", option, s, low, high);
+	return v;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
@@ -47,16 +59,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o.cache = arg;
 		return 0;
 	case 's':
-		o.sm = strtoul(arg, NULL, 10);
+		o.sm = number(state, "sm", arg, 80, 999);
 		return 0;
 	case 'm':
-		o.sms = strtoul(arg, NULL, 10);
+		o.sms = number(state, "multiprocessors", arg, 1, 1024);
 		return 0;
 	case 't':
-		o.threads = strtoul(arg, NULL, 10);
+		o.threads = number(state, "threads", arg, 1, MAX_THREADS);
 		return 0;
 	case 'b':
-		o.batch = strtoul(arg, NULL, 10);
+		o.batch = number(state, "batch", arg, 1, 1u << 20);
 		return 0;
 	case 'p':
 		o.precision = !strcmp(arg, "fp16") ? 16 : !strcmp(arg, "fp32") ? 32 : 0;
@@ -177,12 +189,15 @@ static int add_model(const char *path)
 	struct program *p = NULL;
 	char why[512] = "no memory";
 	int ret = program_load(path, &lc, &p, why, sizeof(why));
-	bool fp32 = false;
+	bool fp32;
 
-	if (!ret)
-		fp32 = is_fp32(p);
-	if (!ret)
-		ret = add_plan(p, fp32, false, why, sizeof(why));
+	/* It names the file. */
+	if (ret) {
+		say(NULL, why);
+		return 1;
+	}
+	fp32 = is_fp32(p);
+	ret = add_plan(p, fp32, false, why, sizeof(why));
 	if (!ret && !fp32)
 		ret = add_plan(p, false, true, why, sizeof(why));
 	if (ret)
@@ -206,6 +221,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	all.cache = cache_open(o.cache, CACHE_BYTES, say, NULL);
+	if (!cache_keeps(all.cache)) {
+		cache_close(all.cache);
+		return 1;
+	}
 	for (unsigned int i = 0; i < o.n_models; i++)
 		bad |= add_model(o.models[i]);
 	while (n < o.threads && n < MAX_THREADS && !pthread_create(&threads[n], NULL, work, NULL))
