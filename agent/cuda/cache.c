@@ -250,7 +250,7 @@ struct cache *cache_open(const char *dir, uint64_t max_bytes, cache_say say, voi
 
 bool cache_keeps(const struct cache *c)
 {
-	return c && c->dir >= 0;
+	return c && c->dir >= 0 && !faccessat(c->dir, ".", W_OK, AT_EACCESS);
 }
 
 void cache_close(struct cache *c)

@@ -53,7 +53,7 @@ struct cache_blob {
  */
 struct cache *cache_open(const char *dir, uint64_t max_bytes, cache_say say, void *arg);
 void cache_close(struct cache *c);
-/** cache_keeps() - can anything be kept? What is wrong has been said */
+/** cache_keeps() - is there a folder that can be written to? */
 bool cache_keeps(const struct cache *c);
 
 /** cache_get() - find; 0 or -ENOENT */

@@ -151,17 +151,29 @@ static long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Returns when the script is about to be written. */
 static pid_t run_aside(const char *script)
 {
+	const ssize_t n = strlen(script);
+	int fd, about[2];
+	char c = 0;
 	pid_t pid;
-	int fd;
 
 	fflush(stdout);
+	if (pipe(about))
+		abort();
 	pid = fork();
-	if (pid)
-		return pid;
-	fd = open(PARAMETERS "script", O_WRONLY | O_CLOEXEC);
-	_exit(write(fd, script, strlen(script)) != (ssize_t)strlen(script));
+	if (pid < 0)
+		abort();
+	if (!pid) {
+		fd = open(PARAMETERS "script", O_WRONLY | O_CLOEXEC);
+		_exit(write(about[1], &c, 1) != 1 || write(fd, script, n) != n);
+	}
+	close(about[1]);
+	if (read(about[0], &c, 1) != 1)
+		abort();
+	close(about[0]);
+	return pid;
 }
 
 /*

@@ -53,5 +53,6 @@ if grep -q "^ok .* as branches" "$dir/test_models.log" &&
 	echo "ok $n - some ran as branches of a graph"
 else
 	echo "not ok $n - some ran as branches of a graph"
+	grep "as branches" "$dir/test_models.log" | sed 's/^/# /'
 fi
 echo "1..$n"

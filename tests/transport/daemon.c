@@ -262,7 +262,7 @@ static void say_log(const struct daemon *d)
 	char line[1024];
 
 	while (f && fgets(line, sizeof(line), f))
-		printf("# %s", line);
+		printf("# %s%s", line, strchr(line, '\n') ? "" : "\n");
 	if (f)
 		fclose(f);
 }
@@ -273,8 +273,8 @@ void daemon_start(struct daemon *d, const char *const *zoo, const char *extra)
 	daemon_spawn(d);
 	if (!daemon_wait_ready(d, 1)) {
 		say_log(d);
-		errno = has_ended(d) ? ECHILD : ETIMEDOUT;
-		bail("braidd does not serve");
+		printf("Bail out! braidd %s\n", has_ended(d) ? "ended" : "does not serve");
+		exit(1);
 	}
 }
 

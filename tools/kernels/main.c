@@ -65,7 +65,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o.sms = number(state, "multiprocessors", arg, 1, 1024);
 		return 0;
 	case 't':
-		o.threads = number(state, "threads", arg, 1, MAX_THREADS);
+		o.threads = number(state, "threads", arg, 0, MAX_THREADS);
 		return 0;
 	case 'b':
 		o.batch = number(state, "batch", arg, 1, 1u << 20);
@@ -81,7 +81,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o.models[o.n_models++] = arg;
 		return 0;
 	case ARGP_KEY_END:
-		if (!o.cache || !o.n_models)
+		if (!o.cache || !*o.cache || !o.n_models)
 			argp_error(state, "a cache and a model are needed");
 		return 0;
 	default:
@@ -222,6 +222,7 @@ int main(int argc, char **argv)
 	}
 	all.cache = cache_open(o.cache, CACHE_BYTES, say, NULL);
 	if (!cache_keeps(all.cache)) {
+		fprintf(stderr, "braid-kernels: nothing can be kept in %s\n", o.cache);
 		cache_close(all.cache);
 		return 1;
 	}

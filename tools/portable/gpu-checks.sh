@@ -39,16 +39,15 @@ tap() {
 # ---- trained ----
 
 trained() {
-	if [ ! -d "$here/demo/models" ]; then
-		say "trained: there are no models in $here/demo"
-		touch "$out/.failed"
-		return 0
-	fi
-	# Each takes up to four minutes, most of it compiling what runs side by side.
-	[ "$limit" -le 240 ] || limit=240
+	[ -d "$here/demo/models" ] || { say "trained: there are no models in $here/demo"; return 1; }
+	# Each took up to 248 s on an H100, most of it for compiling what runs side by side, so
+	# none begins later than leaves the stage below eight minutes.
+	had=$limit
+	[ -n "${LIMIT:-}" ] || limit=230
 	step trained-fp32 trained_in fp32 1e-4
 	step trained-auto trained_in auto 1e-2
 	step trained-fp16 trained_in fp16 1e-2
+	limit=$had
 }
 
 # Real images and speech, every answer beside what ONNX Runtime recorded: as far
@@ -83,22 +82,25 @@ trained_load() { # TOLERANCE POLICY [header]
 }
 
 # A load asks for what is made before the next one, so it is repeated till every model's
-# groups had company, 1.2 a launch in the mean, or four times; some must have had.
+# groups had company, 1.2 a launch in the mean, or four times; some of all must have had.
 trained_together() { # TOLERANCE POLICY
 	for round in $(seq "${TRAINED_ROUNDS:-4}"); do
 		[ "$round" -eq 1 ] || settle "${TRAINED_COMPOSE:-400}"
 		trained_load "$1" "$2" >"$sock/rows" || { cat "$sock/rows"; return 1; }
-		! are_together 1.2 || break
+		! are_together 1.2 "" || break
 	done
 	cat "$sock/rows"
-	are_together 1.01 && return 0
-	echo "$2: not all models ran in one launch with others"
+	are_together 1.01 all && return 0
+	echo "$2: hardly two groups ran as one launch"
 	return 1
 }
 
 # The last column but two is how many groups ran as one launch, in the mean.
-are_together() { # AT LEAST
-	awk -v least="$1" '$(NF - 2) + 0 < least { few = 1 } END { exit few || NR == 0 }' "$sock/rows"
+are_together() { # AT LEAST, WHOSE, "" for each
+	awk -v least="$1" -v whose="$2" 'NF > 2 && (whose == "" || $2 == whose) {
+			n++
+			few += $(NF - 2) + 0 < least
+		} END { exit few || !n }' "$sock/rows"
 }
 
 # ---- recovery ----
