@@ -13,7 +13,8 @@ root=$tmp/root
 MAKEFLAGS='' make -s install O="${O:-build}" DESTDIR="$root" PREFIX=/usr >"$tmp/out" 2>&1
 report "make install succeeds" $?
 
-for f in sbin/braidd bin/braidctl bin/braid-tune bin/braid-recover lib/libbraid.so.0 lib/libbraid.so lib/libbraid.a \
+for f in sbin/braidd bin/braidctl bin/braid-tune bin/braid-recover \
+	lib/libbraid.so.0 lib/libbraid.so lib/libbraid.a \
 	include/braid.h include/linux/braid.h lib/pkgconfig/libbraid.pc \
 	include/linux/braid_netlink.h lib/udev/rules.d/60-braid.rules lib/sysusers.d/braid.conf \
 	share/bash-completion/completions/braidctl \

@@ -147,7 +147,6 @@ whole() {
 # may as well come through one hardware queue: where a graph's branches run at one time
 # both seem to lose launches now and then (gpu-results.md, "Right, and alone"). That steps
 # wait for what they read is for test_cuda_models to find.
-
 sanitized() { # NAME TOOL PROGRAM VARIABLES...
 	name=$1 tool=$2 program=$3
 	shift 3
